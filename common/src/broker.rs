@@ -1,0 +1,194 @@
+//! PORT: takes messages to the stages and hands them to competing consumers.
+//!
+//! Guarantees, held by every adapter (`testing::broker_contract`):
+//! - A publish that returned `Ok` survives: its message is delivered until it
+//!   is settled. A publish that returned an error *may* have been stored; the
+//!   same message published again is a duplicate that consumers recognise by
+//!   its id.
+//! - At least once: a delivery that is dropped unsettled, or whose consumer
+//!   dies, is delivered again.
+//! - A full queue refuses the publish; nothing is dropped to make room.
+//!
+//! Deliberately absent: order between messages, and replies (see
+//! [`crate::reply`]).
+
+use std::{fmt, time::Duration};
+
+use async_trait::async_trait;
+
+use crate::{envelope::Envelope, pipeline::Stage};
+
+pub mod memory;
+pub mod rabbitmq;
+pub mod topology;
+pub mod wire;
+
+#[async_trait]
+pub trait Broker: Send + Sync + 'static {
+    /// Publishes to the queue of the envelope's current stage; `Ok` once the
+    /// broker has taken responsibility for it.
+    async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError>;
+
+    /// Competes for the messages of `stage`, with at most `prefetch` of them
+    /// handed out and unsettled at a time. Loses its connection and comes back
+    /// by itself.
+    async fn consume(&self, stage: Stage, prefetch: u16) -> Consumer;
+
+    /// How the broker can be used at this moment, as far as is known here.
+    fn link(&self) -> Link;
+
+    /// How many messages wait in the queue of `stage`, not counting those
+    /// handed out.
+    async fn depth(&self, stage: Stage) -> Result<u64, PublishError>;
+
+    /// How many dead letters `stage` has.
+    async fn dead_letters(&self, stage: Stage) -> Result<u64, PublishError>;
+}
+
+/// Whether the broker can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    Up,
+    /// The broker refuses publishes for now, e.g. by a memory alarm.
+    Blocked,
+    Down,
+    /// The queues at the broker are not those that this program declares; the
+    /// text names the queue and the difference. Needs an operator.
+    Mismatch(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Not stored; there is room again later.
+    #[error("the queue is full")]
+    Full,
+    /// Not stored: there is no such queue at the broker.
+    #[error("no queue takes the message")]
+    Unroutable,
+    /// Not stored: the broker cannot be reached or refuses publishes for now.
+    #[error("the broker is not available: {0}")]
+    Unavailable(String),
+    /// May have been stored; publish the same message again to be sure.
+    #[error("the broker did not confirm in time")]
+    Unconfirmed,
+}
+
+/// Why a message ended as a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterReason {
+    /// A stable machine word.
+    pub code: String,
+    /// For an operator; without user text.
+    pub detail: String,
+}
+
+/// The subscription of one consumer to one stage.
+pub struct Consumer(Box<dyn Deliveries>);
+
+impl Consumer {
+    pub fn new(deliveries: impl Deliveries + 'static) -> Self {
+        Self(Box::new(deliveries))
+    }
+
+    /// The next message; waits for as long as it takes. Safe to drop.
+    pub async fn receive(&mut self) -> Delivery {
+        self.0.receive().await
+    }
+
+    /// Takes no more, and gives back what was handed out but never received.
+    /// Deliveries that were received can still be settled.
+    pub async fn stop(mut self) {
+        self.0.stop().await;
+    }
+
+    /// Whether messages can arrive at this moment.
+    pub fn is_consuming(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.0.is_consuming()
+    }
+}
+
+/// What an adapter implements for [`Consumer`].
+#[async_trait]
+pub trait Deliveries: Send {
+    async fn receive(&mut self) -> Delivery;
+    async fn stop(&mut self);
+    fn is_consuming(&self) -> tokio::sync::watch::Receiver<bool>;
+}
+
+/// A message handed out and not settled yet. Each way to settle consumes it;
+/// dropping it unsettled gives it back to the queue.
+pub struct Delivery {
+    pub envelope: Envelope,
+    /// The broker knows that it was handed out before.
+    pub redelivered: bool,
+    receipt: Option<Box<dyn Receipt>>,
+}
+
+/// A settlement that did not reach the broker: the message will come again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the delivery could not be settled and will come again: {0}")]
+pub struct SettleError(pub String);
+
+impl Delivery {
+    pub fn new(envelope: Envelope, redelivered: bool, receipt: impl Receipt + 'static) -> Self {
+        Self {
+            envelope,
+            redelivered,
+            receipt: Some(Box::new(receipt)),
+        }
+    }
+
+    /// The message is done with.
+    pub async fn ack(mut self) -> Result<(), SettleError> {
+        self.take_receipt().ack().await
+    }
+
+    /// Tries the stage again with `next` after `delay`, one of
+    /// [`crate::retry::RETRY_DELAYS`].
+    pub async fn retry(mut self, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
+        self.take_receipt().retry(next, delay).await
+    }
+
+    /// Puts the message aside for an operator.
+    pub async fn dead_letter(mut self, reason: &DeadLetterReason) -> Result<(), SettleError> {
+        let receipt = self.take_receipt();
+        receipt.dead_letter(&self.envelope, reason).await
+    }
+
+    fn take_receipt(&mut self) -> Box<dyn Receipt> {
+        self.receipt
+            .take()
+            .expect("a delivery holds its receipt until it is consumed")
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(receipt) = self.receipt.take() {
+            receipt.release();
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("message_id", &self.envelope.message_id())
+            .field("redelivered", &self.redelivered)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an adapter implements for [`Delivery`].
+#[async_trait]
+pub trait Receipt: Send + Sync {
+    async fn ack(self: Box<Self>) -> Result<(), SettleError>;
+    async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError>;
+    async fn dead_letter(
+        self: Box<Self>,
+        envelope: &Envelope,
+        reason: &DeadLetterReason,
+    ) -> Result<(), SettleError>;
+    /// Gives the message back to its queue.
+    fn release(self: Box<Self>);
+}

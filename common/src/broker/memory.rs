@@ -1,0 +1,245 @@
+//! The broker inside one process: bounded queues, lost with the process.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Link, PublishError, Receipt,
+    SettleError,
+};
+use crate::{envelope::Envelope, pipeline::Stage};
+
+/// Messages that a stage's queue holds before it refuses more.
+pub const DEFAULT_CAPACITY: usize = 10_000;
+
+pub struct MemoryBroker {
+    queues: HashMap<Stage, Arc<Queue>>,
+}
+
+impl MemoryBroker {
+    pub fn new(capacity: usize) -> Self {
+        Self {
+            queues: Stage::ALL
+                .iter()
+                .map(|stage| (*stage, Arc::new(Queue::new(capacity))))
+                .collect(),
+        }
+    }
+
+    fn queue(&self, stage: Stage) -> &Arc<Queue> {
+        self.queues
+            .get(&stage)
+            .expect("a queue is made for every stage")
+    }
+}
+
+impl Default for MemoryBroker {
+    fn default() -> Self {
+        Self::new(DEFAULT_CAPACITY)
+    }
+}
+
+#[async_trait]
+impl Broker for MemoryBroker {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError> {
+        self.queue(envelope.stage()).push_new(envelope.clone())
+    }
+
+    async fn consume(&self, stage: Stage, _prefetch: u16) -> Consumer {
+        // The receiver takes one message at a time, so it never holds more
+        // than it has asked for.
+        Consumer::new(MemoryDeliveries {
+            queue: Arc::clone(self.queue(stage)),
+            consuming: watch::Sender::new(true),
+        })
+    }
+
+    fn link(&self) -> Link {
+        Link::Up
+    }
+
+    async fn depth(&self, stage: Stage) -> Result<u64, PublishError> {
+        let state = self.queue(stage).lock();
+        Ok((state.ready.len() + state.delayed.len()) as u64)
+    }
+
+    async fn dead_letters(&self, stage: Stage) -> Result<u64, PublishError> {
+        Ok(self.queue(stage).lock().dead.len() as u64)
+    }
+}
+
+/// Dead letters kept per stage, the newest; nobody can inspect them once the
+/// process has ended, so they only serve the log and the count.
+const DEAD_LETTERS_KEPT: usize = 1_000;
+
+struct Queue {
+    capacity: usize,
+    state: Mutex<QueueState>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct QueueState {
+    ready: VecDeque<Waiting>,
+    /// Keyed by when it is due; the number keeps equal instants apart.
+    delayed: BTreeMap<(Instant, u64), Envelope>,
+    delayed_count: u64,
+    dead: VecDeque<(Envelope, DeadLetterReason)>,
+}
+
+struct Waiting {
+    envelope: Envelope,
+    redelivered: bool,
+}
+
+impl Queue {
+    fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// No code panics while holding the lock, so a poisoned one is still whole.
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push_new(&self, envelope: Envelope) -> Result<(), PublishError> {
+        let mut state = self.lock();
+        if state.ready.len() + state.delayed.len() >= self.capacity {
+            return Err(PublishError::Full);
+        }
+        state.ready.push_back(Waiting {
+            envelope,
+            redelivered: false,
+        });
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn give_back(&self, envelope: Envelope) {
+        self.lock().ready.push_front(Waiting {
+            envelope,
+            redelivered: true,
+        });
+        self.changed.notify_one();
+    }
+
+    fn push_delayed(&self, envelope: Envelope, delay: Duration) {
+        let mut state = self.lock();
+        state.delayed_count += 1;
+        let key = (Instant::now() + delay, state.delayed_count);
+        state.delayed.insert(key, envelope);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// The next message that is due, or when to look again.
+    fn pop(&self) -> Result<Waiting, Option<Instant>> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        while let Some(entry) = state.delayed.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let envelope = entry.remove();
+            state.ready.push_back(Waiting {
+                envelope,
+                redelivered: false,
+            });
+        }
+        let next_due = state.delayed.first_key_value().map(|((at, _), _)| *at);
+        let taken = state.ready.pop_front().ok_or(next_due)?;
+        if !state.ready.is_empty() || next_due.is_some() {
+            // One wake-up may have stood for several messages.
+            self.changed.notify_one();
+        }
+        Ok(taken)
+    }
+}
+
+struct MemoryDeliveries {
+    queue: Arc<Queue>,
+    consuming: watch::Sender<bool>,
+}
+
+#[async_trait]
+impl Deliveries for MemoryDeliveries {
+    async fn receive(&mut self) -> Delivery {
+        loop {
+            let changed = self.queue.changed.notified();
+            match self.queue.pop() {
+                Ok(waiting) => {
+                    let receipt = MemoryReceipt {
+                        queue: Arc::clone(&self.queue),
+                        envelope: waiting.envelope.clone(),
+                    };
+                    return Delivery::new(waiting.envelope, waiting.redelivered, receipt);
+                }
+                Err(None) => changed.await,
+                Err(Some(due)) => {
+                    tokio::select! {
+                        () = changed => {}
+                        () = sleep_until(due) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.consuming.send_replace(false);
+        // A wake-up meant for this consumer belongs to another one now.
+        self.queue.changed.notify_one();
+    }
+
+    fn is_consuming(&self) -> watch::Receiver<bool> {
+        self.consuming.subscribe()
+    }
+}
+
+struct MemoryReceipt {
+    queue: Arc<Queue>,
+    envelope: Envelope,
+}
+
+#[async_trait]
+impl Receipt for MemoryReceipt {
+    async fn ack(self: Box<Self>) -> Result<(), SettleError> {
+        Ok(())
+    }
+
+    async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
+        self.queue.push_delayed(next.clone(), delay);
+        Ok(())
+    }
+
+    async fn dead_letter(
+        self: Box<Self>,
+        envelope: &Envelope,
+        reason: &DeadLetterReason,
+    ) -> Result<(), SettleError> {
+        let mut state = self.queue.lock();
+        if state.dead.len() == DEAD_LETTERS_KEPT {
+            state.dead.pop_front();
+        }
+        state.dead.push_back((envelope.clone(), reason.clone()));
+        Ok(())
+    }
+
+    fn release(self: Box<Self>) {
+        self.queue.give_back(self.envelope);
+    }
+}

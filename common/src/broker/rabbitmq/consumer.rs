@@ -1,0 +1,330 @@
+//! Consuming from one stage's queue, for as long as somebody receives.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use lapin::{
+    Acker, Channel, Connection,
+    message::Delivery as RawDelivery,
+    options::{
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions,
+        BasicRejectOptions,
+    },
+    types::FieldTable,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    RabbitConfig,
+    link::{OpenError, open},
+    properties::{self, properties_of},
+    publisher::Publisher,
+};
+use crate::{
+    broker::{
+        Consumer, DeadLetterReason, Deliveries, Delivery, Receipt, SettleError, topology::Topology,
+        wire,
+    },
+    envelope::Envelope,
+    pipeline::Stage,
+    retry::Backoff,
+};
+
+/// Time for a settlement to be sent.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// Time to stop the flow of messages when a consumer ends.
+const CANCEL: Duration = Duration::from_secs(5);
+
+pub fn start(
+    config: Arc<RabbitConfig>,
+    publisher: Publisher,
+    stage: Stage,
+    prefetch: u16,
+) -> Consumer {
+    // The broker sends at most `prefetch`, so this never fills.
+    let (sender, incoming) = mpsc::channel(usize::from(prefetch).max(1));
+    let consuming = watch::Sender::new(false);
+    let stop = CancellationToken::new();
+    let task = Subscriber {
+        config,
+        publisher,
+        stage,
+        prefetch,
+        consuming: consuming.clone(),
+        stop: stop.clone(),
+    };
+    Consumer::new(RabbitDeliveries {
+        incoming,
+        consuming,
+        stop,
+        task: Some(tokio::spawn(task.run(sender))),
+    })
+}
+
+struct RabbitDeliveries {
+    incoming: mpsc::Receiver<Delivery>,
+    consuming: watch::Sender<bool>,
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+#[async_trait]
+impl Deliveries for RabbitDeliveries {
+    async fn receive(&mut self) -> Delivery {
+        match self.incoming.recv().await {
+            Some(delivery) => delivery,
+            // Only after `stop`: then nothing comes any more.
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.stop.cancel();
+        self.incoming.close();
+        while self.incoming.recv().await.is_some() {
+            // Dropped, and with that given back.
+        }
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
+            warn!(%error, "the consuming task did not end well");
+        }
+    }
+
+    fn is_consuming(&self) -> watch::Receiver<bool> {
+        self.consuming.subscribe()
+    }
+}
+
+impl Drop for RabbitDeliveries {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// What deliveries need to be settled; the connection closes with the last of
+/// them.
+struct Session {
+    channel: Channel,
+    _connection: Connection,
+}
+
+struct Subscriber {
+    config: Arc<RabbitConfig>,
+    publisher: Publisher,
+    stage: Stage,
+    prefetch: u16,
+    consuming: watch::Sender<bool>,
+    stop: CancellationToken,
+}
+
+impl Subscriber {
+    async fn run(self, sender: mpsc::Sender<Delivery>) {
+        let stop = self.stop.clone();
+        let mut backoff = Backoff::reconnecting();
+        while !stop.is_cancelled() {
+            let subscribed = tokio::select! {
+                subscribed = self.subscribe() => subscribed,
+                () = stop.cancelled() => return,
+            };
+            match subscribed {
+                Ok((session, messages)) => {
+                    backoff.reset();
+                    info!(stage = %self.stage, "consuming from RabbitMQ");
+                    self.consuming.send_replace(true);
+                    self.pass_on(session, messages, &sender).await;
+                    self.consuming.send_replace(false);
+                }
+                Err(error) => {
+                    warn!(stage = %self.stage, %error, "cannot consume from RabbitMQ");
+                }
+            }
+            tokio::select! {
+                () = backoff.wait() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn subscribe(&self) -> Result<(Arc<Session>, lapin::Consumer), OpenError> {
+        let connection = open(&self.config, &format!("consume {}", self.stage)).await?;
+        let channel = connection.create_channel().await?;
+        channel
+            .basic_qos(self.prefetch, BasicQosOptions::default())
+            .await?;
+        let messages = channel
+            .basic_consume(
+                self.config.topology.work_queue(self.stage).into(),
+                "".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        let session = Session {
+            channel,
+            _connection: connection,
+        };
+        Ok((Arc::new(session), messages))
+    }
+
+    async fn pass_on(
+        &self,
+        session: Arc<Session>,
+        mut messages: lapin::Consumer,
+        sender: &mpsc::Sender<Delivery>,
+    ) {
+        loop {
+            let message = tokio::select! {
+                message = messages.next() => message,
+                () = self.stop.cancelled() => {
+                    give_back_unread(&session.channel, messages).await;
+                    return;
+                }
+            };
+            match message {
+                Some(Ok(message)) => self.hand_over(message, &session, sender).await,
+                Some(Err(error)) => {
+                    warn!(stage = %self.stage, %error, "lost the consuming connection to RabbitMQ");
+                    return;
+                }
+                // The broker cancels a consumer e.g. when its queue is deleted.
+                None => {
+                    warn!(stage = %self.stage, "RabbitMQ ended the consumer");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        message: RawDelivery,
+        session: &Arc<Session>,
+        sender: &mpsc::Sender<Delivery>,
+    ) {
+        let receipt = RabbitReceipt {
+            acker: message.acker,
+            publisher: self.publisher.clone(),
+            topology: self.config.topology.clone(),
+            stage: self.stage,
+            _session: Arc::clone(session),
+        };
+        match wire::decode(&message.data) {
+            Ok(envelope) => {
+                // Refused only when stopping: dropped, and with that given back.
+                let delivery = Delivery::new(envelope, message.redelivered, receipt);
+                let _ = sender.send(delivery).await;
+            }
+            Err(unreadable) => {
+                warn!(stage = %self.stage, error = %unreadable, "put aside a message that cannot be read");
+                if let Err(error) = receipt.put_aside(message.data, &unreadable).await {
+                    warn!(stage = %self.stage, %error, "could not put the message aside");
+                }
+            }
+        }
+    }
+}
+
+async fn give_back_unread(channel: &Channel, mut messages: lapin::Consumer) {
+    let cancel = channel.basic_cancel(messages.tag(), BasicCancelOptions::default());
+    // A connection that is gone has given everything back already.
+    if !matches!(timeout(CANCEL, cancel).await, Ok(Ok(()))) {
+        return;
+    }
+    while let Some(Ok(message)) = messages.next().await {
+        reject(&message.acker).await;
+    }
+}
+
+async fn reject(acker: &Acker) {
+    let requeue = BasicRejectOptions { requeue: true };
+    // Failing means the connection is gone, and with it the delivery is back.
+    let _ = timeout(SETTLE, acker.reject(requeue)).await;
+}
+
+struct RabbitReceipt {
+    acker: Acker,
+    publisher: Publisher,
+    topology: Topology,
+    stage: Stage,
+    _session: Arc<Session>,
+}
+
+impl RabbitReceipt {
+    async fn acknowledge(&self) -> Result<(), SettleError> {
+        match timeout(SETTLE, self.acker.ack(BasicAckOptions::default())).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(SettleError("its channel is closed".into())),
+            Ok(Err(error)) => Err(SettleError(error.to_string())),
+            Err(_) => Err(SettleError("the broker does not take it".into())),
+        }
+    }
+
+    /// Stores the message elsewhere, and only then gives up this copy.
+    async fn move_to(
+        &self,
+        queue: String,
+        body: Vec<u8>,
+        properties: lapin::BasicProperties,
+    ) -> Result<(), SettleError> {
+        if let Err(error) = self.publisher.publish(queue, body, properties).await {
+            reject(&self.acker).await;
+            return Err(SettleError(error.to_string()));
+        }
+        self.acknowledge().await
+    }
+
+    async fn put_aside(&self, body: Vec<u8>, why: &wire::WireError) -> Result<(), SettleError> {
+        let code = match why {
+            wire::WireError::UnknownVersion(_) => "unknown_version",
+            wire::WireError::Malformed(_) => "malformed_message",
+        };
+        let reason = DeadLetterReason {
+            code: code.into(),
+            detail: why.to_string(),
+        };
+        let properties = properties::dead(properties::base(), &reason);
+        self.move_to(self.topology.dead_queue(self.stage), body, properties)
+            .await
+    }
+}
+
+#[async_trait]
+impl Receipt for RabbitReceipt {
+    async fn ack(self: Box<Self>) -> Result<(), SettleError> {
+        self.acknowledge().await
+    }
+
+    async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
+        let queue = self.topology.retry_queue(self.stage, delay);
+        self.move_to(queue, wire::encode(next), properties_of(next))
+            .await
+    }
+
+    async fn dead_letter(
+        self: Box<Self>,
+        envelope: &Envelope,
+        reason: &DeadLetterReason,
+    ) -> Result<(), SettleError> {
+        let properties = properties::dead(properties_of(envelope), reason);
+        let queue = self.topology.dead_queue(self.stage);
+        self.move_to(queue, wire::encode(envelope), properties)
+            .await
+    }
+
+    /// Called from `drop`, which cannot wait. Should the process end first, the
+    /// broker requeues the message with the connection.
+    fn release(self: Box<Self>) {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { reject(&self.acker).await });
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The queues at the broker: every name and argument, and nothing else knows
+//! them.
+//!
+//! Per stage, with `prefix` from configuration:
+//!
+//! | queue | for |
+//! |---|---|
+//! | `{prefix}.{stage}` | the work |
+//! | `{prefix}.{stage}.retry.{n}s` | waits `n` seconds, then goes back to the work queue |
+//! | `{prefix}.{stage}.dead` | dead letters, until an operator decides |
+
+use std::time::Duration;
+
+use strum::{Display, EnumString};
+
+use crate::{pipeline::Stage, retry::RETRY_DELAYS, time::whole_millis};
+
+/// The type of the queues (RabbitMQ `x-queue-type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase")]
+pub enum QueueKind {
+    /// Replicated where RabbitMQ is a cluster; bounded, with a crash guard.
+    Quorum,
+    /// For a single node. Not bounded: RabbitMQ drops a message that comes back
+    /// from a retry queue to a full classic queue, and losing none matters more.
+    Classic,
+}
+
+#[derive(Clone, Debug)]
+pub struct Topology {
+    pub prefix: String,
+    pub kind: QueueKind,
+    /// Messages in a work queue before it refuses more (quorum queues only).
+    pub max_length: u32,
+}
+
+/// How often a quorum queue hands out a message that is never settled before it
+/// becomes a dead letter. Said explicitly: the broker's own default is none
+/// before RabbitMQ 4.0 and 20 after.
+const DELIVERY_LIMIT: i64 = 20;
+
+/// A queue as it is declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueDeclaration {
+    pub name: String,
+    pub arguments: Vec<(&'static str, Argument)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Display)]
+pub enum Argument {
+    #[strum(to_string = "{0:?}")]
+    Text(String),
+    #[strum(to_string = "{0}")]
+    Number(i64),
+}
+
+impl Topology {
+    pub fn work_queue(&self, stage: Stage) -> String {
+        format!("{}.{stage}", self.prefix)
+    }
+
+    pub fn retry_queue(&self, stage: Stage, delay: Duration) -> String {
+        format!("{}.{stage}.retry.{}s", self.prefix, delay.as_secs())
+    }
+
+    pub fn dead_queue(&self, stage: Stage) -> String {
+        format!("{}.{stage}.dead", self.prefix)
+    }
+
+    /// Every queue of every stage.
+    pub fn declarations(&self) -> Vec<QueueDeclaration> {
+        Stage::ALL
+            .iter()
+            .flat_map(|stage| self.declarations_of(*stage))
+            .collect()
+    }
+
+    fn declarations_of(&self, stage: Stage) -> Vec<QueueDeclaration> {
+        let mut all = vec![self.dead(stage), self.work(stage)];
+        all.extend(RETRY_DELAYS.map(|delay| self.retry(stage, delay)));
+        all
+    }
+
+    fn work(&self, stage: Stage) -> QueueDeclaration {
+        let mut arguments = self.kind_argument();
+        if self.kind == QueueKind::Quorum {
+            arguments.push(("x-max-length", Argument::Number(self.max_length.into())));
+            arguments.push(("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)));
+            arguments.extend(self.dead_letters_to(self.dead_queue(stage)));
+        }
+        QueueDeclaration {
+            name: self.work_queue(stage),
+            arguments,
+        }
+    }
+
+    fn retry(&self, stage: Stage, delay: Duration) -> QueueDeclaration {
+        let mut arguments = self.kind_argument();
+        let ttl = i64::try_from(whole_millis(delay)).unwrap_or(i64::MAX);
+        arguments.push(("x-message-ttl", Argument::Number(ttl)));
+        arguments.extend(self.dead_letters_to(self.work_queue(stage)));
+        QueueDeclaration {
+            name: self.retry_queue(stage, delay),
+            arguments,
+        }
+    }
+
+    fn dead(&self, stage: Stage) -> QueueDeclaration {
+        QueueDeclaration {
+            name: self.dead_queue(stage),
+            arguments: self.kind_argument(),
+        }
+    }
+
+    fn kind_argument(&self) -> Vec<(&'static str, Argument)> {
+        vec![("x-queue-type", Argument::Text(self.kind.to_string()))]
+    }
+
+    /// Moves what expires or is refused to `queue`. A quorum queue does so at
+    /// least once only together with both of the last two arguments.
+    fn dead_letters_to(&self, queue: String) -> Vec<(&'static str, Argument)> {
+        let text = |it: &str| Argument::Text(it.to_owned());
+        let mut arguments = vec![
+            ("x-dead-letter-exchange", text("")),
+            ("x-dead-letter-routing-key", Argument::Text(queue)),
+        ];
+        if self.kind == QueueKind::Quorum {
+            arguments.push(("x-dead-letter-strategy", text("at-least-once")));
+            arguments.push(("x-overflow", text("reject-publish")));
+        }
+        arguments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topology(kind: QueueKind) -> Topology {
+        Topology {
+            prefix: "itb".into(),
+            kind,
+            max_length: 10_000,
+        }
+    }
+
+    /// One line a queue, as the golden files have them.
+    fn written(kind: QueueKind) -> String {
+        let line = |queue: QueueDeclaration| {
+            let arguments = queue.arguments.iter();
+            let arguments = arguments.map(|(name, value)| format!(" {name}={value}"));
+            format!("{}:{}\n", queue.name, arguments.collect::<String>())
+        };
+        topology(kind)
+            .declarations()
+            .into_iter()
+            .map(line)
+            .collect()
+    }
+
+    /// Existing queues cannot be redeclared with other arguments: a change here
+    /// stops every deployed process until an operator has acted.
+    #[test]
+    fn the_declared_queues_are_those_of_the_golden_files() {
+        for (kind, golden) in [
+            (
+                QueueKind::Quorum,
+                include_str!("testdata/topology-quorum.txt"),
+            ),
+            (
+                QueueKind::Classic,
+                include_str!("testdata/topology-classic.txt"),
+            ),
+        ] {
+            let written = written(kind);
+            assert_eq!(written, golden, "{kind}:\n{written}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! PORT: keeps audio out of the messages (Enterprise Integration Patterns,
+//! *Claim Check*): the bytes are checked in, a small ticket travels.
+//!
+//! Guarantees, held by every adapter (`testing::claim_check_contract`):
+//! - Bytes checked in under a name can be redeemed by every process, any number
+//!   of times, until they are older than asked for.
+//! - Checking in under the same name again replaces the bytes, so that a stage
+//!   that runs twice leaves one copy.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::CorrelationId;
+
+pub mod memory;
+pub mod redis;
+
+#[async_trait]
+pub trait ClaimCheck: Send + Sync + 'static {
+    /// Keeps `bytes` for `keep`.
+    async fn check_in(
+        &self,
+        id: CorrelationId,
+        item: Item,
+        bytes: Bytes,
+        keep: Duration,
+    ) -> Result<Ticket, ClaimError>;
+
+    async fn redeem(&self, ticket: &Ticket) -> Result<Bytes, ClaimError>;
+}
+
+/// What of a job is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Item {
+    /// The audio that was sent in.
+    Input,
+    /// The answer as speech.
+    Speech,
+}
+
+/// Where bytes are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    name: String,
+    /// How many they are.
+    pub bytes: u64,
+}
+
+impl Ticket {
+    fn new(id: CorrelationId, item: Item, bytes: &Bytes) -> Self {
+        Self {
+            name: format!("{id}/{item}"),
+            bytes: bytes.len() as u64,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClaimError {
+    /// Kept no longer, or never checked in.
+    #[error("the bytes are not kept any more")]
+    Gone,
+    #[error("the claim check is not available: {0}")]
+    Unavailable(String),
+}

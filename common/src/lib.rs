@@ -1,0 +1,26 @@
+//! The contract between the processes of the assistant.
+//!
+//! A thing lives here only if two programs must agree on it: the message and
+//! its route, the queues, the log of a job, the place where audio is kept, the
+//! conversation, and the connections to them. Each is a port (a trait in
+//! `foo.rs`) with adapters below it (`foo/memory.rs`, `foo/redis.rs`, …) that
+//! one contract suite holds to the same promises.
+//!
+//! Deliberately absent: HTTP types, vendor clients, prompts and audio codecs.
+
+pub mod backends;
+pub mod broker;
+pub mod claim_check;
+pub mod config;
+pub mod conversation;
+pub mod envelope;
+pub mod ids;
+pub mod pipeline;
+mod redis_link;
+pub mod reply;
+pub mod retry;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod time;
+pub mod turn;

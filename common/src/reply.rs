@@ -1,0 +1,222 @@
+//! PORT: the log of a job, which is the job as its caller sees it.
+//!
+//! Stages append events under the correlation id (Enterprise Integration
+//! Patterns: *Return Address*, *Correlation Identifier*); the API waits, polls
+//! or streams by reading them. Nobody keeps a second account of a job.
+//!
+//! Guarantees, held by every adapter (`testing::reply_contract`):
+//! - Events are numbered 1, 2, 3 … in the order in which they were appended.
+//! - One terminal event at most, and nothing after it: a late append answers
+//!   [`Appended::Closed`].
+//! - A stage whose completion was recorded is known to be complete, with the
+//!   turn it produced, so that a duplicate of its message repeats no work.
+//! - A follower gets every event after its cursor once and in order, whichever
+//!   process appended it, also when the store goes away for a while; its stream
+//!   ends after the terminal event.
+//! - A log vanishes [`Retention`] after its last event.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    envelope::Job,
+    ids::{ConversationId, CorrelationId},
+    pipeline::Stage,
+    time::UnixMillis,
+    turn::{Citation, EmotionLabel, Turn},
+};
+
+pub mod memory;
+pub mod redis;
+
+#[async_trait]
+pub trait ReplyLog: Send + Sync + 'static {
+    /// Begins the log of a job with its [`Event::Accepted`].
+    async fn open(&self, accepted: &Accepted) -> Result<(), ReplyError>;
+
+    /// Records that a stage begins, unless the job is over or the stage has
+    /// been completed before.
+    ///
+    /// Should the log be gone (the store lost its data), it is begun again with
+    /// `accepted`, so that the caller can still be answered.
+    async fn begin_stage(
+        &self,
+        accepted: &Accepted,
+        started: StageStarted,
+    ) -> Result<Begun, ReplyError>;
+
+    /// Appends `events` at once; a terminal one, if any, comes last.
+    async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError>;
+
+    /// Like [`append`](Self::append), and records with the same stroke that
+    /// `completed` is done.
+    async fn complete_stage(
+        &self,
+        id: CorrelationId,
+        events: &[Event],
+        completed: &CompletedStage<'_>,
+    ) -> Result<Appended, ReplyError>;
+
+    /// The events after `cursor` (0 for all) that exist now; empty also when
+    /// there is no such log.
+    async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError>;
+
+    /// The events after `cursor`, those to come included. The stream of a log
+    /// that does not exist waits for its first event.
+    fn follow(
+        &self,
+        id: CorrelationId,
+        cursor: u64,
+    ) -> BoxStream<'static, Result<Record, ReplyError>>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), ReplyError>;
+}
+
+/// The store did not do what it was asked, or may have; ask again later.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the reply log is not available: {0}")]
+pub struct ReplyError(pub String);
+
+/// How long a log is kept after its last event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention(pub Duration);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self(Duration::from_secs(24 * 60 * 60))
+    }
+}
+
+/// The name of the log of job `id` in the shared store, and of the channel on
+/// which its growth is announced. Also the AMQP `reply-to`.
+pub fn address(id: CorrelationId) -> String {
+    format!("reply:{id}")
+}
+
+/// An event with its place in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// From 1, without gaps. A cursor is the last number one has seen.
+    pub sequence_number: u64,
+    pub at: UnixMillis,
+    pub event: Event,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    #[serde(rename = "job.accepted")]
+    Accepted(Accepted),
+    #[serde(rename = "stage.started")]
+    StageStarted(StageStarted),
+    #[serde(rename = "stage.retrying")]
+    StageRetrying {
+        stage: Stage,
+        /// The try that failed.
+        attempt: u32,
+        in_ms: u64,
+        /// A stable machine word.
+        reason: String,
+    },
+    #[serde(rename = "transcript")]
+    Transcript { text: String },
+    #[serde(rename = "emotion")]
+    Emotion {
+        label: EmotionLabel,
+        scores: BTreeMap<EmotionLabel, f32>,
+    },
+    #[serde(rename = "retrieved")]
+    Retrieved { citations: Vec<Citation> },
+    #[serde(rename = "answer.delta")]
+    AnswerDelta { text: String },
+    #[serde(rename = "stage.completed")]
+    StageCompleted {
+        stage: Stage,
+        duration_ms: f64,
+        queued_ms: f64,
+    },
+    #[serde(rename = "job.completed")]
+    Completed { turn: Box<Turn> },
+    #[serde(rename = "job.failed")]
+    Failed { error: Failure },
+    #[serde(rename = "job.cancelled")]
+    Cancelled,
+    #[serde(rename = "job.expired")]
+    Expired,
+}
+
+impl Event {
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled | Self::Expired
+        )
+    }
+}
+
+/// What is known about a job from its first moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    pub job: Job,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<ConversationId>,
+    /// How the front door renders the result; the stages do not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageStarted {
+    pub stage: Stage,
+    pub attempt: u32,
+}
+
+/// Why a job failed, for its caller: never an upstream's words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable machine word.
+    pub code: String,
+    pub message: String,
+    pub kind: FailureKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The caller's input cannot be worked with; sending it again is no use.
+    UnprocessableInput,
+    /// A service that is needed is away; trying again later may help.
+    Unavailable,
+    /// A defect of ours.
+    Internal,
+}
+
+/// What a stage made, recorded with its completion.
+pub struct CompletedStage<'a> {
+    pub stage: Stage,
+    pub turn: &'a Turn,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Begun {
+    /// Recorded; go on.
+    Started,
+    /// This stage has been done before, with this outcome: do not repeat it,
+    /// but see that its message gets on.
+    AlreadyCompleted(Box<Turn>),
+    /// The job is over.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    Recorded,
+    /// The job was over before; nothing was recorded.
+    Closed,
+}

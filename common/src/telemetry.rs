@@ -1,0 +1,60 @@
+//! Logs: readable lines on a terminal, JSON where machines collect them.
+
+use std::io::IsTerminal as _;
+
+use strum::{Display, EnumString};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+use crate::config::{ConfigError, Environment};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What is logged without `RUST_LOG`. Clients of servers that are away say so
+/// on every attempt; our own lines about it suffice.
+const DEFAULT_FILTER: &str = "info,lapin=error,redis=warn,symphonia=error";
+
+/// Starts logging to standard error, in the format of `LOG_FORMAT` or else
+/// `default`. A second call changes nothing.
+pub fn start(env: &Environment, default: LogFormat) -> Result<(), ConfigError> {
+    let format = env.parsed("LOG_FORMAT", "text or json")?.unwrap_or(default);
+    let filter =
+        EnvFilter::try_new(env.text("RUST_LOG").unwrap_or(DEFAULT_FILTER)).map_err(|error| {
+            ConfigError::because(
+                "RUST_LOG",
+                format!("not understood ({error})"),
+                "a filter such as info or common=debug",
+            )
+        })?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = match format {
+        LogFormat::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed(),
+        LogFormat::Text => layer
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .boxed(),
+    };
+    // Failing means that logging has been started before.
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .try_init();
+    Ok(())
+}
+
+/// Makes `ring` the cryptography of every TLS connection of the process. Each
+/// program calls it first; a second call changes nothing.
+pub fn choose_cryptography() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,151 @@
+//! The promises of [`crate::broker`].
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    backends::Backends,
+    broker::{Broker, DeadLetterReason, Delivery, Link},
+    pipeline::{Route, Stage},
+    retry::RETRY_DELAYS,
+    testing::fixtures::envelope,
+    time::UnixMillis,
+};
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(SOON, future).await.expect("not in time")
+}
+
+/// Waits until the queue of `stage` holds `expected` messages.
+async fn depth_becomes(broker: &dyn Broker, stage: Stage, expected: u64) {
+    let reached = async {
+        while broker.depth(stage).await != Ok(expected) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within(reached).await;
+}
+
+pub async fn a_published_message_is_delivered_once_and_gone_when_acked(backends: Backends) {
+    let broker = &backends.broker;
+    let sent = envelope(Route::Text);
+    broker.publish(&sent).await.unwrap();
+    let mut consumer = broker.consume(Stage::Rag, 8).await;
+    let delivery = within(consumer.receive()).await;
+    assert_eq!(delivery.envelope, sent);
+    assert!(!delivery.redelivered);
+    delivery.ack().await.unwrap();
+    consumer.stop().await;
+    depth_becomes(broker.as_ref(), Stage::Rag, 0).await;
+}
+
+pub async fn a_delivery_dropped_unsettled_comes_again_marked_so(backends: Backends) {
+    let sent = envelope(Route::Text);
+    backends.broker.publish(&sent).await.unwrap();
+    let mut consumer = backends.broker.consume(Stage::Rag, 8).await;
+    drop(within(consumer.receive()).await);
+    let again = within(consumer.receive()).await;
+    assert_eq!(again.envelope, sent);
+    assert!(again.redelivered);
+    again.ack().await.unwrap();
+    consumer.stop().await;
+}
+
+pub async fn stopping_gives_back_what_was_not_received_and_lets_the_rest_settle(
+    backends: Backends,
+) {
+    let broker = &backends.broker;
+    for _ in 0..5 {
+        broker.publish(&envelope(Route::Text)).await.unwrap();
+    }
+    let mut consumer = broker.consume(Stage::Rag, 8).await;
+    let in_hand = within(consumer.receive()).await;
+    within(consumer.stop()).await;
+    depth_becomes(broker.as_ref(), Stage::Rag, 4).await;
+    in_hand.ack().await.unwrap();
+
+    let mut next = broker.consume(Stage::Rag, 8).await;
+    for _ in 0..4 {
+        within(next.receive()).await.ack().await.unwrap();
+    }
+    next.stop().await;
+    depth_becomes(broker.as_ref(), Stage::Rag, 0).await;
+}
+
+pub async fn competing_consumers_share_the_messages(backends: Backends) {
+    let broker = &backends.broker;
+    let mut sent = std::collections::HashSet::new();
+    let mut one = broker.consume(Stage::Rag, 1).await;
+    let mut other = broker.consume(Stage::Rag, 1).await;
+    for _ in 0..20 {
+        let envelope = envelope(Route::Text);
+        sent.insert(envelope.message_id());
+        broker.publish(&envelope).await.unwrap();
+    }
+    let take = |delivery: Delivery| async move {
+        let id = delivery.envelope.message_id();
+        delivery.ack().await.unwrap();
+        id
+    };
+    for _ in 0..20 {
+        let delivery = within(async {
+            tokio::select! {
+                delivery = one.receive() => delivery,
+                delivery = other.receive() => delivery,
+            }
+        })
+        .await;
+        assert!(sent.remove(&take(delivery).await), "a message came twice");
+    }
+    one.stop().await;
+    other.stop().await;
+}
+
+pub async fn a_retry_comes_back_after_its_delay_with_the_next_attempt(backends: Backends) {
+    let sent = envelope(Route::Text);
+    backends.broker.publish(&sent).await.unwrap();
+    let mut consumer = backends.broker.consume(Stage::Rag, 8).await;
+    let delivery = within(consumer.receive()).await;
+    let next = delivery.envelope.retried(UnixMillis::now());
+    let before = Instant::now();
+    delivery.retry(&next, RETRY_DELAYS[0]).await.unwrap();
+    let again = within(consumer.receive()).await;
+    assert!(before.elapsed() >= RETRY_DELAYS[0]);
+    assert_eq!(again.envelope, next);
+    assert_eq!(again.envelope.attempt, 2);
+    assert_eq!(again.envelope.message_id(), sent.message_id());
+    again.ack().await.unwrap();
+    consumer.stop().await;
+}
+
+pub async fn a_dead_letter_leaves_the_work_queue_and_is_kept(backends: Backends) {
+    let broker = &backends.broker;
+    broker.publish(&envelope(Route::Text)).await.unwrap();
+    let mut consumer = broker.consume(Stage::Rag, 8).await;
+    let delivery = within(consumer.receive()).await;
+    let reason = DeadLetterReason {
+        code: "test".into(),
+        detail: "put aside by a test".into(),
+    };
+    delivery.dead_letter(&reason).await.unwrap();
+    consumer.stop().await;
+    depth_becomes(broker.as_ref(), Stage::Rag, 0).await;
+    assert_eq!(broker.dead_letters(Stage::Rag).await, Ok(1));
+}
+
+pub async fn each_message_goes_to_the_queue_of_its_stage(backends: Backends) {
+    let broker = &backends.broker;
+    assert_eq!(broker.link(), Link::Up);
+    for (route, stage) in [
+        (Route::Voice, Stage::Stt),
+        (Route::Text, Stage::Rag),
+        (Route::Speak, Stage::Tts),
+    ] {
+        broker.publish(&envelope(route)).await.unwrap();
+        depth_becomes(broker.as_ref(), stage, 1).await;
+    }
+    assert_eq!(broker.depth(Stage::Emotion).await, Ok(0));
+}

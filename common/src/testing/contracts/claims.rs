@@ -1,0 +1,73 @@
+//! The promises of [`crate::claim_check`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    backends::Backends,
+    claim_check::{ClaimError, Item},
+    ids::CorrelationId,
+};
+
+const A_MINUTE: Duration = Duration::from_secs(60);
+
+pub async fn bytes_are_redeemed_any_number_of_times(backends: Backends) {
+    let bytes = Bytes::from((0..=255).collect::<Vec<u8>>());
+    let ticket = backends
+        .claims
+        .check_in(CorrelationId::new(), Item::Input, bytes.clone(), A_MINUTE)
+        .await
+        .unwrap();
+    assert_eq!(ticket.bytes, 256);
+    for _ in 0..2 {
+        assert_eq!(backends.claims.redeem(&ticket).await, Ok(bytes.clone()));
+    }
+}
+
+pub async fn sixteen_mebibytes_fit(backends: Backends) {
+    let bytes = Bytes::from(vec![7; 16 * 1024 * 1024]);
+    let ticket = backends
+        .claims
+        .check_in(CorrelationId::new(), Item::Input, bytes.clone(), A_MINUTE)
+        .await
+        .unwrap();
+    assert_eq!(backends.claims.redeem(&ticket).await, Ok(bytes));
+}
+
+pub async fn checking_in_again_replaces_the_bytes(backends: Backends) {
+    let id = CorrelationId::new();
+    let claims = &backends.claims;
+    let old = Bytes::from_static(b"old");
+    let new = Bytes::from_static(b"newer");
+    let input = claims
+        .check_in(id, Item::Input, old.clone(), A_MINUTE)
+        .await
+        .unwrap();
+    let first = claims
+        .check_in(id, Item::Speech, old.clone(), A_MINUTE)
+        .await
+        .unwrap();
+    claims
+        .check_in(id, Item::Speech, new.clone(), A_MINUTE)
+        .await
+        .unwrap();
+    assert_eq!(claims.redeem(&first).await, Ok(new));
+    assert_eq!(claims.redeem(&input).await, Ok(old));
+}
+
+pub async fn bytes_older_than_asked_for_are_gone(backends: Backends) {
+    let short = Duration::from_millis(30);
+    let ticket = backends
+        .claims
+        .check_in(
+            CorrelationId::new(),
+            Item::Input,
+            Bytes::from_static(b"x"),
+            short,
+        )
+        .await
+        .unwrap();
+    tokio::time::sleep(short * 3).await;
+    assert_eq!(backends.claims.redeem(&ticket).await, Err(ClaimError::Gone));
+}

@@ -1,0 +1,345 @@
+//! Real RabbitMQ and Redis servers of a test's own, on free ports, with their
+//! own folders; gone with the test process, however it ends.
+//!
+//! `TEST_AMQP_URL` and `TEST_REDIS_URL` name servers that are there already.
+//! Without them the installed programs are started; where these are missing a
+//! test says so on the terminal and ends early, except under `CI=true`, where
+//! that is a failure.
+
+use std::{
+    io::Write as _,
+    net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use crate::config::Environment;
+
+/// Addresses of servers that many tests share.
+pub struct Shared {
+    pub amqp_url: String,
+    pub redis_url: String,
+    _own: Option<(RabbitServer, RedisServer)>,
+}
+
+/// The servers that the tests of this process share, or `None`, with a word on
+/// the terminal, when they cannot be had.
+pub fn shared() -> Option<&'static Shared> {
+    static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
+    let shared = SHARED.get_or_init(start_shared).as_ref();
+    if shared.is_none() {
+        skipped("needs the programs rabbitmq-server and redis-server");
+    }
+    shared
+}
+
+fn start_shared() -> Option<Shared> {
+    let given = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|url: &String| !url.is_empty())
+    };
+    if let (Some(amqp_url), Some(redis_url)) = (given("TEST_AMQP_URL"), given("TEST_REDIS_URL")) {
+        return Some(Shared {
+            amqp_url,
+            redis_url,
+            _own: None,
+        });
+    }
+    let own = (RabbitServer::start()?, RedisServer::start()?);
+    Some(Shared {
+        amqp_url: own.0.url(),
+        redis_url: own.1.url(),
+        _own: Some(own),
+    })
+}
+
+impl Shared {
+    /// Settings for processes that talk to these servers through queues of
+    /// their own.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        environment(&self.amqp_url, &self.redis_url)
+    }
+}
+
+/// Settings for processes on these servers, with queue names nobody else uses.
+pub fn environment(amqp_url: &str, redis_url: &str) -> Vec<(String, String)> {
+    let prefix = format!("test-{}", uuid::Uuid::now_v7().simple());
+    [
+        ("AMQP_URL", amqp_url),
+        ("REDIS_URL", redis_url),
+        ("AMQP_QUEUE_PREFIX", &prefix),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+/// Says on the terminal that the running test was skipped; the test harness
+/// captures `eprintln!`, not this.
+pub fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(
+        Environment::of_process().text("CI").is_none(),
+        "{test} cannot be skipped in CI: {why}"
+    );
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+}
+
+/// A process group that dies with this process: its leader, a shell, waits for
+/// the end of a pipe that only we hold, and clears the servers' folder away too
+/// unless it is told to keep it.
+struct Group(Child);
+
+const WATCHDOG: &str = r#"
+folder=$1; shift
+"$@" </dev/null >/dev/null 2>&1 &
+read -r word
+[ "$word" = keep ] || rm -rf "$folder"
+kill -KILL 0
+"#;
+
+impl Group {
+    fn start(folder: &Path, command: &mut Command) -> Self {
+        let program = command.get_program().to_owned();
+        let mut watchdog = Command::new("sh");
+        watchdog
+            .arg("-c")
+            .arg(WATCHDOG)
+            .arg("sh")
+            .arg(folder)
+            .arg(program)
+            .args(command.get_args())
+            .process_group(0)
+            .stdin(Stdio::piped());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => watchdog.env(name, value),
+                None => watchdog.env_remove(name),
+            };
+        }
+        Self(watchdog.spawn().expect("sh starts"))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(mut pipe) = self.0.stdin.take() {
+            let _ = pipe.write_all(b"keep\n");
+        }
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port on loopback")
+        .port()
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+fn wait_until(what: &str, within: Duration, mut ready: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !ready() {
+        assert!(started.elapsed() < within, "{what} did not get ready");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The bytes with which a server answers `greeting`, empty when it does not.
+fn answer_to(port: u16, greeting: &[u8]) -> Vec<u8> {
+    use std::io::Read as _;
+    let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else {
+        return Vec::new();
+    };
+    let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));
+    let mut buffer = [0; 64];
+    match socket
+        .write_all(greeting)
+        .and_then(|()| socket.read(&mut buffer))
+    {
+        Ok(read) => buffer[..read].to_vec(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// A Redis with an append-only file.
+pub struct RedisServer {
+    port: u16,
+    folder: TempDir,
+    running: Option<Group>,
+}
+
+impl RedisServer {
+    /// `None` when the program is not installed.
+    pub fn start() -> Option<Self> {
+        find("redis-server")?;
+        let mut server = Self {
+            port: free_port(),
+            folder: tempfile::tempdir().expect("a folder for Redis"),
+            running: None,
+        };
+        server.start_again();
+        Some(server)
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Starts it on the same port with the same data.
+    pub fn start_again(&mut self) {
+        let mut command = Command::new(find("redis-server").expect("installed"));
+        command
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args([
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+            ])
+            .args(["--loglevel", "warning", "--dir"])
+            .arg(self.folder.path())
+            .args(["--logfile", "redis.log"]);
+        self.running = Some(Group::start(self.folder.path(), &mut command));
+        wait_until("Redis", Duration::from_secs(20), || {
+            answer_to(self.port, b"PING\r\n").starts_with(b"+PONG")
+        });
+    }
+}
+
+/// A single RabbitMQ node with an Erlang port mapper of its own.
+pub struct RabbitServer {
+    port: u16,
+    distribution_port: u16,
+    mapper_port: u16,
+    folder: TempDir,
+    running: Option<Group>,
+}
+
+/// Debian keeps the script that does not insist on the user `rabbitmq` here.
+const RABBITMQ_SCRIPT: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+impl RabbitServer {
+    /// `None` when the program is not installed.
+    pub fn start() -> Option<Self> {
+        rabbitmq_script()?;
+        find("epmd")?;
+        let mut server = Self {
+            port: free_port(),
+            distribution_port: free_port(),
+            mapper_port: free_port(),
+            folder: tempfile::tempdir().expect("a folder for RabbitMQ"),
+            running: None,
+        };
+        server.configure();
+        server.start_again();
+        Some(server)
+    }
+
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Starts it on the same port with the same data.
+    pub fn start_again(&mut self) {
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(r#"epmd -port "$ERL_EPMD_PORT" & exec "$0""#)
+            .arg(rabbitmq_script().expect("installed"));
+        self.set_environment(&mut command);
+        self.running = Some(Group::start(self.folder.path(), &mut command));
+        wait_until("RabbitMQ", Duration::from_secs(90), || {
+            // The method frame `connection.start` begins with 1, 0, 0.
+            answer_to(self.port, b"AMQP\x00\x00\x09\x01").starts_with(&[1, 0, 0])
+        });
+    }
+
+    /// Runs `rabbitmqctl` on the node; the output is its standard output.
+    pub fn ctl(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
+        self.set_environment(&mut command);
+        let output = command
+            .args(["-n", &self.node()])
+            .args(arguments)
+            .output()
+            .expect("rabbitmqctl runs");
+        assert!(
+            output.status.success(),
+            "rabbitmqctl {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn node(&self) -> String {
+        format!("itb-{}@localhost", self.port)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn configure(&self) {
+        let write = |name: &str, text: &str| {
+            std::fs::write(self.path(name), text).expect("a file for RabbitMQ");
+        };
+        write("enabled_plugins", "[].\n");
+        write("rabbitmq-env.conf", "");
+        write(
+            "rabbitmq.conf",
+            "listeners.tcp.default = 127.0.0.1:PORT\nvm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 10MB\n"
+                .replace("PORT", &self.port.to_string())
+                .as_str(),
+        );
+    }
+
+    fn set_environment(&self, command: &mut Command) {
+        let folder = |name: &str| self.path(name).into_os_string();
+        command
+            .env("HOME", self.folder.path())
+            .env("ERL_EPMD_PORT", self.mapper_port.to_string())
+            .env("RABBITMQ_NODENAME", self.node())
+            .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODE_PORT", self.port.to_string())
+            .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())
+            .env("RABBITMQ_MNESIA_BASE", folder("mnesia"))
+            .env("RABBITMQ_LOG_BASE", folder("log"))
+            .env("RABBITMQ_LOGS", folder("rabbitmq.log"))
+            .env("RABBITMQ_PID_FILE", folder("pid"))
+            .env("RABBITMQ_CONF_ENV_FILE", folder("rabbitmq-env.conf"))
+            .env("RABBITMQ_CONFIG_FILE", folder("rabbitmq.conf"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder("enabled_plugins"));
+    }
+}
+
+fn rabbitmq_script() -> Option<PathBuf> {
+    Some(PathBuf::from(RABBITMQ_SCRIPT))
+        .filter(|script| Path::is_file(script))
+        .or_else(|| find("rabbitmq-server"))
+}

@@ -1,0 +1,143 @@
+//! A turn: one exchange of a conversation, enriched stage by stage.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString};
+
+use crate::{claim_check::Ticket, ids::ConversationId};
+
+/// The input of one exchange and what the stages have made of it so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Turn {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<ConversationId>,
+    pub input: Input,
+    /// The synthesiser's voice, when the client asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voice: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<Transcript>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emotion: Option<Emotion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speech: Option<Speech>,
+}
+
+impl Turn {
+    pub fn new(input: Input) -> Self {
+        Self {
+            conversation_id: None,
+            input,
+            voice: None,
+            transcript: None,
+            emotion: None,
+            answer: None,
+            speech: None,
+        }
+    }
+
+    /// What the user said or wrote, once it is known as text.
+    pub fn user_text(&self) -> Option<&str> {
+        match &self.input {
+            Input::Text { text } => Some(text),
+            Input::Speech { .. } => self.transcript.as_ref().map(|it| it.text.as_str()),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Input {
+    Text {
+        text: String,
+    },
+    /// Recorded speech, kept under `ticket` in the format in which it came.
+    Speech {
+        ticket: Ticket,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transcript {
+    pub text: String,
+    /// BCP 47 tag of the language that was heard, e.g. `id`.
+    pub language: String,
+    /// What recognised it.
+    pub provider: String,
+}
+
+/// The emotions that are told apart.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum EmotionLabel {
+    Neutral,
+    Happy,
+    Sad,
+    Angry,
+    Fearful,
+    Surprised,
+    Disgusted,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Emotion {
+    pub label: EmotionLabel,
+    /// Score per label, each 0 to 1. Empty when the provider gives none.
+    pub scores: BTreeMap<EmotionLabel, f32>,
+    /// What recognised it.
+    pub provider: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// For reading; without citation marks.
+    pub text: String,
+    pub citations: Vec<Citation>,
+    /// What wrote it.
+    pub provider: String,
+}
+
+/// A passage that the answer rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Citation {
+    /// From 1, in the order in which the answer first leans on them.
+    pub n: u32,
+    pub title: String,
+    pub url: String,
+    /// Stands word for word in the passage; checked by code.
+    pub quote: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Speech {
+    /// Where the WAV is kept.
+    pub ticket: Ticket,
+    pub duration_ms: u64,
+    /// What spoke it.
+    pub provider: String,
+}
+
+impl Speech {
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(self.duration_ms)
+    }
+}

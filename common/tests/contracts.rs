@@ -1,0 +1,72 @@
+//! Every promise of every port, over each of its adapters.
+
+use common::{
+    backends::{BackendConfig, Backends, connect},
+    config::Environment,
+    testing::{contracts, servers},
+};
+
+async fn backends(env: Environment) -> Backends {
+    let config = BackendConfig::from_environment(&env, "contracts").unwrap();
+    connect(&config).await.unwrap()
+}
+
+macro_rules! contract {
+    ($port:ident: $($promise:ident),+ $(,)?) => {
+        mod $port {
+            mod memory {
+                $(
+                    #[tokio::test]
+                    async fn $promise() {
+                        let backends = crate::backends(Default::default()).await;
+                        crate::contracts::$port::$promise(backends).await;
+                    }
+                )+
+            }
+            mod servers {
+                $(
+                    #[tokio::test]
+                    async fn $promise() {
+                        let Some(shared) = crate::servers::shared() else { return };
+                        let env = shared.environment().into_iter().collect();
+                        let backends = crate::backends(env).await;
+                        crate::contracts::$port::$promise(backends).await;
+                    }
+                )+
+            }
+        }
+    };
+}
+
+contract!(broker:
+    a_published_message_is_delivered_once_and_gone_when_acked,
+    a_delivery_dropped_unsettled_comes_again_marked_so,
+    stopping_gives_back_what_was_not_received_and_lets_the_rest_settle,
+    competing_consumers_share_the_messages,
+    a_retry_comes_back_after_its_delay_with_the_next_attempt,
+    a_dead_letter_leaves_the_work_queue_and_is_kept,
+    each_message_goes_to_the_queue_of_its_stage,
+);
+contract!(replies:
+    events_are_numbered_from_1_in_order,
+    nothing_follows_a_terminal_event,
+    opening_twice_leaves_one_beginning,
+    a_completed_stage_is_known_with_its_turn,
+    a_log_that_was_lost_is_begun_again_by_its_next_stage,
+    a_follower_hears_the_past_and_the_future_once_and_in_order,
+    many_followers_of_one_log_all_hear_its_end,
+    an_unknown_log_is_empty,
+);
+contract!(claims:
+    bytes_are_redeemed_any_number_of_times,
+    sixteen_mebibytes_fit,
+    checking_in_again_replaces_the_bytes,
+    bytes_older_than_asked_for_are_gone,
+);
+contract!(conversations:
+    turns_come_back_in_the_order_in_which_they_were_added,
+    the_turn_of_a_job_is_added_once,
+    turns_added_at_the_same_moment_are_all_kept,
+    another_tenant_sees_nothing_of_it,
+    the_newest_turns_are_kept,
+);
