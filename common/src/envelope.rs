@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{CorrelationId, MessageId, RequestId, Tenant},
+    ids::{ConversationId, CorrelationId, MessageId, RequestId, Tenant},
     pipeline::{Route, RoutingSlip, Stage},
     time::UnixMillis,
     turn::Turn,
@@ -42,6 +42,12 @@ pub struct Job {
     /// W3C Trace Context of the request, as it came or as we made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<ConversationId>,
+    /// How the front door is to render the audio of the result; the stages do
+    /// not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<String>,
 }
 
 impl Job {

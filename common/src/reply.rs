@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     envelope::Job,
-    ids::{ConversationId, CorrelationId},
+    ids::CorrelationId,
     pipeline::Stage,
     time::UnixMillis,
     turn::{Citation, EmotionLabel, Turn},
@@ -34,19 +34,15 @@ pub mod redis;
 
 #[async_trait]
 pub trait ReplyLog: Send + Sync + 'static {
-    /// Begins the log of a job with its [`Event::Accepted`].
-    async fn open(&self, accepted: &Accepted) -> Result<(), ReplyError>;
+    /// Begins the log of `job` with its [`Event::Accepted`].
+    async fn open(&self, job: &Job) -> Result<(), ReplyError>;
 
     /// Records that a stage begins, unless the job is over or the stage has
     /// been completed before.
     ///
     /// Should the log be gone (the store lost its data), it is begun again with
-    /// `accepted`, so that the caller can still be answered.
-    async fn begin_stage(
-        &self,
-        accepted: &Accepted,
-        started: StageStarted,
-    ) -> Result<Begun, ReplyError>;
+    /// `job`, so that the caller can still be answered.
+    async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError>;
 
     /// Appends `events` at once; a terminal one, if any, comes last.
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError>;
@@ -110,7 +106,7 @@ pub struct Record {
 #[serde(tag = "type")]
 pub enum Event {
     #[serde(rename = "job.accepted")]
-    Accepted(Accepted),
+    Accepted { job: Job },
     #[serde(rename = "stage.started")]
     StageStarted(StageStarted),
     #[serde(rename = "stage.retrying")]
@@ -156,17 +152,6 @@ impl Event {
             Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled | Self::Expired
         )
     }
-}
-
-/// What is known about a job from its first moment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Accepted {
-    pub job: Job,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conversation_id: Option<ConversationId>,
-    /// How the front door renders the result; the stages do not look at it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub response_format: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

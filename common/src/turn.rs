@@ -5,13 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString};
 
-use crate::{claim_check::Ticket, ids::ConversationId};
+use crate::claim_check::Ticket;
 
 /// The input of one exchange and what the stages have made of it so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conversation_id: Option<ConversationId>,
     pub input: Input,
     /// The synthesiser's voice, when the client asked for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,7 +27,6 @@ pub struct Turn {
 impl Turn {
     pub fn new(input: Input) -> Self {
         Self {
-            conversation_id: None,
             input,
             voice: None,
             transcript: None,

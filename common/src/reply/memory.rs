@@ -10,10 +10,9 @@ use futures::stream::BoxStream;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Accepted, Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention,
-    StageStarted,
+    Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, StageStarted,
 };
-use crate::{ids::CorrelationId, pipeline::Stage, time::UnixMillis, turn::Turn};
+use crate::{envelope::Job, ids::CorrelationId, pipeline::Stage, time::UnixMillis, turn::Turn};
 
 #[derive(Default)]
 pub struct MemoryReplyLog {
@@ -87,32 +86,24 @@ fn lock(logs: &Mutex<HashMap<CorrelationId, Log>>) -> MutexGuard<'_, HashMap<Cor
 
 #[async_trait]
 impl ReplyLog for MemoryReplyLog {
-    async fn open(&self, accepted: &Accepted) -> Result<(), ReplyError> {
+    async fn open(&self, job: &Job) -> Result<(), ReplyError> {
         let mut logs = self.logs();
         // Logs are born one at a time: a good moment to bury the old ones.
         if logs.len().is_multiple_of(64) {
             self.forget_old(&mut logs);
         }
-        let log = logs
-            .entry(accepted.job.correlation_id)
-            .or_insert_with(Log::new);
+        let log = logs.entry(job.correlation_id).or_insert_with(Log::new);
         if log.records.is_empty() {
-            log.append(&[Event::Accepted(accepted.clone())]);
+            log.append(&[Event::Accepted { job: job.clone() }]);
         }
         Ok(())
     }
 
-    async fn begin_stage(
-        &self,
-        accepted: &Accepted,
-        started: StageStarted,
-    ) -> Result<Begun, ReplyError> {
+    async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
         let mut logs = self.logs();
-        let log = logs
-            .entry(accepted.job.correlation_id)
-            .or_insert_with(Log::new);
+        let log = logs.entry(job.correlation_id).or_insert_with(Log::new);
         if log.records.is_empty() {
-            log.append(&[Event::Accepted(accepted.clone())]);
+            log.append(&[Event::Accepted { job: job.clone() }]);
         }
         if log.is_closed() {
             return Ok(Begun::Closed);

@@ -22,11 +22,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Accepted, Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention,
-    StageStarted, address,
+    Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, StageStarted,
+    address,
 };
 use crate::{
-    ids::CorrelationId, redis_link::RedisLink, retry::Backoff, time::UnixMillis, turn::Turn,
+    envelope::Job, ids::CorrelationId, redis_link::RedisLink, retry::Backoff, time::UnixMillis,
+    turn::Turn,
 };
 use announcements::Announcements;
 
@@ -161,27 +162,21 @@ impl RedisReplyLog {
 
 #[async_trait]
 impl ReplyLog for RedisReplyLog {
-    async fn open(&self, accepted: &Accepted) -> Result<(), ReplyError> {
-        let first = entry(&Event::Accepted(accepted.clone()));
+    async fn open(&self, job: &Job) -> Result<(), ReplyError> {
+        let first = entry(&Event::Accepted { job: job.clone() });
         let arguments = [self.ttl_ms().to_string(), first];
-        self.run(&OPEN, accepted.job.correlation_id, &arguments)
-            .await
+        self.run(&OPEN, job.correlation_id, &arguments).await
     }
 
-    async fn begin_stage(
-        &self,
-        accepted: &Accepted,
-        started: StageStarted,
-    ) -> Result<Begun, ReplyError> {
+    async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
         let arguments = [
             self.ttl_ms().to_string(),
-            entry(&Event::Accepted(accepted.clone())),
+            entry(&Event::Accepted { job: job.clone() }),
             started.stage.to_string(),
             entry(&Event::StageStarted(started)),
         ];
-        let (outcome, turn): (String, String) = self
-            .run(&BEGIN, accepted.job.correlation_id, &arguments)
-            .await?;
+        let (outcome, turn): (String, String) =
+            self.run(&BEGIN, job.correlation_id, &arguments).await?;
         match outcome.as_str() {
             "started" => Ok(Begun::Started),
             "completed" => Ok(Begun::AlreadyCompleted(Box::new(parse::<Turn>(&turn)?))),

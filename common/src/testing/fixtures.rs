@@ -6,7 +6,6 @@ use crate::{
     envelope::{Envelope, Job},
     ids::{CorrelationId, RequestId, Tenant},
     pipeline::Route,
-    reply::Accepted,
     time::UnixMillis,
     turn::{Answer, Input, Turn},
 };
@@ -21,12 +20,6 @@ pub fn job(route: Route) -> Job {
         accepted_at: now,
         deadline: now.after(Duration::from_secs(120)),
         traceparent: None,
-    }
-}
-
-pub fn accepted(job: &Job) -> Accepted {
-    Accepted {
-        job: job.clone(),
         conversation_id: None,
         response_format: None,
     }

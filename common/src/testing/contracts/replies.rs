@@ -10,7 +10,7 @@ use crate::{
     envelope::Job,
     pipeline::{Route, Stage},
     reply::{Appended, Begun, CompletedStage, Event, Record, StageStarted},
-    testing::fixtures::{accepted, answer, job, text_turn},
+    testing::fixtures::{answer, job, text_turn},
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -41,7 +41,7 @@ async fn follow_to_the_end(backends: &Backends, job: &Job, cursor: u64) -> Vec<R
 pub async fn events_are_numbered_from_1_in_order(backends: Backends) {
     let job = job(Route::Text);
     let log = &backends.replies;
-    log.open(&accepted(&job)).await.unwrap();
+    log.open(&job).await.unwrap();
     log.append(job.correlation_id, &[delta("a"), delta("b")])
         .await
         .unwrap();
@@ -54,7 +54,7 @@ pub async fn events_are_numbered_from_1_in_order(backends: Backends) {
         .map(|record| record.sequence_number)
         .collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
-    assert_eq!(records[0].event, Event::Accepted(accepted(&job)));
+    assert_eq!(records[0].event, Event::Accepted { job: job.clone() });
     assert_eq!(records[2].event, delta("b"));
     let tail = log.read(job.correlation_id, 3).await.unwrap();
     assert_eq!(tail, records[3..]);
@@ -63,12 +63,12 @@ pub async fn events_are_numbered_from_1_in_order(backends: Backends) {
 pub async fn nothing_follows_a_terminal_event(backends: Backends) {
     let job = job(Route::Text);
     let log = &backends.replies;
-    log.open(&accepted(&job)).await.unwrap();
+    log.open(&job).await.unwrap();
     let id = job.correlation_id;
     let first = log.append(id, &[Event::Cancelled]).await;
     assert_eq!(first, Ok(Appended::Recorded));
     assert_eq!(log.append(id, &[completed()]).await, Ok(Appended::Closed));
-    let begun = log.begin_stage(&accepted(&job), started(Stage::Rag)).await;
+    let begun = log.begin_stage(&job, started(Stage::Rag)).await;
     assert_eq!(begun, Ok(Begun::Closed));
     assert_eq!(log.read(id, 0).await.unwrap().len(), 2);
 }
@@ -76,16 +76,16 @@ pub async fn nothing_follows_a_terminal_event(backends: Backends) {
 pub async fn opening_twice_leaves_one_beginning(backends: Backends) {
     let job = job(Route::Text);
     let log = &backends.replies;
-    log.open(&accepted(&job)).await.unwrap();
-    log.open(&accepted(&job)).await.unwrap();
+    log.open(&job).await.unwrap();
+    log.open(&job).await.unwrap();
     assert_eq!(log.read(job.correlation_id, 0).await.unwrap().len(), 1);
 }
 
 pub async fn a_completed_stage_is_known_with_its_turn(backends: Backends) {
     let job = job(Route::Voice);
     let log = &backends.replies;
-    log.open(&accepted(&job)).await.unwrap();
-    let begun = log.begin_stage(&accepted(&job), started(Stage::Rag)).await;
+    log.open(&job).await.unwrap();
+    let begun = log.begin_stage(&job, started(Stage::Rag)).await;
     assert_eq!(begun, Ok(Begun::Started));
 
     let mut turn = text_turn("apa?");
@@ -98,26 +98,26 @@ pub async fn a_completed_stage_is_known_with_its_turn(backends: Backends) {
         .await
         .unwrap();
 
-    let again = log.begin_stage(&accepted(&job), started(Stage::Rag)).await;
+    let again = log.begin_stage(&job, started(Stage::Rag)).await;
     assert_eq!(again, Ok(Begun::AlreadyCompleted(Box::new(turn))));
-    let other = log.begin_stage(&accepted(&job), started(Stage::Tts)).await;
+    let other = log.begin_stage(&job, started(Stage::Tts)).await;
     assert_eq!(other, Ok(Begun::Started));
 }
 
 pub async fn a_log_that_was_lost_is_begun_again_by_its_next_stage(backends: Backends) {
     let job = job(Route::Text);
     let log = &backends.replies;
-    let begun = log.begin_stage(&accepted(&job), started(Stage::Rag)).await;
+    let begun = log.begin_stage(&job, started(Stage::Rag)).await;
     assert_eq!(begun, Ok(Begun::Started));
     let records = log.read(job.correlation_id, 0).await.unwrap();
-    assert_eq!(records[0].event, Event::Accepted(accepted(&job)));
+    assert_eq!(records[0].event, Event::Accepted { job: job.clone() });
     assert_eq!(records.len(), 2);
 }
 
 pub async fn a_follower_hears_the_past_and_the_future_once_and_in_order(backends: Backends) {
     let job = job(Route::Text);
     let log = backends.replies.clone();
-    log.open(&accepted(&job)).await.unwrap();
+    log.open(&job).await.unwrap();
     let id = job.correlation_id;
     let writer = tokio::spawn(async move {
         for n in 0..200 {
@@ -139,7 +139,7 @@ pub async fn a_follower_hears_the_past_and_the_future_once_and_in_order(backends
 pub async fn many_followers_of_one_log_all_hear_its_end(backends: Backends) {
     let job = job(Route::Text);
     let log = &backends.replies;
-    log.open(&accepted(&job)).await.unwrap();
+    log.open(&job).await.unwrap();
     let followers = (0..50).map(|_| follow_to_the_end(&backends, &job, 0));
     let followers = futures::future::join_all(followers);
     let end = async {
