@@ -37,12 +37,16 @@ pub trait Broker: Send + Sync + 'static {
     /// How the broker can be used at this moment, as far as is known here.
     fn link(&self) -> Link;
 
-    /// How many messages wait in the queue of `stage`, not counting those
-    /// handed out.
-    async fn depth(&self, stage: Stage) -> Result<u64, PublishError>;
+    /// The queues of `stage` at this moment.
+    async fn inspect(&self, stage: Stage) -> Result<StageQueues, PublishError>;
+}
 
-    /// How many dead letters `stage` has.
-    async fn dead_letters(&self, stage: Stage) -> Result<u64, PublishError>;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageQueues {
+    /// Messages waiting to be handed out.
+    pub ready: u64,
+    pub consumers: u64,
+    pub dead_letters: u64,
 }
 
 /// Whether the broker can be reached.

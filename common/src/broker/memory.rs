@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Link, PublishError, Receipt,
-    SettleError,
+    SettleError, StageQueues,
 };
 use crate::{envelope::Envelope, pipeline::Stage};
 
@@ -57,8 +57,10 @@ impl Broker for MemoryBroker {
     async fn consume(&self, stage: Stage, _prefetch: u16) -> Consumer {
         // The receiver takes one message at a time, so it never holds more
         // than it has asked for.
+        let queue = Arc::clone(self.queue(stage));
+        queue.lock().consumers += 1;
         Consumer::new(MemoryDeliveries {
-            queue: Arc::clone(self.queue(stage)),
+            queue,
             consuming: watch::Sender::new(true),
         })
     }
@@ -67,13 +69,13 @@ impl Broker for MemoryBroker {
         Link::Up
     }
 
-    async fn depth(&self, stage: Stage) -> Result<u64, PublishError> {
+    async fn inspect(&self, stage: Stage) -> Result<StageQueues, PublishError> {
         let state = self.queue(stage).lock();
-        Ok((state.ready.len() + state.delayed.len()) as u64)
-    }
-
-    async fn dead_letters(&self, stage: Stage) -> Result<u64, PublishError> {
-        Ok(self.queue(stage).lock().dead.len() as u64)
+        Ok(StageQueues {
+            ready: state.ready.len() as u64,
+            consumers: state.consumers,
+            dead_letters: state.dead.len() as u64,
+        })
     }
 }
 
@@ -94,6 +96,7 @@ struct QueueState {
     delayed: BTreeMap<(Instant, u64), Envelope>,
     delayed_count: u64,
     dead: VecDeque<(Envelope, DeadLetterReason)>,
+    consumers: u64,
 }
 
 struct Waiting {
@@ -201,12 +204,18 @@ impl Deliveries for MemoryDeliveries {
 
     async fn stop(&mut self) {
         self.consuming.send_replace(false);
-        // A wake-up meant for this consumer belongs to another one now.
-        self.queue.changed.notify_one();
     }
 
     fn is_consuming(&self) -> watch::Receiver<bool> {
         self.consuming.subscribe()
+    }
+}
+
+impl Drop for MemoryDeliveries {
+    fn drop(&mut self) {
+        self.queue.lock().consumers -= 1;
+        // A wake-up meant for this consumer belongs to another one now.
+        self.queue.changed.notify_one();
     }
 }
 

@@ -12,10 +12,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lapin::{options::QueueDeclareOptions, types::FieldTable, uri::AMQPUri};
+use lapin::{Channel, Queue, options::QueueDeclareOptions, types::FieldTable, uri::AMQPUri};
 use tokio::time::timeout;
 
-use super::{Broker, Consumer, Link, PublishError, topology::Topology, wire};
+use super::{Broker, Consumer, Link, PublishError, StageQueues, topology::Topology, wire};
 use crate::{envelope::Envelope, pipeline::Stage};
 use properties::properties_of;
 use publisher::Publisher;
@@ -69,30 +69,34 @@ impl RabbitBroker {
         }
     }
 
-    async fn message_count(&self, queue: String) -> Result<u64, PublishError> {
+    async fn look_at(&self, stage: Stage) -> Result<StageQueues, PublishError> {
         let unavailable = |error: lapin::Error| PublishError::Unavailable(error.to_string());
-        let ask = async {
-            let connection = self.publisher.connection()?;
-            let channel = connection.create_channel().await.map_err(unavailable)?;
-            let passive = QueueDeclareOptions {
-                passive: true,
-                ..QueueDeclareOptions::durable()
-            };
-            let queue = channel
-                .queue_declare(queue.into(), passive, FieldTable::default())
-                .await
-                .map_err(unavailable)?;
-            let count = u64::from(queue.message_count());
-            channel
-                .close(200, "done".into())
-                .await
-                .map_err(unavailable)?;
-            Ok(count)
-        };
-        timeout(INSPECTION, ask)
-            .await
-            .unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".into())))
+        let topology = &self.config.topology;
+        let connection = self.publisher.connection()?;
+        let channel = connection.create_channel().await.map_err(unavailable)?;
+        let work = declared(&channel, topology.work_queue(stage));
+        let work = work.await.map_err(unavailable)?;
+        let dead = declared(&channel, topology.dead_queue(stage));
+        let dead = dead.await.map_err(unavailable)?;
+        let goodbye = channel.close(200, "done".into());
+        goodbye.await.map_err(unavailable)?;
+        Ok(StageQueues {
+            ready: work.message_count().into(),
+            consumers: work.consumer_count().into(),
+            dead_letters: dead.message_count().into(),
+        })
     }
+}
+
+/// Asks after a queue without making it.
+async fn declared(channel: &Channel, queue: String) -> Result<Queue, lapin::Error> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::durable()
+    };
+    channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await
 }
 
 #[async_trait]
@@ -117,13 +121,9 @@ impl Broker for RabbitBroker {
         self.publisher.link()
     }
 
-    async fn depth(&self, stage: Stage) -> Result<u64, PublishError> {
-        self.message_count(self.config.topology.work_queue(stage))
+    async fn inspect(&self, stage: Stage) -> Result<StageQueues, PublishError> {
+        timeout(INSPECTION, self.look_at(stage))
             .await
-    }
-
-    async fn dead_letters(&self, stage: Stage) -> Result<u64, PublishError> {
-        self.message_count(self.config.topology.dead_queue(stage))
-            .await
+            .unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".into())))
     }
 }

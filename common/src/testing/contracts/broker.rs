@@ -22,7 +22,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 /// Waits until the queue of `stage` holds `expected` messages.
 async fn depth_becomes(broker: &dyn Broker, stage: Stage, expected: u64) {
     let reached = async {
-        while broker.depth(stage).await != Ok(expected) {
+        while broker.inspect(stage).await.map(|queues| queues.ready) != Ok(expected) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -133,7 +133,8 @@ pub async fn a_dead_letter_leaves_the_work_queue_and_is_kept(backends: Backends)
     delivery.dead_letter(&reason).await.unwrap();
     consumer.stop().await;
     depth_becomes(broker.as_ref(), Stage::Rag, 0).await;
-    assert_eq!(broker.dead_letters(Stage::Rag).await, Ok(1));
+    let queues = broker.inspect(Stage::Rag).await.unwrap();
+    assert_eq!(queues.dead_letters, 1);
 }
 
 pub async fn each_message_goes_to_the_queue_of_its_stage(backends: Backends) {
@@ -147,5 +148,6 @@ pub async fn each_message_goes_to_the_queue_of_its_stage(backends: Backends) {
         broker.publish(&envelope(route)).await.unwrap();
         depth_becomes(broker.as_ref(), stage, 1).await;
     }
-    assert_eq!(broker.depth(Stage::Emotion).await, Ok(0));
+    let queues = broker.inspect(Stage::Emotion).await.unwrap();
+    assert_eq!((queues.ready, queues.consumers), (0, 0));
 }

@@ -1,0 +1,81 @@
+//! PORT: the code of a stage, which knows nothing of messaging.
+//!
+//! A handler takes a turn and gives back a richer one, or a typed failure. It
+//! may run more than once for the same job (the message came twice, or the
+//! worker died): every effect it has must be idempotent by the job's
+//! correlation id.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::{
+    envelope::Job,
+    reply::{Event, FailureKind},
+    turn::Turn,
+};
+
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Enriches `turn`. Dropped when the time is up, so it must hold nothing
+    /// that outlives it.
+    async fn handle(&self, turn: Turn, job: &Job) -> Result<Turn, StageError>;
+
+    /// What the client hears of the enriched turn when the stage is done.
+    fn events(&self, turn: &Turn) -> Vec<Event>;
+}
+
+/// Why a stage failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum StageError {
+    /// Trying again may help.
+    #[error("{code}: {detail}")]
+    Transient {
+        /// A stable machine word.
+        code: &'static str,
+        /// For operators; never shown to a client, never user text.
+        detail: String,
+        /// How long the other side asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// Trying again with the same input gives the same.
+    #[error("{code}: {detail}")]
+    Permanent {
+        code: &'static str,
+        kind: FailureKind,
+        /// For the client.
+        message: String,
+        /// For operators; never shown to a client, never user text.
+        detail: String,
+    },
+}
+
+impl StageError {
+    pub fn transient(code: &'static str, detail: impl ToString) -> Self {
+        Self::Transient {
+            code,
+            detail: detail.to_string(),
+            retry_after: None,
+        }
+    }
+
+    /// The client's input cannot be worked with, for the reason in `message`.
+    pub fn unprocessable(code: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::Permanent {
+            code,
+            kind: FailureKind::UnprocessableInput,
+            detail: message.clone(),
+            message,
+        }
+    }
+
+    /// A defect of ours.
+    pub fn internal(code: &'static str, detail: impl ToString) -> Self {
+        Self::Permanent {
+            code,
+            kind: FailureKind::Internal,
+            message: "Something went wrong on our side.".into(),
+            detail: detail.to_string(),
+        }
+    }
+}
