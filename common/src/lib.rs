@@ -19,6 +19,7 @@ pub mod pipeline;
 mod redis_link;
 pub mod reply;
 pub mod retry;
+pub mod shutdown;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString};
+use strum::{Display, VariantArray};
 
 use crate::claim_check::Ticket;
 
@@ -79,7 +79,7 @@ pub struct Transcript {
     Serialize,
     Deserialize,
     Display,
-    EnumString,
+    VariantArray,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -91,6 +91,15 @@ pub enum EmotionLabel {
     Fearful,
     Surprised,
     Disgusted,
+}
+
+impl EmotionLabel {
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// Its place in [`ALL`](Self::ALL).
+    pub const fn index(self) -> usize {
+        self as usize
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,1 +1,26 @@
+//! The stages of the pipeline, and what they work with.
+//!
+//! A stage ([`stages`]) is code between a turn and a richer turn. It calls
+//! providers ([`providers`]) and the knowledge base ([`knowledge`]) through
+//! ports, and knows nothing of queues: the [`runner`] takes the messages, and
+//! carries out what [`settlement`] decides.
 
+pub mod audio;
+pub mod blocking;
+pub mod config;
+pub mod eval;
+pub mod handler;
+pub mod health;
+pub mod kit;
+pub mod knowledge;
+pub mod pool;
+pub mod program;
+pub mod providers;
+pub mod provision;
+pub mod query;
+pub mod recording;
+pub mod runner;
+pub mod sentences;
+pub mod settlement;
+pub mod speakable;
+pub mod stages;

@@ -89,7 +89,6 @@ struct Runner {
     backends: Backends,
 }
 
-
 impl Runner {
     async fn run(self: Arc<Self>, mut consumer: common::broker::Consumer, stop: CancellationToken) {
         let room = Arc::new(Semaphore::new(self.config.concurrency.into()));
@@ -147,7 +146,11 @@ impl Runner {
             attempt: envelope.attempt,
         };
         let replies = &self.backends.replies;
-        match until_there("reply log", || replies.begin_stage(&envelope.job, started.clone())).await {
+        match until_there("reply log", || {
+            replies.begin_stage(&envelope.job, started.clone())
+        })
+        .await
+        {
             Begun::Closed => return Outcome::AlreadyOver,
             Begun::AlreadyCompleted(turn) => return Outcome::CompletedBefore(*turn),
             Begun::Started => {}
@@ -266,7 +269,11 @@ impl Runner {
                 // the message comes again and is found to be over.
                 self.append(&delivery, &[Event::Failed { error: failure }])
                     .await;
-                error!(code = reason.code, detail = reason.detail, "the job failed for good; its message is put aside");
+                error!(
+                    code = reason.code,
+                    detail = reason.detail,
+                    "the job failed for good; its message is put aside"
+                );
                 delivery.dead_letter(&reason).await
             }
         }
@@ -293,8 +300,10 @@ impl Runner {
         };
         let id = delivery.envelope.correlation_id();
         let replies = &self.backends.replies;
-        let appended =
-            until_there("reply log", || replies.complete_stage(id, &events, &completed)).await;
+        let appended = until_there("reply log", || {
+            replies.complete_stage(id, &events, &completed)
+        })
+        .await;
         info!(
             duration_ms = in_millis(duration),
             queued_ms = in_millis(queued),

@@ -168,15 +168,36 @@ mod tests {
     fn each_outcome_has_its_settlement() {
         let minute = Duration::from_secs(60);
         let done = || Ok(fixtures::text_turn("apa?"));
-        let refused = || Err(StageError::unprocessable("no_speech", "no speech was found"));
+        let refused = || {
+            Err(StageError::unprocessable(
+                "no_speech",
+                "no speech was found",
+            ))
+        };
         let broken = || Err(StageError::internal("panicked", "index out of bounds"));
         let rows = [
-            (done(), envelope(Route::Voice, 1, minute), "forward to emotion"),
+            (
+                done(),
+                envelope(Route::Voice, 1, minute),
+                "forward to emotion",
+            ),
             (done(), envelope(Route::Text, 1, minute), "complete"),
             (done(), envelope(Route::Text, 3, minute), "complete"),
-            (transient(None), envelope(Route::Text, 1, minute), "attempt 2 in 1s"),
-            (transient(None), envelope(Route::Text, 2, minute), "attempt 3 in 5s"),
-            (transient(Some(4)), envelope(Route::Text, 1, minute), "attempt 2 in 5s"),
+            (
+                transient(None),
+                envelope(Route::Text, 1, minute),
+                "attempt 2 in 1s",
+            ),
+            (
+                transient(None),
+                envelope(Route::Text, 2, minute),
+                "attempt 3 in 5s",
+            ),
+            (
+                transient(Some(4)),
+                envelope(Route::Text, 1, minute),
+                "attempt 2 in 5s",
+            ),
             (
                 transient(None),
                 envelope(Route::Text, 3, minute),
@@ -187,7 +208,11 @@ mod tests {
                 envelope(Route::Text, 2, Duration::from_secs(4)),
                 "dead letter vendor_away Unavailable",
             ),
-            (refused(), envelope(Route::Voice, 1, minute), "refuse no_speech"),
+            (
+                refused(),
+                envelope(Route::Voice, 1, minute),
+                "refuse no_speech",
+            ),
             (
                 broken(),
                 envelope(Route::Text, 1, minute),

@@ -1,0 +1,117 @@
+//! The embedded mode: every stage in this process. The only place of the front
+//! door that knows the workers.
+
+use std::{ffi::OsString, process::ExitCode, sync::Arc};
+
+use common::{
+    backends::{BackendConfig, Backends},
+    config::{ConfigError, Environment},
+    pipeline::Stage,
+    telemetry::LogFormat,
+};
+use tokio::sync::watch;
+use workers::{
+    config::WorkerConfig,
+    kit::Kit,
+    pool::{MemberState, Pool},
+    provision::AssetState,
+};
+
+use crate::state::{Speech, SpeechState};
+
+pub struct Embedded {
+    pool: Pool,
+    speech: Arc<EmbeddedSpeech>,
+}
+
+impl Embedded {
+    pub async fn start(env: &Environment, backends: &Backends) -> Result<Self, ConfigError> {
+        let config = WorkerConfig::from_environment(env)?;
+        let kit = Arc::new(Kit::new(backends.clone(), config));
+        let pool = Pool::start(&kit, Stage::ALL);
+        let provision = kit.provision().await;
+        let engine = |stage, asset: &watch::Receiver<AssetState>| Engine {
+            member: pool.watch(stage).expect("every stage runs embedded"),
+            asset: asset.clone(),
+        };
+        let speech = EmbeddedSpeech {
+            hearing: engine(Stage::Stt, &provision.speech_to_text),
+            speaking: engine(Stage::Tts, &provision.text_to_speech),
+        };
+        Ok(Self {
+            pool,
+            speech: Arc::new(speech),
+        })
+    }
+
+    pub fn speech(&self) -> Arc<dyn Speech> {
+        self.speech.clone()
+    }
+
+    pub async fn stop(self) {
+        self.pool.stop().await;
+    }
+}
+
+struct EmbeddedSpeech {
+    hearing: Engine,
+    speaking: Engine,
+}
+
+struct Engine {
+    member: watch::Receiver<MemberState>,
+    asset: watch::Receiver<AssetState>,
+}
+
+impl Speech for EmbeddedSpeech {
+    fn state(&self) -> [(&'static str, SpeechState); 2] {
+        [
+            ("speech_to_text", self.hearing.state()),
+            ("text_to_speech", self.speaking.state()),
+        ]
+    }
+}
+
+impl Engine {
+    fn state(&self) -> SpeechState {
+        match (&*self.member.borrow(), &*self.asset.borrow()) {
+            (MemberState::Consuming | MemberState::Disconnected, _) => SpeechState::Ready,
+            (MemberState::Failed(reason), _) => SpeechState::Failed(reason.clone()),
+            (MemberState::Preparing, asset) => preparing(asset),
+        }
+    }
+}
+
+fn preparing(asset: &AssetState) -> SpeechState {
+    match asset {
+        AssetState::Waiting => SpeechState::OnItsWay("not begun yet".into()),
+        AssetState::Fetching {
+            done,
+            total: Some(total),
+            ..
+        } if *total > 0 => SpeechState::OnItsWay(format!(
+            "{} % of {} MB are here",
+            done * 100 / total,
+            total / 1_000_000
+        )),
+        AssetState::Fetching { done, .. } => {
+            SpeechState::OnItsWay(format!("{} MB are here", done / 1_000_000))
+        }
+        AssetState::Verifying => SpeechState::OnItsWay("being checked".into()),
+        AssetState::Ready(_) => SpeechState::OnItsWay("being loaded".into()),
+        AssetState::Failed { by_hand, .. } => SpeechState::Failed(by_hand.clone()),
+    }
+}
+
+/// Takes over when this process was started to speak.
+pub fn speak_role(arguments: &[OsString]) -> Option<ExitCode> {
+    workers::program::speak_role(arguments)
+}
+
+/// JSON where machines collect the logs of many processes.
+pub fn log_format(env: &Environment) -> LogFormat {
+    match BackendConfig::from_environment(env, "") {
+        Ok(config) if config.mode.is_embedded() => LogFormat::Text,
+        _ => LogFormat::Json,
+    }
+}

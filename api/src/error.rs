@@ -1,0 +1,271 @@
+//! Every error a client can see, and the only mapping to HTTP status codes.
+//!
+//! Bodies are `application/problem+json` (RFC 9457), with the fields `message`,
+//! `details` and `timestamp` beside it that older clients read. Nothing in them
+//! comes from an upstream.
+
+use std::{error::Error as _, time::Duration};
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use common::{
+    ids::CorrelationId,
+    reply::{Failure, FailureKind},
+};
+use serde::Serialize;
+
+/// What went wrong, for the client.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    /// A stable machine word.
+    code: &'static str,
+    detail: String,
+    retry_after: Option<Duration>,
+    job_id: Option<CorrelationId>,
+    job_code: Option<String>,
+    /// Methods that the resource has.
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            retry_after: None,
+            job_id: None,
+            job_code: None,
+            allow: None,
+        }
+    }
+
+    /// The request is not of the right form.
+    pub fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// The request is understood but cannot be worked with.
+    pub fn unprocessable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    pub fn unsupported_media_type(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail)
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("The request is larger than the {limit} bytes that are allowed."),
+        )
+    }
+
+    pub fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "A valid API key is needed, in the header X-API-Key or as Authorization: Bearer.",
+        )
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing at this address.",
+        )
+    }
+
+    pub fn unknown_job() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "unknown_job",
+            "There is no such job, or it is kept no longer.",
+        )
+    }
+
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let mut problem = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            format!("This address only takes {allow}."),
+        );
+        problem.allow = Some(allow);
+        problem
+    }
+
+    /// Nothing was accepted; the same request may work after `retry_after`.
+    pub fn unavailable(
+        code: &'static str,
+        detail: impl Into<String>,
+        retry_after: Duration,
+    ) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        problem.retry_after = Some(retry_after);
+        problem
+    }
+
+    /// Redis or RabbitMQ is away.
+    pub fn dependency_away() -> Self {
+        Self::unavailable(
+            "dependency_unavailable",
+            "A service that this one depends on is not available at the moment.",
+            Duration::from_secs(5),
+        )
+    }
+
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong on our side.",
+        )
+    }
+
+    pub fn still_running(job: CorrelationId) -> Self {
+        let mut problem = Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "still_running",
+            "The job is still running; its result can be had at its address.",
+        );
+        problem.retry_after = Some(Duration::from_secs(2));
+        problem.of_job(job)
+    }
+
+    pub fn expired(job: CorrelationId) -> Self {
+        Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "job_expired",
+            "The job was not done within its time.",
+        )
+        .of_job(job)
+    }
+
+    pub fn cancelled(job: CorrelationId) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "job_cancelled",
+            "The job was cancelled.",
+        )
+        .of_job(job)
+    }
+
+    /// A job that failed.
+    pub fn failed(job: CorrelationId, failure: &Failure) -> Self {
+        let mut problem = match failure.kind {
+            FailureKind::UnprocessableInput => Self::unprocessable("job_failed", &failure.message),
+            FailureKind::Unavailable => {
+                Self::unavailable("job_failed", &failure.message, Duration::from_secs(30))
+            }
+            FailureKind::Internal => Self {
+                code: "job_failed",
+                detail: failure.message.clone(),
+                ..Self::internal()
+            },
+        };
+        problem.job_code = Some(failure.code.clone());
+        problem.of_job(job)
+    }
+
+    fn of_job(mut self, job: CorrelationId) -> Self {
+        self.job_id = Some(job);
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    fn code(&self) -> &str {
+        self.job_code.as_deref().unwrap_or(self.code)
+    }
+
+    /// The body, for the request with this id and path.
+    pub fn body(&self, request_id: &str, instance: &str) -> ProblemBody {
+        let code = self.code();
+        ProblemBody {
+            r#type: format!("urn:itb-assistant:problem:{code}"),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            instance: instance.to_owned(),
+            code: code.to_owned(),
+            request_id: request_id.to_owned(),
+            job_id: self.job_id.map(|id| id.to_string()),
+            message: self.detail.clone(),
+            details: None,
+            timestamp: humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ProblemBody {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    instance: String,
+    code: String,
+    request_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_id: Option<String>,
+    message: String,
+    details: Option<serde_json::Value>,
+    timestamp: String,
+}
+
+/// Rendered whole by [`crate::middleware::request_context`], which knows the
+/// request: here only the status, the headers and the problem itself.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        if let Some(after) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, after.as_secs().max(1).into());
+        }
+        if let Some(job) = self.job_id
+            && let Ok(location) = HeaderValue::from_str(&crate::render::job_path(job))
+        {
+            headers.insert(header::LOCATION, location);
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Puts the body of `problem` into `response`.
+pub fn with_body(response: Response, body: ProblemBody) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let (json, body) = Json(body).into_response().into_parts();
+    parts.headers.extend(json.headers);
+    parts.headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+    Response::from_parts(parts, body)
+}
+
+/// Whether a body could not be read because it passed its limit.
+pub fn is_length_limit(error: &axum::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}

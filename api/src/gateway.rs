@@ -1,0 +1,211 @@
+//! Request and reply over the pipeline, without HTTP: submit a turn, wait for
+//! its job, look at it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{
+    backends::Backends,
+    broker::{Link, PublishError},
+    claim_check::{ClaimError, Item},
+    envelope::{Envelope, Job},
+    ids::{ConversationId, CorrelationId, RequestId, Tenant},
+    pipeline::Route,
+    reply::{Event, Failure, FailureKind, ReplyError},
+    time::UnixMillis,
+    turn::{Input, Turn},
+};
+use futures::StreamExt as _;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use crate::job::JobView;
+
+pub struct Gateway {
+    backends: Backends,
+    deadline: Duration,
+}
+
+/// A validated turn, to be submitted.
+#[derive(Clone, Debug)]
+pub struct NewTurn {
+    pub route: Route,
+    pub input: NewInput,
+    pub conversation_id: ConversationId,
+    pub voice: Option<String>,
+    pub response_format: Option<String>,
+}
+
+#[derive(Clone)]
+pub enum NewInput {
+    Text(String),
+    Speech(Bytes),
+}
+
+impl std::fmt::Debug for NewInput {
+    /// User text and audio are in no log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Speech(bytes) => write!(f, "Speech({} bytes)", bytes.len()),
+        }
+    }
+}
+
+/// Who asks, and within which request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub tenant: Tenant,
+    pub request_id: RequestId,
+    pub traceparent: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// Nothing was accepted: too much is waiting already.
+    #[error("the queue is full")]
+    Overloaded,
+    /// Nothing was accepted, or nothing can be read: a server is away.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<ReplyError> for GatewayError {
+    fn from(error: ReplyError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<ClaimError> for GatewayError {
+    fn from(error: ClaimError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl Gateway {
+    /// `deadline` counts from a job's acceptance.
+    pub fn new(backends: Backends, deadline: Duration) -> Self {
+        Self { backends, deadline }
+    }
+
+    pub fn backends(&self) -> &Backends {
+        &self.backends
+    }
+
+    pub fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Takes responsibility for a turn. After `Ok` the job reaches an end that
+    /// its caller can read.
+    pub async fn submit(
+        &self,
+        new: NewTurn,
+        caller: Caller,
+    ) -> Result<CorrelationId, GatewayError> {
+        self.refuse_when_cut_off()?;
+        let job = self.new_job(&new, caller);
+        let id = job.correlation_id;
+        let turn = self.turn(id, new).await?;
+        self.backends.replies.open(&job).await?;
+        let envelope = Envelope::first(job, turn, UnixMillis::now());
+        if let Err(error) = self.backends.broker.publish(&envelope).await {
+            self.abandon(id, &error).await;
+            return Err(match error {
+                PublishError::Full => GatewayError::Overloaded,
+                other => GatewayError::Unavailable(other.to_string()),
+            });
+        }
+        info!(correlation_id = %id, route = %envelope.job.route, "job accepted");
+        Ok(id)
+    }
+
+    /// Saves the work of storing anything for a job that cannot be queued.
+    fn refuse_when_cut_off(&self) -> Result<(), GatewayError> {
+        match self.backends.broker.link() {
+            Link::Up => Ok(()),
+            link => Err(GatewayError::Unavailable(format!("the broker is {link:?}"))),
+        }
+    }
+
+    fn new_job(&self, new: &NewTurn, caller: Caller) -> Job {
+        let now = UnixMillis::now();
+        Job {
+            correlation_id: CorrelationId::new(),
+            request_id: caller.request_id,
+            tenant: caller.tenant,
+            route: new.route,
+            accepted_at: now,
+            deadline: now.after(self.deadline),
+            traceparent: caller.traceparent,
+            conversation_id: Some(new.conversation_id.clone()),
+            response_format: new.response_format.clone(),
+        }
+    }
+
+    async fn turn(&self, id: CorrelationId, new: NewTurn) -> Result<Turn, GatewayError> {
+        let input = match new.input {
+            NewInput::Text(text) => Input::Text { text },
+            NewInput::Speech(bytes) => {
+                // Needed until the deadline; a little longer for a late retry.
+                let keep = self.deadline * 2;
+                let claims = &self.backends.claims;
+                let ticket = claims.check_in(id, Item::Input, bytes, keep).await?;
+                Input::Speech { ticket }
+            }
+        };
+        let mut turn = Turn::new(input);
+        turn.voice = new.voice;
+        Ok(turn)
+    }
+
+    /// The caller is told that nothing was accepted, so nothing must come of
+    /// it: should the message have been stored after all, its worker finds the
+    /// job over.
+    async fn abandon(&self, id: CorrelationId, error: &PublishError) {
+        warn!(correlation_id = %id, %error, "a job could not be queued");
+        let error = Failure {
+            code: "not_queued".into(),
+            message: "The job could not be queued.".into(),
+            kind: FailureKind::Unavailable,
+            stage: None,
+        };
+        let end = [Event::Failed { error }];
+        if let Err(error) = self.backends.replies.append(id, &end).await {
+            warn!(correlation_id = %id, %error, "its log could not be closed");
+        }
+    }
+
+    /// The job as it is now, or `None` when `tenant` has no such job.
+    pub async fn look(
+        &self,
+        tenant: &Tenant,
+        id: CorrelationId,
+    ) -> Result<Option<JobView>, GatewayError> {
+        let records = self.backends.replies.read(id, 0).await?;
+        Ok(JobView::of(records.iter()).filter(|view| view.belongs_to(tenant)))
+    }
+
+    /// The job at its end, or as it is after `patience`. A store that is away
+    /// for a while only costs time.
+    pub async fn wait(
+        &self,
+        tenant: &Tenant,
+        id: CorrelationId,
+        patience: Duration,
+    ) -> Result<Option<JobView>, GatewayError> {
+        let until = Instant::now() + patience;
+        let mut events = self.backends.replies.follow(id, 0);
+        let mut records = Vec::new();
+        while let Ok(Some(event)) = timeout_at(until, events.next()).await {
+            match event {
+                Ok(record) => records.push(record),
+                Err(error) => warn!(correlation_id = %id, %error, "waiting for the reply log"),
+            }
+        }
+        if records.is_empty() {
+            return self.look(tenant, id).await;
+        }
+        Ok(JobView::of(records.iter()).filter(|view| view.belongs_to(tenant)))
+    }
+}

@@ -1,0 +1,217 @@
+//! A job as its log tells it: a pure fold, shared by every rendering.
+
+use std::time::Duration;
+
+use common::{
+    envelope::Job,
+    ids::Tenant,
+    pipeline::Stage,
+    reply::{Event, Failure, Record},
+    turn::Turn,
+};
+use serde::Serialize;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobView {
+    pub job: Job,
+    /// In the order in which they were first begun.
+    pub stages: Vec<StageView>,
+    pub outcome: Option<Outcome>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Succeeded(Box<Turn>),
+    Failed(Failure),
+    Cancelled,
+    Expired,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Status {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+    Expired,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageView {
+    pub stage: Stage,
+    /// Tries begun so far.
+    pub attempts: u32,
+    /// Once it is complete.
+    pub times: Option<StageTimes>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StageTimes {
+    pub work: Duration,
+    pub queued: Duration,
+}
+
+impl JobView {
+    /// `None` when there is no beginning: the log is unknown or forgotten.
+    pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
+        let mut view: Option<Self> = None;
+        for record in records {
+            match (&mut view, &record.event) {
+                (None, Event::Accepted { job }) => {
+                    view = Some(Self {
+                        job: job.clone(),
+                        stages: Vec::new(),
+                        outcome: None,
+                    });
+                }
+                (Some(view), event) => view.apply(event),
+                (None, _) => {}
+            }
+        }
+        view
+    }
+
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::StageStarted(started) => {
+                let stage = self.stage(started.stage);
+                stage.attempts = stage.attempts.max(started.attempt);
+            }
+            Event::StageCompleted {
+                stage,
+                duration_ms,
+                queued_ms,
+            } => {
+                self.stage(*stage).times = Some(StageTimes {
+                    work: from_millis(*duration_ms),
+                    queued: from_millis(*queued_ms),
+                });
+            }
+            Event::Completed { turn } => self.outcome = Some(Outcome::Succeeded(turn.clone())),
+            Event::Failed { error } => self.outcome = Some(Outcome::Failed(error.clone())),
+            Event::Cancelled => self.outcome = Some(Outcome::Cancelled),
+            Event::Expired => self.outcome = Some(Outcome::Expired),
+            Event::Accepted { .. }
+            | Event::StageRetrying { .. }
+            | Event::Transcript { .. }
+            | Event::Emotion { .. }
+            | Event::Retrieved { .. }
+            | Event::AnswerDelta { .. } => {}
+        }
+    }
+
+    fn stage(&mut self, stage: Stage) -> &mut StageView {
+        let known = self.stages.iter().position(|view| view.stage == stage);
+        let index = known.unwrap_or_else(|| {
+            self.stages.push(StageView {
+                stage,
+                attempts: 0,
+                times: None,
+            });
+            self.stages.len() - 1
+        });
+        &mut self.stages[index]
+    }
+
+    pub fn belongs_to(&self, tenant: &Tenant) -> bool {
+        self.job.tenant == *tenant
+    }
+
+    pub fn status(&self) -> Status {
+        match &self.outcome {
+            Some(Outcome::Succeeded(_)) => Status::Succeeded,
+            Some(Outcome::Failed(_)) => Status::Failed,
+            Some(Outcome::Cancelled) => Status::Cancelled,
+            Some(Outcome::Expired) => Status::Expired,
+            None if self.stages.is_empty() => Status::Queued,
+            None => Status::Running,
+        }
+    }
+
+    pub fn times_of(&self, stage: Stage) -> Option<StageTimes> {
+        self.stages
+            .iter()
+            .find(|view| view.stage == stage)
+            .and_then(|view| view.times)
+    }
+}
+
+fn from_millis(millis: f64) -> Duration {
+    Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::{
+        pipeline::Route,
+        reply::StageStarted,
+        testing::fixtures::{job, text_turn},
+        time::UnixMillis,
+    };
+
+    fn log(events: Vec<Event>) -> Vec<Record> {
+        let numbered = (1..).zip(events);
+        numbered
+            .map(|(sequence_number, event)| Record {
+                sequence_number,
+                at: UnixMillis(0),
+                event,
+            })
+            .collect()
+    }
+
+    fn started(attempt: u32) -> Event {
+        Event::StageStarted(StageStarted {
+            stage: Stage::Rag,
+            attempt,
+        })
+    }
+
+    #[test]
+    fn the_status_follows_from_the_last_thing_that_happened() {
+        let accepted = Event::Accepted {
+            job: job(Route::Text),
+        };
+        let completed = Event::Completed {
+            turn: Box::new(text_turn("apa?")),
+        };
+        for (then, expected) in [
+            (vec![], Status::Queued),
+            (vec![started(1)], Status::Running),
+            (vec![started(1), completed], Status::Succeeded),
+            (vec![Event::Cancelled], Status::Cancelled),
+            (vec![started(1), Event::Expired], Status::Expired),
+        ] {
+            let mut events = vec![accepted.clone()];
+            events.extend(then);
+            assert_eq!(JobView::of(&log(events)).unwrap().status(), expected);
+        }
+        assert_eq!(JobView::of(&log(vec![])), None);
+    }
+
+    #[test]
+    fn a_stage_keeps_its_tries_and_times() {
+        let events = vec![
+            Event::Accepted {
+                job: job(Route::Text),
+            },
+            started(1),
+            started(2),
+            Event::StageCompleted {
+                stage: Stage::Rag,
+                duration_ms: 1500.0,
+                queued_ms: 2.5,
+            },
+        ];
+        let view = JobView::of(&log(events)).unwrap();
+        assert_eq!(view.stages.len(), 1);
+        assert_eq!(view.stages[0].attempts, 2);
+        let times = view.times_of(Stage::Rag).unwrap();
+        assert_eq!(times.work, Duration::from_millis(1500));
+        assert_eq!(times.queued, Duration::from_micros(2500));
+    }
+}

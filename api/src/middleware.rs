@@ -1,0 +1,4 @@
+//! What every request passes through.
+
+pub mod authentication;
+pub mod request_context;

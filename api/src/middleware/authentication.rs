@@ -1,0 +1,104 @@
+//! Which tenant a request comes from, by its API key.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::Response,
+};
+use common::ids::Tenant;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::{config::NamedKey, error::Problem};
+
+/// The keys, as digests: of equal length, so that comparing them tells nothing
+/// by the time it takes.
+pub struct Keys(Vec<(Tenant, [u8; 32])>);
+
+impl Keys {
+    pub fn new(keys: &[NamedKey]) -> Self {
+        Self(
+            keys.iter()
+                .map(|key| (key.tenant.clone(), digest(key.key.expose())))
+                .collect(),
+        )
+    }
+
+    /// Looks at every key, whichever fits.
+    fn tenant_of(&self, presented: &str) -> Option<Tenant> {
+        let presented = digest(presented);
+        let mut found = None;
+        for (tenant, key) in &self.0 {
+            if bool::from(key.ct_eq(&presented)) {
+                found = Some(tenant.clone());
+            }
+        }
+        found
+    }
+}
+
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+/// Lets a request with a valid key through, as its [`Tenant`].
+pub async fn require_key(
+    State(keys): State<Arc<Keys>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let tenant = presented_key(request.headers())
+        .and_then(|key| keys.tenant_of(key))
+        .ok_or_else(Problem::unauthorized)?;
+    request.extensions_mut().insert(tenant);
+    Ok(next.run(request).await)
+}
+
+/// `X-API-Key`, or else `Authorization: Bearer`.
+fn presented_key(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    text("x-api-key").or_else(|| {
+        let (scheme, key) = text(header::AUTHORIZATION.as_str())?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use common::config::Secret;
+
+    #[test]
+    fn a_key_stands_for_its_tenant_and_no_other_text_does() {
+        let named = |tenant: &str, key: &str| NamedKey {
+            tenant: tenant.parse().unwrap(),
+            key: Secret::new(key),
+        };
+        let keys = Keys::new(&[named("web", "alpha"), named("app", "beta")]);
+        assert_eq!(keys.tenant_of("alpha").unwrap().as_str(), "web");
+        assert_eq!(keys.tenant_of("beta").unwrap().as_str(), "app");
+        for wrong in ["", "alph", "alphaa", "ALPHA", "web"] {
+            assert_eq!(keys.tenant_of(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_taken_from_either_header() {
+        let headers = |name: &'static str, value: &'static str| {
+            HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
+        };
+        for (name, value, expected) in [
+            ("x-api-key", "k", Some("k")),
+            ("authorization", "Bearer k", Some("k")),
+            ("authorization", "bearer  k", Some("k")),
+            ("authorization", "Basic k", None),
+            ("authorization", "k", None),
+            ("cookie", "k", None),
+        ] {
+            assert_eq!(presented_key(&headers(name, value)), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! Requests parsed into turns that the rest may trust; a bad one ends here.
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::{FromRef, FromRequest, FromRequestParts, Multipart, Request, multipart::Field},
+    http::{HeaderMap, header, request::Parts},
+};
+use bytes::{Bytes, BytesMut};
+use common::{
+    ids::{ConversationId, CorrelationId, RequestId, Tenant},
+    pipeline::Route,
+};
+use serde::Deserialize;
+
+use crate::{
+    audio_format::AudioFormat,
+    error::{Problem, is_length_limit},
+    gateway::{Caller, NewInput, NewTurn},
+    middleware::request_context::TraceParent,
+    render::ResponseFormat,
+    state::Limits,
+};
+
+/// Characters of a message, after trimming.
+const MAX_MESSAGE: usize = 5_000;
+
+/// Bytes of a JSON body: the longest message with every character escaped, and
+/// room for the rest.
+const MAX_JSON: usize = 128 * 1024;
+
+/// Bytes that a multipart body may have beside its file.
+const MULTIPART_OVERHEAD: usize = 64 * 1024;
+
+/// Bytes of a form field that is not the file.
+const MAX_FIELD: usize = 1_024;
+
+const CONVERSATION_ID: &str = "x-conversation-id";
+
+/// A chat turn: `{"message": …}`.
+pub struct ChatTurn(pub NewTurn);
+
+/// A voice turn: a form with the file `audio`.
+pub struct AudioTurn(pub NewTurn);
+
+/// Either, told apart by the content type and the field `kind`.
+pub struct AnyTurn(pub NewTurn);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChatBody {
+    message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JobBody {
+    kind: JobKind,
+    message: String,
+    conversation_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum JobKind {
+    Chat,
+}
+
+impl<S: Send + Sync> FromRequest<S> for ChatTurn {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let conversation_id = required_conversation(request.headers())?;
+        let body: ChatBody = json(request).await?;
+        chat_turn(conversation_id, &body.message).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for AudioTurn
+where
+    Limits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let conversation_id = required_conversation(request.headers())?;
+        let limits = Limits::from_ref(state);
+        let form = Form::read(request, limits, &["audio", "voice", "response_format"]).await?;
+        form.into_turn(conversation_id).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for AnyTurn
+where
+    Limits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let conversation = given_conversation(request.headers())?;
+        if !is_multipart(request.headers()) {
+            let body: JobBody = json(request).await?;
+            let JobKind::Chat = body.kind;
+            let id = conversation_or_new(conversation, body.conversation_id.as_deref())?;
+            return chat_turn(id, &body.message).map(Self);
+        }
+        let limits = Limits::from_ref(state);
+        let fields = [
+            "kind",
+            "audio",
+            "voice",
+            "response_format",
+            "conversation_id",
+        ];
+        let form = Form::read(request, limits, &fields).await?;
+        if form.kind.as_deref() != Some("audio") {
+            return Err(Problem::unprocessable(
+                "unknown_kind",
+                "The field kind of a form must be audio.",
+            ));
+        }
+        let id = conversation_or_new(conversation, form.conversation_id.as_deref())?;
+        form.into_turn(id).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let extensions = &parts.extensions;
+        // Both are set by the middleware before every `/v1` handler.
+        let tenant = extensions.get::<Tenant>().ok_or_else(Problem::internal)?;
+        let request_id = extensions
+            .get::<RequestId>()
+            .ok_or_else(Problem::internal)?;
+        Ok(Self {
+            tenant: tenant.clone(),
+            request_id: request_id.clone(),
+            traceparent: extensions.get::<TraceParent>().map(|it| it.0.clone()),
+        })
+    }
+}
+
+fn chat_turn(conversation_id: ConversationId, message: &str) -> Result<NewTurn, Problem> {
+    Ok(NewTurn {
+        route: Route::Text,
+        input: NewInput::Text(valid_message(message)?),
+        conversation_id,
+        voice: None,
+        response_format: None,
+    })
+}
+
+fn valid_message(message: &str) -> Result<String, Problem> {
+    let message = message.trim();
+    let length = message.chars().count();
+    match length {
+        0 => Err(Problem::unprocessable(
+            "empty_message",
+            "The message is empty.",
+        )),
+        1..=MAX_MESSAGE => Ok(message.to_owned()),
+        _ => Err(Problem::unprocessable(
+            "message_too_long",
+            format!("The message has {length} characters; {MAX_MESSAGE} are allowed."),
+        )),
+    }
+}
+
+fn required_conversation(headers: &HeaderMap) -> Result<ConversationId, Problem> {
+    given_conversation(headers)?.ok_or_else(|| {
+        Problem::malformed(
+            "missing_conversation_id",
+            "The header X-Conversation-Id is missing.",
+        )
+    })
+}
+
+fn given_conversation(headers: &HeaderMap) -> Result<Option<ConversationId>, Problem> {
+    headers
+        .get(CONVERSATION_ID)
+        .map(|value| parse_conversation(value.to_str().unwrap_or_default()))
+        .transpose()
+}
+
+fn parse_conversation(text: &str) -> Result<ConversationId, Problem> {
+    text.parse().map_err(|error: common::ids::InvalidId| {
+        Problem::malformed("invalid_conversation_id", capitalised(&error.to_string()))
+    })
+}
+
+fn conversation_or_new(
+    header: Option<ConversationId>,
+    body: Option<&str>,
+) -> Result<ConversationId, Problem> {
+    match (header, body) {
+        (Some(id), _) => Ok(id),
+        (None, Some(text)) => parse_conversation(text),
+        (None, None) => parse_conversation(&CorrelationId::new().to_string()),
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), characters.as_str()),
+        None => String::new(),
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or_default().trim())
+}
+
+fn is_multipart(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|it| it.eq_ignore_ascii_case("multipart/form-data"))
+}
+
+async fn json<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, Problem> {
+    if !media_type(request.headers()).is_some_and(|it| it.eq_ignore_ascii_case("application/json"))
+    {
+        return Err(Problem::unsupported_media_type(
+            "not_json",
+            "The content type must be application/json.",
+        ));
+    }
+    let body = read_body(request.into_body(), MAX_JSON).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        if error.is_data() {
+            // Names the field, not its content.
+            Problem::unprocessable("invalid_field", capitalised(&shape_of(&error)))
+        } else {
+            Problem::malformed("invalid_json", "The body is not valid JSON.")
+        }
+    })
+}
+
+/// What serde says of the form of a body, without the place, and bounded.
+fn shape_of(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" at line ").next().unwrap_or_default();
+    text.chars().take(200).collect()
+}
+
+async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    to_bytes(body, limit).await.map_err(|error| {
+        if is_length_limit(&error) {
+            Problem::too_large(limit)
+        } else {
+            cut_short()
+        }
+    })
+}
+
+fn cut_short() -> Problem {
+    Problem::malformed("incomplete_body", "The body ended too soon.")
+}
+
+/// The fields of a form with audio.
+#[derive(Default)]
+struct Form {
+    audio: Option<Bytes>,
+    kind: Option<String>,
+    voice: Option<String>,
+    response_format: Option<String>,
+    conversation_id: Option<String>,
+}
+
+impl Form {
+    async fn read(request: Request, limits: Limits, known: &[&str]) -> Result<Self, Problem> {
+        if !is_multipart(request.headers()) {
+            return Err(Problem::unsupported_media_type(
+                "not_multipart",
+                "The content type must be multipart/form-data.",
+            ));
+        }
+        let limit = limits.upload.saturating_add(MULTIPART_OVERHEAD);
+        let request = request.map(|body| Body::new(http_body_util::Limited::new(body, limit)));
+        let mut parts = Multipart::from_request(request, &())
+            .await
+            .map_err(|_| Problem::malformed("invalid_multipart", "The form has no boundary."))?;
+        let mut form = Self::default();
+        while let Some(field) = parts
+            .next_field()
+            .await
+            .map_err(|error| broken(&error, limits))?
+        {
+            form.take(field, limits, known).await?;
+        }
+        Ok(form)
+    }
+
+    async fn take(
+        &mut self,
+        field: Field<'_>,
+        limits: Limits,
+        known: &[&str],
+    ) -> Result<(), Problem> {
+        let name = field.name().unwrap_or_default().to_owned();
+        if !known.contains(&name.as_str()) {
+            return Err(Problem::unprocessable(
+                "unknown_field",
+                format!(
+                    "The form has a field that is not one of {}.",
+                    known.join(", ")
+                ),
+            ));
+        }
+        if name == "audio" {
+            let bytes = bounded(field, limits.upload, limits).await?;
+            return set_once(&mut self.audio, bytes, &name);
+        }
+        let bytes = bounded(field, MAX_FIELD, limits).await?;
+        let text = String::from_utf8(bytes.to_vec()).map_err(|_| {
+            Problem::unprocessable("invalid_field", format!("The field {name} is not text."))
+        })?;
+        let slot = match name.as_str() {
+            "kind" => &mut self.kind,
+            "voice" => &mut self.voice,
+            "response_format" => &mut self.response_format,
+            _ => &mut self.conversation_id,
+        };
+        set_once(slot, text.trim().to_owned(), &name)
+    }
+
+    fn into_turn(self, conversation_id: ConversationId) -> Result<NewTurn, Problem> {
+        let audio = self.audio.ok_or_else(|| {
+            Problem::unprocessable("missing_audio", "The form has no file in the field audio.")
+        })?;
+        if audio.is_empty() {
+            return Err(Problem::unprocessable(
+                "empty_audio",
+                "The file in the field audio is empty.",
+            ));
+        }
+        if AudioFormat::sniff(&audio).is_none() {
+            return Err(Problem::unsupported_media_type(
+                "unsupported_audio",
+                "The file is not audio of a kind that is taken: wav, mp3, flac, ogg, m4a or webm.",
+            ));
+        }
+        Ok(NewTurn {
+            route: Route::Voice,
+            input: NewInput::Speech(audio),
+            conversation_id,
+            voice: valid_voice(self.voice)?,
+            response_format: valid_format(self.response_format)?,
+        })
+    }
+}
+
+fn set_once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Problem> {
+    if slot.replace(value).is_some() {
+        return Err(Problem::unprocessable(
+            "repeated_field",
+            format!("The field {name} is there more than once."),
+        ));
+    }
+    Ok(())
+}
+
+async fn bounded(mut field: Field<'_>, limit: usize, limits: Limits) -> Result<Bytes, Problem> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = field
+        .chunk()
+        .await
+        .map_err(|error| broken(&error, limits))?
+    {
+        if bytes.len() + chunk.len() > limit {
+            return Err(Problem::too_large(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+fn broken(error: &axum::extract::multipart::MultipartError, limits: Limits) -> Problem {
+    match error.status() {
+        axum::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(limits.upload),
+        _ => Problem::malformed(
+            "invalid_multipart",
+            "The form is not well formed or ended too soon.",
+        ),
+    }
+}
+
+/// The same words as a conversation id: voices are named by the synthesiser.
+fn valid_voice(voice: Option<String>) -> Result<Option<String>, Problem> {
+    let is_name = |voice: &str| {
+        (1..=64).contains(&voice.len())
+            && voice
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-_".contains(&byte))
+    };
+    match voice.as_deref() {
+        None | Some("") => Ok(None),
+        Some(name) if is_name(name) => Ok(voice),
+        Some(_) => Err(Problem::unprocessable(
+            "invalid_voice",
+            "The field voice must be 1 to 64 letters, digits, '+', '-' or '_'.",
+        )),
+    }
+}
+
+fn valid_format(format: Option<String>) -> Result<Option<String>, Problem> {
+    match format.as_deref() {
+        None | Some("") => Ok(None),
+        Some(name) if name.parse::<ResponseFormat>().is_ok() => Ok(format),
+        Some(_) => Err(Problem::unprocessable(
+            "invalid_response_format",
+            "The field response_format must be hex, base64 or url.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_1_to_5000_characters_after_trimming() {
+        assert_eq!(valid_message("  apa?\n").unwrap(), "apa?");
+        assert!(valid_message(&"é".repeat(5_000)).is_ok());
+        for bad in ["", " \n\t", &"é".repeat(5_001)] {
+            assert_eq!(valid_message(bad).unwrap_err().status(), 422);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The routes, and what they pass through.
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use common::ids::CorrelationId;
+
+use crate::{
+    error::Problem,
+    gateway::GatewayError,
+    middleware::{authentication::require_key, request_context::request_context},
+    state::AppState,
+};
+
+mod audio;
+mod chat;
+mod health;
+mod jobs;
+
+pub fn router(state: AppState) -> Router {
+    let v1 = Router::new()
+        .route("/v1/chat", post(chat::post).fallback(only_post))
+        .route("/v1/audio", post(audio::post).fallback(only_post))
+        .route("/v1/jobs", post(jobs::post).fallback(only_post))
+        .route("/v1/jobs/{id}", get(jobs::get).fallback(only_get))
+        .route("/v1/jobs/{id}/audio", get(jobs::audio).fallback(only_get))
+        .layer(from_fn_with_state(state.clone(), require_key));
+    Router::new()
+        .merge(v1)
+        .route("/health", get(health::health).fallback(only_get))
+        .route("/ready", get(health::ready).fallback(only_get))
+        .fallback(async || Problem::not_found())
+        .layer(from_fn(request_context))
+        .with_state(state)
+}
+
+async fn only_post() -> Problem {
+    Problem::method_not_allowed("POST")
+}
+
+async fn only_get() -> Problem {
+    Problem::method_not_allowed("GET, HEAD")
+}
+
+/// The job that the path names.
+struct JobId(CorrelationId);
+
+impl<S: Send + Sync> FromRequestParts<S> for JobId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What is no id names no job.
+        let unknown = |_| Problem::unknown_job();
+        let Path(id) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::unknown_job())?;
+        id.parse().map(Self).map_err(unknown)
+    }
+}
+
+impl From<GatewayError> for Problem {
+    fn from(error: GatewayError) -> Self {
+        tracing::warn!(%error, "a request cannot be served");
+        match error {
+            GatewayError::Overloaded => Self::unavailable(
+                "overloaded",
+                "Too many jobs are waiting already.",
+                std::time::Duration::from_secs(10),
+            ),
+            GatewayError::Unavailable(_) => Self::dependency_away(),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `POST /v1/audio`: a spoken question, answered in speech on the same line.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use serde_json::Value;
+
+use super::jobs::hold_the_line;
+use crate::{
+    error::Problem,
+    gateway::{Caller, Gateway},
+    new_turn::AudioTurn,
+    state::Speech,
+};
+
+pub async fn post(
+    State(gateway): State<Arc<Gateway>>,
+    State(speech): State<Arc<dyn Speech>>,
+    caller: Caller,
+    AudioTurn(turn): AudioTurn,
+) -> Result<Json<Value>, Problem> {
+    refuse_until_ready(speech.as_ref())?;
+    hold_the_line(&gateway, turn, caller).await.map(Json)
+}
+
+pub fn refuse_until_ready(speech: &dyn Speech) -> Result<(), Problem> {
+    match speech.not_ready() {
+        None => Ok(()),
+        Some((why, after)) => Err(Problem::unavailable("speech_not_ready", why, after)),
+    }
+}

@@ -1,0 +1,108 @@
+//! `GET /health` and `GET /ready`: without a key, and without secrets.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use common::{
+    broker::{Link, PublishError},
+    pipeline::{Route, Stage},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    gateway::Gateway,
+    state::{AppState, ModeName, SpeechState},
+};
+
+/// How things are. 200 unless no job can be accepted at all.
+pub async fn health(State(state): State<AppState>) -> Response {
+    let backends = state.gateway.backends();
+    let redis = backends.replies.ping().await.is_ok();
+    let link = backends.broker.link();
+    let speech = state.speech.state();
+    let speech_is_ready = speech.iter().all(|(_, state)| *state == SpeechState::Ready);
+    let (status, code) = match (redis, &link) {
+        (true, Link::Up) if speech_is_ready => ("healthy", StatusCode::OK),
+        (true, Link::Up) => ("degraded", StatusCode::OK),
+        _ => ("unhealthy", StatusCode::SERVICE_UNAVAILABLE),
+    };
+    let embedded = state.mode == ModeName::Embedded;
+    let server = |text: &'static str| if embedded { "not_configured" } else { text };
+    let body = json!({
+        "status": status,
+        "version": env!("CARGO_PKG_VERSION"),
+        "mode": state.mode.to_string(),
+        "redis": server(if redis { "ok" } else { "unavailable" }),
+        "rabbitmq": server(link_name(&link)),
+        "qdrant": "not_configured",
+        "speech": speech_body(&speech),
+        "timestamp": humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string(),
+    });
+    (code, Json(body)).into_response()
+}
+
+fn link_name(link: &Link) -> &'static str {
+    match link {
+        Link::Up => "ok",
+        Link::Blocked => "blocked",
+        Link::Down => "unavailable",
+        Link::Mismatch(_) => "misconfigured",
+    }
+}
+
+fn speech_body(states: &[(&'static str, SpeechState)]) -> Value {
+    let described = states.iter().map(|(name, state)| {
+        let text = match state {
+            SpeechState::Ready => "ready".to_owned(),
+            SpeechState::OnItsWay(progress) => progress.clone(),
+            SpeechState::Failed(by_hand) => format!("failed: {by_hand}"),
+        };
+        ((*name).to_owned(), Value::String(text))
+    });
+    Value::Object(described.collect::<Map<_, _>>())
+}
+
+/// 200 only when a job could be accepted and answered now.
+pub async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
+    let why_not = why_not_ready(&gateway).await;
+    if why_not.is_empty() {
+        return Json(json!({"status": "ready"})).into_response();
+    }
+    let body = Json(json!({"status": "not_ready", "reasons": why_not}));
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    response
+}
+
+async fn why_not_ready(gateway: &Gateway) -> Vec<String> {
+    let backends = gateway.backends();
+    let mut reasons = Vec::new();
+    if backends.replies.ping().await.is_err() {
+        reasons.push("redis is unavailable".to_owned());
+    }
+    match backends.broker.link() {
+        Link::Up => {}
+        link => reasons.push(format!("rabbitmq is {}", link_name(&link))),
+    }
+    for stage in Route::Text.stages() {
+        match has_workers(gateway, *stage).await {
+            Ok(true) => {}
+            Ok(false) => reasons.push(format!("no worker takes jobs of the stage {stage}")),
+            Err(_) => reasons.push(format!(
+                "the queue of the stage {stage} cannot be looked at"
+            )),
+        }
+    }
+    reasons
+}
+
+async fn has_workers(gateway: &Gateway, stage: Stage) -> Result<bool, PublishError> {
+    let queues = gateway.backends().broker.inspect(stage).await?;
+    Ok(queues.consumers > 0)
+}

@@ -1,0 +1,125 @@
+//! Serving, from a bound address to the last answer.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::Router;
+use common::{backends, config::Environment, telemetry};
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    config::{ApiConfig, DEVELOPMENT_KEY},
+    embedded::Embedded,
+    gateway::Gateway,
+    routes::router,
+    state::{AppState, Speech, SpeechByWorkers},
+};
+
+/// Runs the front door until `stop`. `started` hears the address that it
+/// listens on.
+pub async fn serve(
+    env: &Environment,
+    stop: CancellationToken,
+    started: impl FnOnce(SocketAddr),
+) -> anyhow::Result<()> {
+    let config = ApiConfig::from_environment(env)?;
+    let backends = backends::connect(&config.backends).await?;
+    let embedded = match config.backends.mode.is_embedded() {
+        true => Some(Embedded::start(env, &backends).await?),
+        false => None,
+    };
+    let speech: Arc<dyn Speech> = match &embedded {
+        Some(embedded) => embedded.speech(),
+        None => Arc::new(SpeechByWorkers),
+    };
+    let gateway = Gateway::new(backends, config.deadline);
+    let app = router(AppState::new(&config, gateway, speech));
+
+    let listener = TcpListener::bind((config.host, config.port))
+        .await
+        .with_context(|| format!("cannot listen on {}:{}", config.host, config.port))?;
+    let address = listener.local_addr()?;
+    greet(&config, address);
+    started(address);
+    answer_until(stop, listener, app, config.grace).await?;
+    if let Some(embedded) = embedded {
+        embedded.stop().await;
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// After `stop`: no new connections, and `grace` for what is being answered.
+async fn answer_until(
+    stop: CancellationToken,
+    listener: TcpListener,
+    app: Router,
+    grace: Duration,
+) -> std::io::Result<()> {
+    let server = axum::serve(listener, app)
+        .with_graceful_shutdown(stop.clone().cancelled_owned())
+        .into_future();
+    let mut server = tokio::spawn(server);
+    tokio::select! {
+        ended = &mut server => return ended.map_err(std::io::Error::other)?,
+        () = stop.cancelled() => info!("stopping: answering what is in flight"),
+    }
+    match timeout(grace, &mut server).await {
+        Ok(ended) => ended.map_err(std::io::Error::other)?,
+        Err(_) => {
+            warn!("some requests were not answered in time");
+            server.abort();
+            Ok(())
+        }
+    }
+}
+
+/// A command that works when it is pasted.
+fn greet(config: &ApiConfig, address: SocketAddr) {
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => "localhost".to_owned(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    let key = if config.is_development {
+        info!("no API_KEY is set: listening on loopback only, with the key {DEVELOPMENT_KEY:?}");
+        DEVELOPMENT_KEY
+    } else {
+        "$API_KEY"
+    };
+    let url = format!("http://{host}:{}", address.port());
+    info!(
+        mode = if config.backends.mode.is_embedded() {
+            "embedded"
+        } else {
+            "distributed"
+        },
+        "listening on {url}"
+    );
+    eprintln!(
+        "\n  Ask it something:\n\n  curl {url}/v1/chat -H \"X-API-Key: {key}\" -H 'X-Conversation-Id: coba' \\\n       -H 'Content-Type: application/json' -d '{{\"message\": \"Apa itu ITB?\"}}'\n"
+    );
+}
+
+/// Asks the server that runs beside us how it is: for the health checks of
+/// containers, which have no other tool.
+pub async fn probe(env: &Environment) -> anyhow::Result<()> {
+    let config = ApiConfig::from_environment(env)?;
+    telemetry::choose_cryptography();
+    let host = match config.host {
+        ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    let url = format!("http://{host}:{}/health", config.port);
+    reqwest::Client::builder()
+        .timeout(Duration::from_secs(5))
+        .build()?
+        .get(url)
+        .send()
+        .await?
+        .error_for_status()?;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! What every handler may use.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::FromRef;
+
+use crate::{config::ApiConfig, gateway::Gateway, middleware::authentication::Keys};
+
+#[derive(Clone, FromRef)]
+pub struct AppState {
+    pub gateway: Arc<Gateway>,
+    pub keys: Arc<Keys>,
+    pub speech: Arc<dyn Speech>,
+    pub limits: Limits,
+    pub mode: ModeName,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of an upload.
+    pub upload: usize,
+}
+
+/// How the mode is called in `/health`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum ModeName {
+    Embedded,
+    Distributed,
+}
+
+impl AppState {
+    pub fn new(config: &ApiConfig, gateway: Gateway, speech: Arc<dyn Speech>) -> Self {
+        Self {
+            gateway: Arc::new(gateway),
+            keys: Arc::new(Keys::new(&config.keys)),
+            speech,
+            limits: Limits {
+                upload: config.max_upload,
+            },
+            mode: if config.backends.mode.is_embedded() {
+                ModeName::Embedded
+            } else {
+                ModeName::Distributed
+            },
+        }
+    }
+}
+
+/// Whether speech can be worked with: in the embedded mode its engines may
+/// still be on their way to this machine.
+pub trait Speech: Send + Sync + 'static {
+    /// One state for hearing, one for speaking.
+    fn state(&self) -> [(&'static str, SpeechState); 2];
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpeechState {
+    Ready,
+    /// Text for the client: how far it is.
+    OnItsWay(String),
+    /// Text for the operator: what to do.
+    Failed(String),
+}
+
+/// In the distributed mode the queues wait for workers that are not ready.
+pub struct SpeechByWorkers;
+
+impl Speech for SpeechByWorkers {
+    fn state(&self) -> [(&'static str, SpeechState); 2] {
+        [
+            ("speech_to_text", SpeechState::Ready),
+            ("text_to_speech", SpeechState::Ready),
+        ]
+    }
+}
+
+impl dyn Speech {
+    /// Why speech cannot be taken now, and when to ask again.
+    pub fn not_ready(&self) -> Option<(String, Duration)> {
+        self.state().into_iter().find_map(|(name, state)| {
+            let name = name.replace('_', " ");
+            match state {
+                SpeechState::Ready => None,
+                SpeechState::OnItsWay(progress) => Some((
+                    format!("The engine for {name} is being fetched: {progress}."),
+                    Duration::from_secs(10),
+                )),
+                SpeechState::Failed(by_hand) => Some((
+                    format!("The engine for {name} could not be fetched. {by_hand}"),
+                    Duration::from_secs(60),
+                )),
+            }
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! `itb-ops`: what operators do by hand.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use common::{
+    config::Environment,
+    telemetry::{self, LogFormat},
+};
+
+mod setup;
+
+/// Operates the assistant; settings come from the environment, as for the
+/// other programs.
+#[derive(Parser)]
+#[command(name = "itb-ops", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fetches what speech needs into the data folder, and waits for it.
+    Setup,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("itb-ops: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(command: Command) -> anyhow::Result<()> {
+    let env = Environment::of_process();
+    telemetry::start(&env, LogFormat::Text)?;
+    telemetry::choose_cryptography();
+    match command {
+        Command::Setup => setup::run(&env).await,
+    }
+}

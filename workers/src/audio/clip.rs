@@ -1,0 +1,104 @@
+//! The decoded recording, and how it is gathered.
+
+use std::time::Duration;
+
+use super::DecodeError;
+use super::codec::Sound;
+use super::resample::Resampler;
+
+/// Samples per second of every [`Clip`]: what Whisper's mel filters are made for.
+pub const RATE: u32 = 16_000;
+
+/// Frames that coders pad at both ends may pass the limit by this much.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// Mono audio at [`RATE`], samples finite and within -1.0..=1.0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clip {
+    /// The samples.
+    pub samples: Vec<f32>,
+}
+
+impl Clip {
+    /// Playing time.
+    pub fn duration(&self) -> Duration {
+        duration_of(self.samples.len() as u64, RATE)
+    }
+}
+
+pub(super) fn duration_of(frames: u64, rate: u32) -> Duration {
+    Duration::from_secs_f64(frames as f64 / f64::from(rate.max(1)))
+}
+
+/// Takes decoded sound at any rate and keeps it at [`RATE`], up to a limit.
+pub(super) struct Recording {
+    samples: Vec<f32>,
+    resampler: Option<Resampler>,
+    heard: Duration,
+    limit: Duration,
+}
+
+impl Recording {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self {
+            samples: Vec::new(),
+            resampler: None,
+            heard: Duration::ZERO,
+            limit,
+        }
+    }
+
+    /// Adds sound. The rate may change on the way, as it does in chained streams.
+    pub(super) fn push(&mut self, sound: &Sound) -> Result<(), DecodeError> {
+        let (heard, limit) = (
+            self.heard + duration_of(sound.samples.len() as u64, sound.rate),
+            self.limit,
+        );
+        let resampler = self.at_rate(sound.rate)?;
+        if heard > limit + GRACE {
+            return Err(DecodeError::TooLong { limit });
+        }
+        resampler.push(&sound.samples)?;
+        self.heard = heard;
+        self.collect();
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Clip, DecodeError> {
+        self.flush()?;
+        Ok(Clip {
+            samples: self.samples,
+        })
+    }
+
+    fn at_rate(&mut self, rate: u32) -> Result<&mut Resampler, DecodeError> {
+        if self
+            .resampler
+            .as_ref()
+            .is_some_and(|resampler| resampler.rate() != rate)
+        {
+            self.flush()?;
+        }
+        match &mut self.resampler {
+            Some(resampler) => Ok(resampler),
+            none => Ok(none.insert(Resampler::new(rate)?)),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), DecodeError> {
+        if let Some(resampler) = &mut self.resampler {
+            resampler.finish()?;
+        }
+        self.collect();
+        self.resampler = None;
+        Ok(())
+    }
+
+    fn collect(&mut self) {
+        if let Some(resampler) = &mut self.resampler {
+            // The filter of a resampler can ring past full scale.
+            self.samples
+                .extend(resampler.take().map(|sample| sample.clamp(-1.0, 1.0)));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Settings of the stages.
+
+use std::{path::PathBuf, time::Duration};
+
+use common::{
+    config::{ConfigError, Environment},
+    pipeline::Stage,
+    reply::Retention,
+    retry::RetryPolicy,
+};
+
+use crate::{
+    audio::Limits,
+    provision::{ProvisionConfig, SttModel},
+    runner::StageConfig,
+};
+
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// The documents to answer from, instead of the bundled ones: a folder of
+    /// Markdown files or a file of JSON lines.
+    pub knowledge: Option<PathBuf>,
+    /// Where those are sent who cannot be answered.
+    pub help_contact: Option<String>,
+    /// Words that the recogniser may hear, spelled as they should be.
+    pub vocabulary: Option<String>,
+    pub audio: Limits,
+    /// How long the spoken answer is kept.
+    pub retention: Retention,
+    pub provision: ProvisionConfig,
+    stages: Vec<StageConfig>,
+}
+
+/// A try must end before the caller has given up.
+const LONGEST_TRY: u64 = 600;
+
+impl WorkerConfig {
+    pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            knowledge: env.text("KNOWLEDGE_PATH").map(PathBuf::from),
+            help_contact: env.text("HELP_CONTACT").map(str::to_owned),
+            vocabulary: env.text("STT_VOCABULARY").map(str::to_owned),
+            audio: Limits {
+                max_duration: env.seconds("MAX_AUDIO_SECONDS", 1..=3_600, 300)?,
+            },
+            retention: Retention(env.seconds("JOB_TTL", 60..=31_536_000, 86_400)?),
+            provision: provision(env)?,
+            stages: Stage::ALL
+                .iter()
+                .map(|stage| stage_config(env, *stage))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub fn of(&self, stage: Stage) -> StageConfig {
+        self.stages
+            .iter()
+            .find(|config| config.stage == stage)
+            .expect("every stage is configured")
+            .clone()
+    }
+}
+
+fn stage_config(env: &Environment, stage: Stage) -> Result<StageConfig, ConfigError> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let cores = u16::try_from(cores).unwrap_or(u16::MAX).clamp(1, 256);
+    // The timeouts have the names that the predecessor gave them. What keeps a
+    // core busy runs as often as there are cores.
+    let (timeout_variable, timeout, concurrency) = match stage {
+        // One transcription uses all cores; the next one is decoded meanwhile.
+        Stage::Stt => ("STT_TIMEOUT", 120, 2),
+        Stage::Emotion => ("EMOTION_TIMEOUT", 30, cores),
+        Stage::Rag => ("LLM_TIMEOUT", 60, 32),
+        Stage::Tts => ("TTS_TIMEOUT", 60, cores),
+    };
+    let concurrency_variable = format!("{}_CONCURRENCY", stage.as_str().to_ascii_uppercase());
+    Ok(StageConfig {
+        stage,
+        concurrency: env.number(&concurrency_variable, 1..=1_024, concurrency)?,
+        timeout: env.seconds(timeout_variable, 1..=LONGEST_TRY, timeout)?,
+        retries: RetryPolicy {
+            max_attempts: env.number("MAX_ATTEMPTS", 1..=20, 4)?,
+        },
+        grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
+    })
+}
+
+fn provision(env: &Environment) -> Result<ProvisionConfig, ConfigError> {
+    let model = env
+        .parsed("STT_MODEL", "base, small, medium or large-v3")?
+        .unwrap_or(SttModel::Base);
+    let mut config = ProvisionConfig::new(data_dir(env)?, model, espeak_program(env)?);
+    if let Some(hub) = env.text("ITB_HUB_URL") {
+        config.hub = hub.trim_end_matches('/').to_owned();
+    }
+    Ok(config)
+}
+
+/// `ITB_DATA_DIR`, or the place of the XDG Base Directory Specification.
+fn data_dir(env: &Environment) -> Result<PathBuf, ConfigError> {
+    let folder = |variable| env.text(variable).map(PathBuf::from);
+    folder("ITB_DATA_DIR")
+        .or_else(|| {
+            // The specification has relative paths ignored.
+            let base = folder("XDG_DATA_HOME").filter(|path| path.is_absolute());
+            base.map(|base| base.join("itb-assistant"))
+        })
+        .or_else(|| folder("HOME").map(|home| home.join(".local/share/itb-assistant")))
+        .ok_or_else(|| {
+            ConfigError::because(
+                "ITB_DATA_DIR",
+                "not set, and neither is HOME",
+                "a folder for the speech engines",
+            )
+        })
+}
+
+/// `ESPEAK_NG`, or the first `espeak-ng` in `PATH`.
+fn espeak_program(env: &Environment) -> Result<Option<PathBuf>, ConfigError> {
+    if let Some(path) = env.text("ESPEAK_NG") {
+        let program = PathBuf::from(path);
+        return if program.is_file() {
+            Ok(Some(program))
+        } else {
+            Err(ConfigError::wrong(
+                "ESPEAK_NG",
+                path,
+                "the path of the program espeak-ng",
+            ))
+        };
+    }
+    let folders = std::env::split_paths(env.text("PATH").unwrap_or_default());
+    let mut programs = folders.map(|folder| folder.join("espeak-ng"));
+    Ok(programs.find(|program| program.is_file()))
+}
+
+/// Stages by their names, separated by commas.
+pub fn parse_stages(list: &str) -> Result<Vec<Stage>, ConfigError> {
+    let expected = || {
+        let names: Vec<_> = Stage::ALL.iter().map(Stage::as_str).collect();
+        format!("some of {}, separated by commas", names.join(","))
+    };
+    let mut stages = Vec::new();
+    for name in list.split(',').map(str::trim) {
+        let stage = name
+            .parse()
+            .map_err(|_| ConfigError::wrong("WORKER_STAGES", name, expected()))?;
+        if !stages.contains(&stage) {
+            stages.push(stage);
+        }
+    }
+    Ok(stages)
+}
+
+/// How long the health check of a container waits.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_are_named_in_any_order_and_unknown_ones_refused() {
+        let stages = parse_stages("tts, stt,tts").unwrap();
+        assert_eq!(stages, [Stage::Tts, Stage::Stt]);
+        let error = parse_stages("stt,llm").unwrap_err();
+        assert!(error.to_string().contains("rag"), "{error}");
+        assert!(parse_stages("").is_err());
+    }
+
+    #[test]
+    fn a_stage_has_its_own_concurrency_and_timeout() {
+        let env = [
+            ("HOME", "/h"),
+            ("RAG_CONCURRENCY", "7"),
+            ("LLM_TIMEOUT", "9"),
+        ];
+        let config = WorkerConfig::from_environment(&env.into_iter().collect()).unwrap();
+        let rag = config.of(Stage::Rag);
+        assert_eq!((rag.concurrency, rag.timeout), (7, Duration::from_secs(9)));
+    }
+}

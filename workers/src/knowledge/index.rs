@@ -1,0 +1,282 @@
+//! The knowledge base in memory.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::analyser::stem::stem;
+use super::analyser::token::tokens;
+use super::bm25::{Field, NumberedForm, Postings, UnitTerms};
+use super::chunk::chunks;
+use super::document::Document;
+use super::lexicon::Lexicon;
+use super::spelling::Spelling;
+use super::vocabulary::Vocabulary;
+use super::{Description, DocumentRef, KnowledgeBase, KnowledgeError, Passage};
+use crate::query::Query;
+
+/// Title, heading and text of a passage. Tuned on the evaluation questions of the bundled documents; within ±30 % the
+/// measures hardly move.
+const PASSAGE_FIELDS: [Field; 3] = [
+    Field {
+        weight: 1.5,
+        normalisation: 0.3,
+    },
+    Field {
+        weight: 1.5,
+        normalisation: 0.3,
+    },
+    Field {
+        weight: 1.0,
+        normalisation: 0.6,
+    },
+];
+
+/// Title and whole text of a document.
+const DOCUMENT_FIELDS: [Field; 2] = [
+    Field {
+        weight: 4.0,
+        normalisation: 0.3,
+    },
+    Field {
+        weight: 1.0,
+        normalisation: 0.6,
+    },
+];
+
+/// How much the document's own score adds to that of each of its passages.
+const DOCUMENT_SHARE: f32 = 0.4;
+
+/// Reciprocal rank fusion of several queries (Cormack, Clarke and Büttcher 2009, who found 60).
+const RANK_CONSTANT: f32 = 60.0;
+
+/// Documents cut into passages, with postings over both.
+pub struct MemoryIndex {
+    documents: Vec<DocumentRef>,
+    entries: Vec<Entry>,
+    terms: HashMap<Box<str>, u32>,
+    passages: Postings,
+    whole: Postings,
+    spelling: Spelling,
+}
+
+struct Entry {
+    document: u32,
+    number: u32,
+    heading: Option<Arc<str>>,
+    page: Option<u32>,
+    text: Box<str>,
+}
+
+impl MemoryIndex {
+    /// Indexes the documents. Takes about a second for 50,000 passages.
+    pub fn build(documents: &[Document], lexicon: &Lexicon) -> Self {
+        let mut build = Build {
+            lexicon,
+            terms: HashMap::new(),
+            surfaces: HashSet::new(),
+            spelling: Spelling::default(),
+        };
+        let mut entries = Vec::new();
+        let mut passages: Vec<UnitTerms<3>> = Vec::new();
+        let mut whole: Vec<UnitTerms<2>> = Vec::with_capacity(documents.len());
+        for (number, document) in documents.iter().enumerate() {
+            let title = build.terms(&document.reference.title);
+            let mut text_of_all = Vec::new();
+            for (at, chunk) in chunks(document).into_iter().enumerate() {
+                let heading = chunk
+                    .heading
+                    .as_deref()
+                    .map(|heading| build.terms(heading))
+                    .unwrap_or_default();
+                let text = build.terms(&chunk.text);
+                text_of_all.extend_from_slice(&heading);
+                text_of_all.extend_from_slice(&text);
+                passages.push([title.clone(), heading, text]);
+                entries.push(Entry {
+                    document: number as u32,
+                    number: at as u32,
+                    heading: chunk.heading.map(Arc::from),
+                    page: document.page,
+                    text: chunk.text.into_boxed_str(),
+                });
+            }
+            whole.push([title, text_of_all]);
+        }
+        Self {
+            documents: documents
+                .iter()
+                .map(|document| document.reference.clone())
+                .collect(),
+            passages: Postings::build(&passages, PASSAGE_FIELDS, build.terms.len()),
+            whole: Postings::build(&whole, DOCUMENT_FIELDS, build.terms.len()),
+            entries,
+            terms: build.terms,
+            spelling: build.spelling,
+        }
+    }
+
+    /// The same as [`KnowledgeBase::search`], without waiting for anything.
+    pub fn find(&self, queries: &[Query], top: usize) -> Vec<Passage> {
+        let mut fused: HashMap<usize, f32> = HashMap::new();
+        for query in queries {
+            for (rank, (entry, _)) in self.rank(query, top).into_iter().enumerate() {
+                *fused.entry(entry).or_default() +=
+                    query.weight / (RANK_CONSTANT + rank as f32 + 1.0);
+            }
+        }
+        let mut ranking: Vec<(usize, f32)> = fused.into_iter().collect();
+        sort_best_first(&mut ranking);
+        ranking.truncate(top);
+        ranking
+            .into_iter()
+            .map(|(entry, score)| self.passage(entry, score))
+            .collect()
+    }
+
+    /// Passages by score for one query.
+    fn rank(&self, query: &Query, top: usize) -> Vec<(usize, f32)> {
+        let mut scores = vec![0.0; self.entries.len()];
+        let mut whole = vec![0.0; self.documents.len()];
+        for term in &query.terms {
+            let forms = self.numbered(term);
+            self.passages.score(&forms, term.weight, &mut scores);
+            self.whole.score(&forms, term.weight, &mut whole);
+        }
+        let scored = scores.iter().enumerate().filter(|(_, score)| **score > 0.0);
+        let mut ranking: Vec<(usize, f32)> = scored
+            .map(|(entry, score)| {
+                (
+                    entry,
+                    score + DOCUMENT_SHARE * whole[self.entries[entry].document as usize],
+                )
+            })
+            .collect();
+        if ranking.len() > top && top > 0 {
+            ranking.select_nth_unstable_by(top - 1, best_first);
+        }
+        ranking.truncate(top);
+        sort_best_first(&mut ranking);
+        ranking
+    }
+
+    fn numbered(&self, term: &crate::query::Term) -> Vec<NumberedForm> {
+        let number = |form: &crate::query::Form| {
+            let terms: Option<Vec<u32>> = form
+                .stems
+                .iter()
+                .map(|stem| self.terms.get(stem.as_str()).copied())
+                .collect();
+            Some(NumberedForm {
+                terms: terms?,
+                weight: form.weight,
+            })
+        };
+        term.forms.iter().filter_map(number).collect()
+    }
+
+    fn passage(&self, at: usize, score: f32) -> Passage {
+        let entry = &self.entries[at];
+        let document = self.documents[entry.document as usize].clone();
+        Passage {
+            id: format!("{}#{}", document.id, entry.number),
+            document,
+            heading: entry.heading.as_deref().map(str::to_owned),
+            page: entry.page,
+            text: entry.text.to_string(),
+            score,
+        }
+    }
+
+    /// Memory held, in bytes, roughly: texts, postings and words with their table overhead.
+    pub fn bytes(&self) -> usize {
+        let texts: usize = self
+            .entries
+            .iter()
+            .map(|entry| entry.text.len() + size_of::<Entry>() + 32)
+            .sum();
+        let terms: usize = self.terms.keys().map(|term| term.len() + 40).sum();
+        texts + terms + self.passages.bytes() + self.whole.bytes() + self.spelling.bytes()
+    }
+}
+
+fn best_first(left: &(usize, f32), right: &(usize, f32)) -> std::cmp::Ordering {
+    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
+}
+
+fn sort_best_first(ranking: &mut [(usize, f32)]) {
+    ranking.sort_unstable_by(best_first);
+}
+
+struct Build<'a> {
+    lexicon: &'a Lexicon,
+    terms: HashMap<Box<str>, u32>,
+    surfaces: HashSet<Box<str>>,
+    spelling: Spelling,
+}
+
+impl Build<'_> {
+    /// The numbers of a text's terms, new ones counted up, and its words kept for correcting others.
+    fn terms(&mut self, text: &str) -> Vec<u32> {
+        let mut numbers = Vec::with_capacity(text.len() / 7);
+        for token in tokens(text) {
+            for word in std::iter::once(&token.text).chain(&token.parts) {
+                if !self.lexicon.is_function_word(word) {
+                    numbers.push(self.number(word));
+                }
+            }
+        }
+        numbers
+    }
+
+    fn number(&mut self, word: &str) -> u32 {
+        let stem = stem(word);
+        let next = self.terms.len() as u32;
+        let number = *self.terms.entry(stem.into_boxed_str()).or_insert(next);
+        if !self.surfaces.contains(word) {
+            self.surfaces.insert(word.into());
+            self.spelling.insert(word, number);
+        }
+        number
+    }
+}
+
+#[async_trait]
+impl KnowledgeBase for MemoryIndex {
+    async fn search(&self, queries: &[Query], top: usize) -> Result<Vec<Passage>, KnowledgeError> {
+        Ok(self.find(queries, top))
+    }
+
+    async fn describe(&self) -> Result<Description, KnowledgeError> {
+        Ok(Description {
+            backend: "memory",
+            documents: self.documents.len(),
+            passages: self.entries.len(),
+        })
+    }
+}
+
+impl Vocabulary for MemoryIndex {
+    fn contains(&self, stem: &str) -> bool {
+        self.terms.contains_key(stem)
+    }
+
+    fn rarity(&self, stem: &str) -> f32 {
+        let Some(term) = self.terms.get(stem) else {
+            return 1.0;
+        };
+        let units = self.entries.len().max(2) as f32;
+        let held_by = self.passages.document_frequency(*term).max(1) as f32;
+        ((units / held_by).ln() / units.ln()).clamp(0.0, 1.0)
+    }
+
+    fn nearest(&self, word: &str) -> Option<String> {
+        let best = self
+            .spelling
+            .near(word)
+            .max_by_key(|term| self.passages.document_frequency(*term))?;
+        let (stem, _) = self.terms.iter().find(|(_, number)| **number == best)?;
+        Some(stem.to_string())
+    }
+}

@@ -1,0 +1,130 @@
+//! What is said where no document is quoted.
+
+use crate::query::language::Language;
+use crate::query::small_talk::SmallTalk;
+
+/// Whom the assistant speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Institution {
+    pub name: String,
+    /// Where to ask when the documents do not answer.
+    pub contact: String,
+    /// What can be asked, as it is read after "tentang".
+    pub topics: String,
+    /// The same for replies in English.
+    pub topics_english: String,
+}
+
+impl Institution {
+    /// The institution whose documents are bundled.
+    pub fn bundled() -> Self {
+        let profile = include_str!("../../../data/institution/profile.tsv");
+        let value = |key: &str| {
+            let pairs = profile.lines().filter_map(|line| line.split_once('\t'));
+            pairs
+                .filter(|(name, _)| *name == key)
+                .map(|(_, value)| value.to_owned())
+                .next()
+                .unwrap_or_default()
+        };
+        Self {
+            name: value("name"),
+            contact: value("contact"),
+            topics: value("topics"),
+            topics_english: value("topics_english"),
+        }
+    }
+
+    /// The honest refusal.
+    pub fn not_found(&self, language: Language) -> String {
+        let Self { name, contact, .. } = self;
+        match language {
+            Language::Indonesian => format!(
+                "Maaf, saya tidak menemukan informasi tentang hal itu di dokumen {name} yang saya miliki. \
+                 Silakan hubungi {contact}."
+            ),
+            Language::English => format!(
+                "Sorry, I could not find information about that in the {name} documents I have. Please contact {contact}."
+            ),
+        }
+    }
+
+    /// The refusal of one question among several.
+    pub fn part_not_found(&self, question: &str, language: Language) -> String {
+        let contact = &self.contact;
+        let question = question.trim_end_matches(['?', '.', '!']);
+        match language {
+            Language::Indonesian => {
+                format!(
+                    "Tentang “{question}”, saya tidak menemukan informasinya; silakan hubungi {contact}."
+                )
+            }
+            Language::English => {
+                format!("About “{question}” I found no information; please contact {contact}.")
+            }
+        }
+    }
+
+    /// The reply to a message without anything to search for.
+    pub fn unclear(&self, language: Language) -> String {
+        let Self {
+            topics,
+            topics_english,
+            ..
+        } = self;
+        match language {
+            Language::Indonesian => {
+                format!(
+                    "Maaf, saya belum menangkap pertanyaannya. Silakan sebutkan topiknya, misalnya {topics}."
+                )
+            }
+            Language::English => {
+                format!(
+                    "Sorry, I did not catch the question. Please name the topic, for example {topics_english}."
+                )
+            }
+        }
+    }
+
+    /// The reply to small talk.
+    pub fn small_talk(&self, talk: SmallTalk, language: Language) -> String {
+        let Self {
+            name,
+            topics,
+            topics_english,
+            ..
+        } = self;
+        match (language, talk) {
+            (Language::Indonesian, SmallTalk::Greeting) => {
+                format!("Halo! Silakan tanyakan apa saja tentang {name}, misalnya {topics}.")
+            }
+            (Language::Indonesian, SmallTalk::Thanks) => {
+                format!(
+                    "Sama-sama! Kalau masih ada pertanyaan tentang {name}, silakan tanyakan saja."
+                )
+            }
+            (Language::Indonesian, SmallTalk::Farewell) => {
+                format!(
+                    "Sampai jumpa! Silakan kembali kapan saja kalau ada pertanyaan tentang {name}."
+                )
+            }
+            (Language::Indonesian, SmallTalk::Identity) => format!(
+                "Saya asisten informasi {name}. Saya menjawab pertanyaan dari dokumen {name}, misalnya tentang {topics}."
+            ),
+            (Language::English, SmallTalk::Greeting) => {
+                format!(
+                    "Hello! Feel free to ask anything about {name}, for example {topics_english}."
+                )
+            }
+            (Language::English, SmallTalk::Thanks) => {
+                format!("You are welcome! If you have more questions about {name}, just ask.")
+            }
+            (Language::English, SmallTalk::Farewell) => {
+                format!("Goodbye! Come back any time you have a question about {name}.")
+            }
+            (Language::English, SmallTalk::Identity) => format!(
+                "I am the {name} information assistant. I answer from {name} documents, for example about {topics_english}."
+            ),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Chooses the sentences that answer one question.
+
+use std::ops::Range;
+
+use super::confidence::{Weighed, share};
+use super::evidence::Evidence;
+use super::fit::{Candidate, candidates};
+use super::reading::{Reading, Shape};
+use crate::query::kind::QuestionKind;
+
+/// Characters of an answer to one question; a list may be longer.
+const MAX_CHARS: usize = 420;
+
+/// Sentences of one passage in an answer.
+const MAX_SENTENCES: usize = 3;
+
+/// A sentence beside the best one joins it when it scores nearly as well; in questions that want the whole picture
+/// sooner than in those for a single fact.
+const JOINS_WHOLE: f32 = 0.8;
+const JOINS_FACT: f32 = 0.9;
+
+/// A second passage joins when it covers this much of the question that the first leaves open, and fits nearly as well.
+const ADDED_COVERAGE: f32 = 0.15;
+const SECOND_SCORE: f32 = 0.8;
+
+/// What answers one question: units of one passage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// Which passage.
+    pub passage: usize,
+    /// Which part of its text, in bytes.
+    pub span: Range<usize>,
+    /// How much of the question is covered, 0 to 1.
+    pub confidence: f32,
+    /// Whether every name of the question is in the passage.
+    pub names_found: bool,
+}
+
+/// The best part of the passages, and a second one where it adds something; empty when there is nothing to choose from.
+pub fn choose(
+    kind: QuestionKind,
+    terms: &[Weighed],
+    readings: &[Reading],
+    evidence: &Evidence,
+) -> Vec<Choice> {
+    let found = candidates(kind, terms, readings, evidence);
+    let Some(best) = best(found.iter()) else {
+        return Vec::new();
+    };
+    let others = found.iter().filter(|other| {
+        other.passage != best.passage
+            && other.score >= SECOND_SCORE * best.score
+            && added(other, best, terms) >= ADDED_COVERAGE
+    });
+    let chosen = [Some(best), self::best(others)];
+    chosen
+        .into_iter()
+        .flatten()
+        .map(|best| choice(kind, best, &found, readings))
+        .collect()
+}
+
+fn best<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Option<&'a Candidate> {
+    candidates.max_by(|left, right| {
+        let earlier = right
+            .passage
+            .cmp(&left.passage)
+            .then(right.unit.cmp(&left.unit));
+        left.score.total_cmp(&right.score).then(earlier)
+    })
+}
+
+/// How much of the question `other` covers beyond `best`.
+fn added(other: &Candidate, best: &Candidate, terms: &[Weighed]) -> f32 {
+    let gains: Vec<f32> = other
+        .covered
+        .iter()
+        .zip(&best.covered)
+        .map(|(other, best)| (other - best).max(0.0))
+        .collect();
+    share(terms, &gains)
+}
+
+fn choice(
+    kind: QuestionKind,
+    best: &Candidate,
+    found: &[Candidate],
+    readings: &[Reading],
+) -> Choice {
+    let reading = &readings[best.passage];
+    let of_passage: Vec<&Candidate> = found
+        .iter()
+        .filter(|other| other.passage == best.passage)
+        .collect();
+    let units = extend(kind, best, &of_passage, reading);
+    Choice {
+        passage: best.passage,
+        span: reading.units[units.start].span.start..reading.units[units.end - 1].span.end,
+        confidence: best.coverage,
+        names_found: best.names_found,
+    }
+}
+
+/// The units to take with the best one: its whole list, or neighbours that belong to the answer.
+fn extend(
+    kind: QuestionKind,
+    best: &Candidate,
+    of_passage: &[&Candidate],
+    reading: &Reading,
+) -> Range<usize> {
+    if let Some(list) = reading.list_around(best.unit) {
+        return list;
+    }
+    let bar = best.score
+        * if wants_whole(kind) {
+            JOINS_WHOLE
+        } else {
+            JOINS_FACT
+        };
+    let mut units = best.unit..best.unit + 1;
+    if reading.units[best.unit].continues && best.unit > 0 {
+        units.start -= 1;
+    }
+    while let Some(grown) = grown(&units, reading, |unit| of_passage[unit].score >= bar) {
+        units = grown;
+    }
+    units
+}
+
+/// One more sentence after or before, while the answer stays short.
+fn grown(
+    units: &Range<usize>,
+    reading: &Reading,
+    joins: impl Fn(usize) -> bool,
+) -> Option<Range<usize>> {
+    let after = (units.end, units.start..units.end + 1);
+    let before = (
+        units.start.wrapping_sub(1),
+        units.start.saturating_sub(1)..units.end,
+    );
+    [after, before].into_iter().find_map(|(new, grown)| {
+        let unit = reading.units.get(new)?;
+        let length = reading.units[grown.end - 1].span.end - reading.units[grown.start].span.start;
+        let fits = grown.len() <= MAX_SENTENCES && length <= MAX_CHARS;
+        (unit.shape == Shape::Sentence && fits && joins(new)).then_some(grown)
+    })
+}
+
+fn wants_whole(kind: QuestionKind) -> bool {
+    matches!(
+        kind,
+        QuestionKind::Manner
+            | QuestionKind::List
+            | QuestionKind::Open
+            | QuestionKind::Definition
+            | QuestionKind::Thing
+    )
+}

@@ -1,0 +1,39 @@
+//! Emotion by heuristic, in this process.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::turn::Emotion;
+
+use crate::{
+    handler::StageError,
+    providers::{EmotionClassifier, emotion_heuristic},
+    recording::Recording,
+};
+
+const PROVIDER: &str = "heuristic";
+
+pub struct LocalEmotion;
+
+#[async_trait]
+impl EmotionClassifier for LocalEmotion {
+    async fn classify(
+        &self,
+        transcript: &str,
+        recording: Option<&Recording>,
+    ) -> Result<Emotion, StageError> {
+        let transcript = transcript.to_owned();
+        let clip = recording.map(|recording| Arc::clone(&recording.clip));
+        tokio::task::spawn_blocking(move || {
+            let samples = clip.as_ref().map(|clip| clip.samples.as_slice());
+            let guess = emotion_heuristic::classify(&transcript, samples);
+            Emotion {
+                label: guess.label,
+                scores: guess.scores,
+                provider: PROVIDER.to_owned(),
+            }
+        })
+        .await
+        .map_err(|panic| StageError::internal("emotion_failed", panic))
+    }
+}

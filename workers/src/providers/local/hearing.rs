@@ -1,0 +1,77 @@
+//! Hearing with Whisper in this process.
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use common::turn::Transcript;
+use tokio::sync::Semaphore;
+
+use crate::{
+    blocking::StopOnDrop,
+    handler::StageError,
+    providers::{
+        SpeechToText,
+        whisper::{LoadError, Options, TranscribeError, Whisper},
+    },
+    recording::Recording,
+};
+
+const PROVIDER: &str = "whisper";
+
+pub struct LocalSpeechToText {
+    model: Arc<Whisper>,
+    options: Options,
+    /// Each transcription keeps every core busy.
+    room: Arc<Semaphore>,
+}
+
+impl LocalSpeechToText {
+    /// Reads the weights in `folder`, which takes about a second.
+    ///
+    /// # Errors
+    ///
+    /// See [`LoadError`].
+    pub async fn load(folder: &Path, options: Options) -> Result<Self, LoadError> {
+        let folder = folder.to_owned();
+        let model = tokio::task::spawn_blocking(move || Whisper::load(&folder))
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        Ok(Self {
+            model: Arc::new(model),
+            options,
+            room: Arc::new(Semaphore::new(1)),
+        })
+    }
+}
+
+#[async_trait]
+impl SpeechToText for LocalSpeechToText {
+    async fn transcribe(&self, recording: &Recording) -> Result<Transcript, StageError> {
+        let permit = Arc::clone(&self.room)
+            .acquire_owned()
+            .await
+            .map_err(|closed| StageError::internal("whisper_closed", closed))?;
+        let model = Arc::clone(&self.model);
+        let options = self.options.clone();
+        let clip = Arc::clone(&recording.clip);
+        let stop = StopOnDrop::default();
+        let stopped = stop.flag();
+        let work = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            model.transcribe(&clip.samples, &options, &stopped)
+        });
+        match work.await {
+            Ok(Ok(heard)) => Ok(Transcript {
+                text: heard.text,
+                language: heard.language,
+                provider: PROVIDER.to_owned(),
+            }),
+            Ok(Err(TranscribeError::TooLong { limit, .. })) => Err(StageError::unprocessable(
+                "audio_too_long",
+                format!("The audio is longer than {} seconds.", limit.as_secs()),
+            )),
+            Ok(Err(error)) => Err(StageError::internal("whisper_failed", error)),
+            Err(panic) => Err(StageError::internal("whisper_failed", panic)),
+        }
+    }
+}

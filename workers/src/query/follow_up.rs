@@ -1,0 +1,229 @@
+//! Questions that lean on the one before: "Kalau S2?", "terus caranya gimana?", "berapa lama?".
+
+use super::kind::QuestionKind;
+use super::words::Word;
+use super::{Query, Role, Term};
+use crate::knowledge::lexicon::Lexicon;
+use crate::knowledge::lexicon::alternatives::Member;
+use crate::knowledge::vocabulary::Vocabulary;
+
+/// How much what is carried over counts beside what was said now.
+const CARRIED: f32 = 0.8;
+
+/// A word in more than about half of the passages, such as the institution's name, is not a topic of its own.
+const COMMON_RARITY: f32 = 0.12;
+
+/// Words that open a follow-up.
+const OPENERS: &[&str] = &[
+    "kalau", "terus", "lalu", "lantas", "kemudian", "dan", "tapi", "untuk", "berarti", "what",
+    "and", "selain",
+];
+
+/// Words that point back, wherever they stand.
+const POINTERS: &[&str] = &[
+    "tersebut", "itu", "sana", "situ", "begitu", "nya", "it", "that", "there",
+];
+
+/// The query as it stands alone, with the topic of the previous question where this one lacks its own.
+pub fn resolve(
+    alone: Query,
+    words: &[Word],
+    previous: Option<&Query>,
+    lexicon: &Lexicon,
+    vocabulary: &dyn Vocabulary,
+) -> Query {
+    match previous {
+        Some(previous) if leans(&alone, words, previous, lexicon, vocabulary) => {
+            join(alone, previous, lexicon)
+        }
+        _ => alone,
+    }
+}
+
+fn leans(
+    alone: &Query,
+    words: &[Word],
+    previous: &Query,
+    lexicon: &Lexicon,
+    vocabulary: &dyn Vocabulary,
+) -> bool {
+    let own: Vec<&Term> = alone
+        .terms
+        .iter()
+        .filter(|term| is_topic(term, vocabulary))
+        .collect();
+    if own.is_empty() {
+        let names_institution = alone.terms.iter().any(|term| term.role != Role::Aspect);
+        return !(alone.kind == QuestionKind::Definition && names_institution);
+    }
+    let opened = words
+        .first()
+        .is_some_and(|word| OPENERS.contains(&word.text.as_str()));
+    let points_back = words.iter().any(|word| word.points_back)
+        || (alone.kind != QuestionKind::Definition
+            && words
+                .iter()
+                .any(|word| POINTERS.contains(&word.text.as_str())));
+    let replaces = own
+        .iter()
+        .all(|term| replaced_by(term, &previous.terms, lexicon).is_some());
+    let bare = alone.kind == QuestionKind::Open && words.len() <= 3;
+    replaces && (opened || bare) || own.len() == 1 && (opened || points_back)
+}
+
+fn is_topic(term: &Term, vocabulary: &dyn Vocabulary) -> bool {
+    let common = term.forms.first().is_some_and(|form| {
+        form.stems
+            .iter()
+            .all(|stem| vocabulary.rarity(stem) < COMMON_RARITY)
+    });
+    term.role != Role::Aspect && !common
+}
+
+/// The place of the earlier term that a new one excludes: `sarjana` for `magister`.
+fn replaced_by(term: &Term, earlier: &[Term], lexicon: &Lexicon) -> Option<usize> {
+    let members = members(term, lexicon);
+    earlier.iter().position(|earlier| {
+        let others = self::members(earlier, lexicon);
+        members
+            .iter()
+            .any(|member| others.iter().any(|other| member.excludes(*other)))
+    })
+}
+
+fn members(term: &Term, lexicon: &Lexicon) -> Vec<Member> {
+    term.forms
+        .first()
+        .map(|form| lexicon.alternatives.members(&form.stems))
+        .unwrap_or_default()
+}
+
+fn join(alone: Query, previous: &Query, lexicon: &Lexicon) -> Query {
+    let replaced: Vec<usize> = alone
+        .terms
+        .iter()
+        .filter_map(|term| replaced_by(term, &previous.terms, lexicon))
+        .collect();
+    let asks_anew = alone.kind != QuestionKind::Open && !is_continued(&alone);
+    let carried = previous.terms.iter().enumerate().filter(|(at, term)| {
+        let aspect_of_the_old = asks_anew && term.role == Role::Aspect;
+        !replaced.contains(at)
+            && !aspect_of_the_old
+            && !alone.terms.iter().any(|own| own.forms == term.forms)
+    });
+    let carried: Vec<Term> = carried
+        .map(|(_, term)| Term {
+            weight: term.weight * CARRIED,
+            ..term.clone()
+        })
+        .collect();
+    let text = joined_text(&alone, previous, &replaced);
+    let kind = if asks_anew { alone.kind } else { previous.kind };
+    let mut terms = alone.terms;
+    terms.extend(carried);
+    Query {
+        text,
+        kind,
+        terms,
+        weight: alone.weight,
+    }
+}
+
+/// "Kalau S2 gimana?" asks what was asked before, about S2.
+fn is_continued(alone: &Query) -> bool {
+    matches!(alone.kind, QuestionKind::Manner | QuestionKind::Open)
+        && !alone.terms.iter().any(|term| term.role == Role::Aspect)
+}
+
+/// The earlier question with the new word in the place of the old one, or both one after the other.
+fn joined_text(alone: &Query, previous: &Query, replaced: &[usize]) -> String {
+    if let ([at], [own]) = (replaced, alone.terms.as_slice()) {
+        let old = previous.terms[*at].surface.as_str();
+        if let Some(place) = previous.text.to_ascii_lowercase().find(old) {
+            let (before, after) = (&previous.text[..place], &previous.text[place + old.len()..]);
+            return format!("{before}{}{after}", own.surface);
+        }
+    }
+    format!("{} {}", previous.text, alone.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::query::Interpreter;
+
+    struct Listed;
+
+    impl Vocabulary for Listed {
+        fn contains(&self, _stem: &str) -> bool {
+            true
+        }
+        fn rarity(&self, stem: &str) -> f32 {
+            if stem == "itb" { 0.05 } else { 0.7 }
+        }
+        fn nearest(&self, _word: &str) -> Option<String> {
+            None
+        }
+    }
+
+    fn resolved(earlier: &[&str], message: &str) -> (String, String) {
+        let interpreter = Interpreter::new(Arc::new(Lexicon::bundled()), Arc::new(Listed));
+        let query = interpreter.understand(message, earlier).queries.remove(0);
+        let mut surfaces: Vec<String> = query.terms.into_iter().map(|term| term.surface).collect();
+        surfaces.sort();
+        (query.text, surfaces.join(" "))
+    }
+
+    #[test]
+    fn a_follow_up_takes_its_topic_from_the_question_before() {
+        for (earlier, message, text, terms) in [
+            (
+                &["Berapa SKS untuk lulus sarjana?"][..],
+                "Kalau magister?",
+                "Berapa SKS untuk lulus magister?",
+                "lulus magister sks",
+            ),
+            (
+                &["Berapa SKS untuk lulus sarjana?"],
+                "kalo S2",
+                "Berapa SKS untuk lulus s2?",
+                "lulus s2 sks",
+            ),
+            (
+                &["Apa itu cuti akademik?"],
+                "berapa lama?",
+                "Apa itu cuti akademik? berapa lama?",
+                "akademik cuti lama",
+            ),
+            (
+                &["Apa itu cuti?"],
+                "terus caranya gimana",
+                "Apa itu cuti? terus caranya gimana",
+                "cara cuti",
+            ),
+            (
+                &["Apa itu cuti?", "berapa lama?"],
+                "syaratnya?",
+                "Apa itu cuti? berapa lama? syaratnya?",
+                "cuti lama syaratnya",
+            ),
+            (
+                &["Apa itu cuti?"],
+                "Di mana perpustakaan ITB?",
+                "Di mana perpustakaan ITB?",
+                "itb perpustakaan",
+            ),
+            (&["Apa itu cuti?"], "Apa itu ITB?", "Apa itu ITB?", "itb"),
+            (&["halo"], "berapa lama?", "berapa lama?", "lama"),
+            (&[], "Kalau S2?", "Kalau S2?", "s2"),
+        ] {
+            assert_eq!(
+                resolved(earlier, message),
+                (text.to_owned(), terms.to_owned()),
+                "{earlier:?} {message}"
+            );
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What kind of answer a question wants.
+
+use serde::{Deserialize, Serialize};
+
+use super::words::Word;
+use crate::knowledge::lexicon::Lexicon;
+
+/// The kind of answer that a question wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestionKind {
+    /// `apa itu …`
+    Definition,
+    /// `apa saja …`
+    List,
+    /// `siapa …`
+    Person,
+    /// `kapan …`
+    Time,
+    /// `berapa …`
+    Quantity,
+    /// `berapa lama …`
+    Duration,
+    /// `di mana …`
+    Place,
+    /// `bagaimana …`
+    Manner,
+    /// `mengapa …`
+    Reason,
+    /// `apakah …`, `bisakah …`, `ada … tidak`
+    YesNo,
+    /// `apa …`
+    Thing,
+    /// No question word.
+    #[default]
+    Open,
+}
+
+impl QuestionKind {
+    /// The kind with this name in the data files.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "definition" => Self::Definition,
+            "list" => Self::List,
+            "person" => Self::Person,
+            "time" => Self::Time,
+            "quantity" => Self::Quantity,
+            "duration" => Self::Duration,
+            "place" => Self::Place,
+            "manner" => Self::Manner,
+            "reason" => Self::Reason,
+            "yes_no" => Self::YesNo,
+            "thing" => Self::Thing,
+            _ => return None,
+        })
+    }
+
+    /// `apa` and `apakah` open many questions whose real question word follows: "Apakah ada info kapan wisuda?"
+    fn is_general(self) -> bool {
+        matches!(self, Self::Thing | Self::YesNo | Self::Open)
+    }
+}
+
+/// Verbs that ask for yes or no when they open a question: "Bisa nyicil UKT?"
+const OPENING_VERBS: &[&str] = &[
+    "ada", "bisa", "boleh", "harus", "wajib", "perlu", "haruskah",
+];
+
+/// The kind by the question words, wherever they stand: "UKT itu apa?"
+pub fn detect(words: &[Word], lexicon: &Lexicon) -> QuestionKind {
+    let found = found(words, lexicon);
+    let specific = found.iter().find(|kind| !kind.is_general());
+    let opens_with_verb = words
+        .iter()
+        .find(|word| word.text != "apa" && word.text != "saya");
+    let opens_with_verb =
+        opens_with_verb.is_some_and(|word| OPENING_VERBS.contains(&word.text.as_str()));
+    match specific.or(found.first()) {
+        Some(QuestionKind::Thing) if asks_for_meaning(words) => QuestionKind::Definition,
+        Some(kind) => *kind,
+        None if opens_with_verb || words.last().is_some_and(|word| word.text == "tidak") => {
+            QuestionKind::YesNo
+        }
+        None => QuestionKind::Open,
+    }
+}
+
+/// Whether a word asks.
+pub fn is_question_word(words: &[String], lexicon: &Lexicon) -> bool {
+    let asks = |word: &String| {
+        !matches!(
+            word.as_str(),
+            "cara" | "langkah" | "prosedur" | "alamat" | "lokasi"
+        )
+    };
+    words.first().is_some_and(asks) && lexicon.kinds.longest_at(words).is_some()
+}
+
+fn found(words: &[Word], lexicon: &Lexicon) -> Vec<QuestionKind> {
+    let texts: Vec<String> = words.iter().map(|word| word.text.clone()).collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < texts.len() {
+        match lexicon.kinds.longest_at(&texts[at..]) {
+            Some((length, kind)) => {
+                found.push(*kind);
+                at += length;
+            }
+            None => at += 1,
+        }
+    }
+    found
+}
+
+/// "UKT itu apa?"
+fn asks_for_meaning(words: &[Word]) -> bool {
+    let mut from_end = words
+        .iter()
+        .rev()
+        .filter(|word| !matches!(word.text.as_str(), "ya" | "sih" | "kak" | "dong"));
+    from_end.next().is_some_and(|word| word.text == "apa")
+        && from_end
+            .next()
+            .is_some_and(|word| word.text == "itu" || word.text == "adalah")
+        && words.len() <= 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::words::words;
+
+    #[test]
+    fn question_words_tell_the_kind() {
+        let lexicon = Lexicon::bundled();
+        for (message, kind) in [
+            ("Apa itu ITB?", QuestionKind::Definition),
+            ("ITB itu apa sih", QuestionKind::Definition),
+            ("UKT itu apa?", QuestionKind::Definition),
+            ("Fakultas apa saja di ITB?", QuestionKind::List),
+            ("brp sks buat lulus", QuestionKind::Quantity),
+            ("berapa lama kuliah s2", QuestionKind::Duration),
+            ("kpn itb berdiri", QuestionKind::Time),
+            ("Di mana perpustakaan?", QuestionKind::Place),
+            ("gmn cara cuti", QuestionKind::Manner),
+            ("Kenapa saya tidak bisa masuk?", QuestionKind::Reason),
+            ("Apakah ada yang tahu kapan wisuda?", QuestionKind::Time),
+            ("Apakah UKT bisa dicicil?", QuestionKind::YesNo),
+            ("ada asrama ga", QuestionKind::YesNo),
+            ("bisa nyicil ukt", QuestionKind::YesNo),
+            ("siapa rektornya", QuestionKind::Person),
+            ("How many credits to graduate?", QuestionKind::Quantity),
+            ("syarat cuti", QuestionKind::Open),
+            ("", QuestionKind::Open),
+        ] {
+            assert_eq!(
+                detect(&words(message, &lexicon), &lexicon),
+                kind,
+                "{message}"
+            );
+        }
+    }
+}

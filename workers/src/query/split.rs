@@ -1,0 +1,106 @@
+//! Several questions in one message.
+
+use super::words::Word;
+use super::{Query, kind};
+use crate::knowledge::lexicon::Lexicon;
+
+const CONJUNCTIONS: &[&str] = &["dan", "atau", "serta", "terus", "lalu", "sama", "and", "or"];
+
+/// How many words after a conjunction may stand before the question word: "dan untuk S2 berapa".
+const REACH: usize = 2;
+
+/// The words of each question. A conjunction divides only where a question stands on both sides: "UKT dan IPI" is one
+/// thing, "berapa UKT dan kapan dibayar" are two.
+pub fn questions(message: &str, words: Vec<Word>, lexicon: &Lexicon) -> Vec<Vec<Word>> {
+    let mut parts: Vec<Vec<Word>> = vec![Vec::new()];
+    for (at, word) in words.iter().enumerate() {
+        let asked = parts.last().is_some_and(|part| asks(part, lexicon));
+        let after_mark = at > 0
+            && message[words[at - 1].span.end..word.span.start.max(words[at - 1].span.end)]
+                .contains('?');
+        let after_comma = at > 0
+            && message[words[at - 1].span.end..word.span.start.max(words[at - 1].span.end)]
+                .contains([',', '.', ';', '\n']);
+        let conjunction = CONJUNCTIONS.contains(&word.text.as_str());
+        let next = words
+            .get(at + usize::from(conjunction)..)
+            .unwrap_or_default();
+        let next_asks = (0..=REACH).any(|skip| begins_question(next, skip, lexicon));
+        if asked && (after_mark || ((conjunction || after_comma) && next_asks)) {
+            parts.push(Vec::new());
+            if conjunction {
+                continue;
+            }
+        }
+        parts.last_mut().expect("never empty").push(word.clone());
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// A question that names no topic shares that of its neighbour: "Kapan dan di mana wisuda diadakan?"
+pub fn share_topic(queries: &mut Vec<Query>) {
+    for at in (0..queries.len().saturating_sub(1)).rev() {
+        if queries[at].terms.is_empty() {
+            let terms = queries[at + 1].terms.clone();
+            queries[at].text = format!("{} {}", queries[at].text, queries[at + 1].text);
+            queries[at].terms = terms;
+        }
+    }
+    queries.retain(|query| !query.terms.is_empty());
+}
+
+fn begins_question(words: &[Word], skip: usize, lexicon: &Lexicon) -> bool {
+    let texts: Vec<String> = words
+        .iter()
+        .skip(skip)
+        .take(4)
+        .map(|word| word.text.clone())
+        .collect();
+    kind::is_question_word(&texts, lexicon)
+}
+
+fn asks(words: &[Word], lexicon: &Lexicon) -> bool {
+    (0..words.len()).any(|at| begins_question(words, at, lexicon))
+        || (words.len() > 1 && kind::detect(words, lexicon) != kind::QuestionKind::Open)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::words::{text, words};
+
+    #[test]
+    fn a_message_is_divided_between_questions_only() {
+        let lexicon = Lexicon::bundled();
+        for (message, expected) in [
+            (
+                "Berapa SKS untuk lulus dan bagaimana cara cuti?",
+                vec!["Berapa SKS untuk lulus", "bagaimana cara cuti?"],
+            ),
+            ("Apa itu UKT dan IPI?", vec!["Apa itu UKT dan IPI?"]),
+            (
+                "Berapa UKT? Kapan dibayar?",
+                vec!["Berapa UKT?", "Kapan dibayar?"],
+            ),
+            ("syarat dan cara cuti", vec!["syarat dan cara cuti"]),
+            (
+                "Saya mahasiswa S2. Berapa SKS-nya?",
+                vec!["Saya mahasiswa S2. Berapa SKS-nya?"],
+            ),
+            (
+                "Apakah boleh cuti atau pindah jurusan?",
+                vec!["Apakah boleh cuti atau pindah jurusan?"],
+            ),
+            (
+                "siapa rektornya, kapan dilantik",
+                vec!["siapa rektornya", "kapan dilantik"],
+            ),
+            ("", vec![]),
+        ] {
+            let parts = questions(message, words(message, &lexicon), &lexicon);
+            let found: Vec<String> = parts.iter().map(|part| text(message, part)).collect();
+            assert_eq!(found, expected, "{message}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Everything the splitter gives for `text`, cut as `deltas`.
+fn spoken<'a>(deltas: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut splitter = SentenceSplitter::new();
+    let mut pieces: Vec<String> = deltas
+        .into_iter()
+        .flat_map(|delta| splitter.push(delta))
+        .collect();
+    pieces.extend(splitter.finish());
+    pieces
+}
+
+fn by_character(text: &str) -> Vec<String> {
+    spoken(text.split("").filter(|piece| !piece.is_empty()))
+}
+
+fn solid(text: &str) -> String {
+    text.split_whitespace().collect()
+}
+
+const TABLE: [(&str, &[&str]); 27] = [
+    ("Halo. Apa kabar? Baik!", &["Halo.", "Apa kabar?", "Baik!"]),
+    (
+        "IPK 3,51 dan Rp2.500.000 cukup. Ya.",
+        &["IPK 3,51 dan Rp2.500.000 cukup.", "Ya."],
+    ),
+    (
+        "Buka 08.00 sampai 16.00. Tutup Minggu.",
+        &["Buka 08.00 sampai 16.00.", "Tutup Minggu."],
+    ),
+    (
+        "Lihat www.itb.ac.id. Lalu daftar.",
+        &["Lihat www.itb.ac.id.", "Lalu daftar."],
+    ),
+    (
+        "Prof. Dr. Ir. Budi hadir. Ya.",
+        &["Prof. Dr. Ir. Budi hadir.", "Ya."],
+    ),
+    (
+        "Di Jl. Ganesa No. 10. Datanglah.",
+        &["Di Jl. Ganesa No. 10.", "Datanglah."],
+    ),
+    (
+        "Buku, pena, dll. Kemudian pulang.",
+        &["Buku, pena, dll.", "Kemudian pulang."],
+    ),
+    (
+        "Buku, pena, dll. harus dibawa. Ya.",
+        &["Buku, pena, dll. harus dibawa.", "Ya."],
+    ),
+    (
+        "Oleh B. J. Habibie. Selesai.",
+        &["Oleh B. J. Habibie.", "Selesai."],
+    ),
+    ("Oleh B.J. Habibie.", &["Oleh B.J. Habibie."]),
+    ("Dapat nilai A. Hebat.", &["Dapat nilai A.", "Hebat."]),
+    (
+        "Budi, S.T., M.T. adalah dosen. Ya.",
+        &["Budi, S.T., M.T. adalah dosen.", "Ya."],
+    ),
+    (
+        "Dosennya Budi, S.T. Ia ramah.",
+        &["Dosennya Budi, S.T.", "Ia ramah."],
+    ),
+    (
+        "Juli s.d. Agustus a.n. Budi. Ya.",
+        &["Juli s.d. Agustus a.n. Budi.", "Ya."],
+    ),
+    (
+        "Hmm... kalau begitu... Ya sudah.",
+        &["Hmm... kalau begitu...", "Ya sudah."],
+    ),
+    (
+        "Katanya \"Halo.\" Lalu pergi.",
+        &["Katanya \"Halo.\"", "Lalu pergi."],
+    ),
+    (
+        "Biaya naik.[1] Lalu turun. [2][3] Ya.",
+        &["Biaya naik.[1]", "Lalu turun. [2][3]", "Ya."],
+    ),
+    ("(Lihat di sini.) Ya.", &["(Lihat di sini.)", "Ya."]),
+    ("**Penting.** Baca ini.", &["**Penting.**", "Baca ini."]),
+    (
+        "Syarat:\n- satu\n- dua\nSelesai",
+        &["Syarat:", "- satu", "- dua", "Selesai"],
+    ),
+    (
+        "1. Daftar dulu.\n2. Bayar.",
+        &["1. Daftar dulu.", "2. Bayar."],
+    ),
+    (
+        "Tahun 1920. Lalu berkembang.",
+        &["Tahun 1920.", "Lalu berkembang."],
+    ),
+    (
+        "baris yang\nterbungkus saja. Ya.",
+        &["baris yang\nterbungkus saja.", "Ya."],
+    ),
+    ("Apa?! Masa sih?? Ya...", &["Apa?!", "Masa sih??", "Ya..."]),
+    ("halo semua. apa kabar", &["halo semua.", "apa kabar"]),
+    ("  \n\n ", &[]),
+    ("Tanpa akhir", &["Tanpa akhir"]),
+];
+
+#[test]
+fn sentences_end_where_a_reader_would_pause() {
+    for (text, expected) in TABLE {
+        assert_eq!(spoken([text]), expected, "pushed {text:?}");
+        assert_eq!(split(text), expected, "split {text:?}");
+    }
+}
+
+#[test]
+fn every_cut_into_two_gives_the_same_pieces() {
+    for (text, _) in TABLE {
+        let whole = spoken([text]);
+        assert_eq!(by_character(text), whole, "{text:?}");
+        for (index, _) in text.char_indices() {
+            let (head, tail) = text.split_at(index);
+            assert_eq!(spoken([head, tail]), whole, "{head:?} | {tail:?}");
+        }
+    }
+}
+
+#[test]
+fn the_first_sentence_comes_with_the_next_word() {
+    let mut splitter = SentenceSplitter::new();
+    assert!(splitter.push("Pendaftaran dibuka Juli.").is_empty());
+    assert_eq!(splitter.push(" Bia"), ["Pendaftaran dibuka Juli."]);
+    assert!(splitter.push("ya Rp2").is_empty());
+    assert!(splitter.push(".500.000 di Jl.").is_empty());
+    assert!(splitter.push(" Ganesa").is_empty());
+    assert_eq!(
+        splitter.finish().as_deref(),
+        Some("Biaya Rp2.500.000 di Jl. Ganesa")
+    );
+}
+
+#[test]
+fn a_sentence_without_end_is_cut_at_commas_then_spaces_then_anywhere() {
+    let commas = "kata kata kata kata, ".repeat(100);
+    let words = "kata ".repeat(1_000);
+    let solid = "é".repeat(5_000);
+    for text in [commas.as_str(), &words, &solid] {
+        let pieces = spoken([text]);
+        assert!(
+            pieces
+                .iter()
+                .all(|piece| piece.chars().count() <= overlong::MAX_CHARS)
+        );
+        assert!(pieces.len() >= text.chars().count() / overlong::MAX_CHARS);
+        assert_eq!(by_character(text), pieces);
+    }
+    assert!(
+        spoken([commas.as_str()])
+            .iter()
+            .all(|piece| piece.ends_with(','))
+    );
+    assert!(
+        spoken([words.as_str()])
+            .iter()
+            .all(|piece| piece.ends_with("kata"))
+    );
+}
+
+#[test]
+fn a_megabyte_is_split_in_linear_time() {
+    for unit in [".", "a.", "[", ". [", "\n", " ", "\"", "Prof. ", "B. "] {
+        let text = unit.repeat(1_000_000 / unit.len());
+        let started = std::time::Instant::now();
+        assert_eq!(solid(&spoken([text.as_str()]).concat()), solid(&text));
+        assert!(
+            started.elapsed().as_secs() < 20,
+            "{unit:?}: {:?}",
+            started.elapsed()
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_lost_however_the_text_is_cut(
+        words in prop::collection::vec(
+            prop::sample::select(vec![
+                "Halo", "kata", "Prof.", "dll.", "No.", "10", "3,51", "08.00", "www.itb.ac.id", ".",
+                "!", "?", "...", "[1]", "[1", "\"", ")", "(", " ", "  ", "         ", "\n", "\n\n",
+                ", ", "; ", "B.", "S.T.", "é", "😀", "【2】", "[", "- ", "**", "Jl", "a.n.", "…", ":",
+            ]),
+            0..120,
+        ),
+        cuts in prop::collection::vec(1_usize..9, 1..40),
+    ) {
+        let text = words.concat();
+        let chars: Vec<char> = text.chars().collect();
+        let mut deltas = Vec::new();
+        let (mut start, mut cuts) = (0, cuts.iter().cycle());
+        while start < chars.len() {
+            let end = (start + cuts.next().copied().unwrap_or(1)).min(chars.len());
+            deltas.push(chars[start..end].iter().collect::<String>());
+            start = end;
+        }
+        let whole = spoken([text.as_str()]);
+        prop_assert_eq!(&spoken(deltas.iter().map(String::as_str)), &whole);
+        prop_assert_eq!(solid(&whole.concat()), solid(&text));
+        prop_assert_eq!(solid(&split(&text).concat()), solid(&text));
+    }
+
+    #[test]
+    fn any_text_at_all_survives(text in any::<String>()) {
+        prop_assert_eq!(solid(&by_character(&text).concat()), solid(&text));
+        prop_assert_eq!(by_character(&text), spoken([text.as_str()]));
+    }
+}

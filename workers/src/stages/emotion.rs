@@ -1,0 +1,78 @@
+//! The speaker's emotion. It colours the answer and is never worth failing a
+//! job: without a result the speaker counts as neutral.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use common::{
+    claim_check::ClaimCheck,
+    envelope::Job,
+    reply::Event,
+    turn::{self, EmotionLabel, Turn},
+};
+use tracing::warn;
+
+use crate::{
+    audio::Limits,
+    handler::{Handler, StageError},
+    kit::Kit,
+    providers::EmotionClassifier,
+    recording::Recording,
+};
+
+pub struct Emotion {
+    claims: Arc<dyn ClaimCheck>,
+    limits: Limits,
+    classifier: Arc<dyn EmotionClassifier>,
+}
+
+impl Emotion {
+    pub fn new(kit: &Kit) -> Self {
+        Self {
+            claims: Arc::clone(&kit.backends.claims),
+            limits: kit.config.audio,
+            classifier: kit.emotion(),
+        }
+    }
+
+    async fn classify(&self, turn: &Turn) -> Result<turn::Emotion, StageError> {
+        let recording = Recording::of(turn, self.claims.as_ref(), self.limits).await;
+        if let Err(error) = &recording {
+            warn!(%error, "judging the emotion by the words alone");
+        }
+        let words = turn.user_text().unwrap_or_default();
+        self.classifier
+            .classify(words, recording.as_ref().ok())
+            .await
+    }
+}
+
+#[async_trait]
+impl Handler for Emotion {
+    async fn handle(&self, mut turn: Turn, _: &Job) -> Result<Turn, StageError> {
+        let emotion = self.classify(&turn).await.unwrap_or_else(|error| {
+            warn!(%error, "no emotion could be told");
+            neutral()
+        });
+        turn.emotion = Some(emotion);
+        Ok(turn)
+    }
+
+    fn events(&self, turn: &Turn) -> Vec<Event> {
+        let emotion = turn.emotion.iter();
+        emotion
+            .map(|emotion| Event::Emotion {
+                label: emotion.label,
+                scores: emotion.scores.clone(),
+            })
+            .collect()
+    }
+}
+
+fn neutral() -> turn::Emotion {
+    turn::Emotion {
+        label: EmotionLabel::Neutral,
+        scores: BTreeMap::new(),
+        provider: "none".to_owned(),
+    }
+}

@@ -1,0 +1,55 @@
+//! Speech to text.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::{claim_check::ClaimCheck, envelope::Job, reply::Event, turn::Turn};
+
+use crate::{
+    audio::Limits,
+    handler::{Handler, StageError},
+    kit::{Kit, KitError},
+    providers::SpeechToText,
+    recording::Recording,
+};
+
+pub struct Stt {
+    claims: Arc<dyn ClaimCheck>,
+    limits: Limits,
+    recogniser: Arc<dyn SpeechToText>,
+}
+
+impl Stt {
+    pub async fn new(kit: &Kit) -> Result<Self, KitError> {
+        Ok(Self {
+            claims: Arc::clone(&kit.backends.claims),
+            limits: kit.config.audio,
+            recogniser: kit.speech_to_text().await?,
+        })
+    }
+}
+
+#[async_trait]
+impl Handler for Stt {
+    async fn handle(&self, mut turn: Turn, _: &Job) -> Result<Turn, StageError> {
+        let recording = Recording::of(&turn, self.claims.as_ref(), self.limits).await?;
+        let transcript = self.recogniser.transcribe(&recording).await?;
+        if transcript.text.trim().is_empty() {
+            return Err(StageError::unprocessable(
+                "no_speech",
+                "No speech was found in the audio.",
+            ));
+        }
+        turn.transcript = Some(transcript);
+        Ok(turn)
+    }
+
+    fn events(&self, turn: &Turn) -> Vec<Event> {
+        let transcript = turn.transcript.iter();
+        transcript
+            .map(|transcript| Event::Transcript {
+                text: transcript.text.clone(),
+            })
+            .collect()
+    }
+}
