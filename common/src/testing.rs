@@ -3,4 +3,5 @@
 
 pub mod contracts;
 pub mod fixtures;
+pub mod process;
 pub mod servers;

@@ -9,15 +9,15 @@
 use std::{
     io::Write as _,
     net::{TcpListener, TcpStream},
-    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::OnceLock,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
+use super::process::Group;
 use crate::config::Environment;
 
 /// Addresses of servers that many tests share.
@@ -90,59 +90,15 @@ pub fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
-/// A process group that dies with this process: its leader, a shell, waits for
-/// the end of a pipe that only we hold, and clears the servers' folder away too
-/// unless it is told to keep it.
-struct Group(Child);
-
-const WATCHDOG: &str = r#"
-folder=$1; shift
-"$@" </dev/null >/dev/null 2>&1 &
-read -r word
-[ "$word" = keep ] || rm -rf "$folder"
-kill -KILL 0
-"#;
-
-impl Group {
-    fn start(folder: &Path, command: &mut Command) -> Self {
-        let program = command.get_program().to_owned();
-        let mut watchdog = Command::new("sh");
-        watchdog
-            .arg("-c")
-            .arg(WATCHDOG)
-            .arg("sh")
-            .arg(folder)
-            .arg(program)
-            .args(command.get_args())
-            .process_group(0)
-            .stdin(Stdio::piped());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => watchdog.env(name, value),
-                None => watchdog.env_remove(name),
-            };
-        }
-        Self(watchdog.spawn().expect("sh starts"))
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(mut pipe) = self.0.stdin.take() {
-            let _ = pipe.write_all(b"keep\n");
-        }
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port on loopback")
         .port()
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where `program` is installed, if it is.
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain([PathBuf::from("/usr/sbin")])

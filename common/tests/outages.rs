@@ -1,0 +1,312 @@
+//! What RabbitMQ and Redis do when they are full, short of memory, set up
+//! otherwise, killed and started again. Each test has servers of its own.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use common::{
+    backends::{BackendConfig, Backends, ConnectError, connect},
+    broker::{Broker, Link, PublishError},
+    claim_check::Item,
+    config::Environment,
+    pipeline::{Route, Stage},
+    reply::Event,
+    testing::{
+        fixtures::{envelope, job, text_turn},
+        servers::{RabbitServer, RedisServer, environment, shared, skipped},
+    },
+};
+use futures::StreamExt as _;
+use tokio::time::{Instant, timeout};
+
+const SOON: Duration = Duration::from_secs(60);
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(SOON, future).await.expect("not in time")
+}
+
+struct Own {
+    rabbitmq: RabbitServer,
+    redis: RedisServer,
+    settings: Vec<(String, String)>,
+}
+
+impl Own {
+    fn start() -> Option<Self> {
+        let started = RabbitServer::start().zip(RedisServer::start());
+        let Some((rabbitmq, redis)) = started else {
+            skipped("needs the programs rabbitmq-server and redis-server");
+            return None;
+        };
+        let settings = environment(&rabbitmq.url(), &redis.url());
+        Some(Self {
+            rabbitmq,
+            redis,
+            settings,
+        })
+    }
+
+    async fn connect(&self) -> Backends {
+        connect_with(&self.settings, &[]).await.expect("connects")
+    }
+
+    fn queue(&self, name: &str) -> String {
+        let prefix = self.settings.iter().find(|(n, _)| n == "AMQP_QUEUE_PREFIX");
+        format!("{}.{name}", prefix.expect("set").1)
+    }
+}
+
+async fn connect_with(
+    settings: &[(String, String)],
+    more: &[(&str, &str)],
+) -> Result<Backends, ConnectError> {
+    let more = more.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+    let env: Environment = settings.iter().cloned().chain(more).collect();
+    connect(&BackendConfig::from_environment(&env, "outages").expect("valid")).await
+}
+
+async fn link_becomes(broker: &Arc<dyn Broker>, expected: Link) {
+    let reached = async {
+        while broker.link() != expected {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within(reached).await;
+}
+
+/// lapin can hand a confirm to the wrong one of several tasks that publish on
+/// one channel; then a refused message counts as stored, and is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_a_full_queue_exactly_the_confirmed_messages_are_there() {
+    let Some(servers) = shared() else { return };
+    let bound = [("AMQP_QUEUE_MAX_LENGTH", "300")];
+    let backends = connect_with(&servers.environment(), &bound).await.unwrap();
+    let mut publishing = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        let broker = Arc::clone(&backends.broker);
+        publishing.spawn(async move {
+            let mut stored = Vec::new();
+            let mut refused = 0;
+            for _ in 0..20 {
+                let envelope = envelope(Route::Text);
+                match broker.publish(&envelope).await {
+                    Ok(()) => stored.push(envelope.message_id()),
+                    Err(PublishError::Full) => refused += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            (stored, refused)
+        });
+    }
+    let mut confirmed = HashSet::new();
+    let mut refused = 0;
+    while let Some(task) = publishing.join_next().await {
+        let (stored, full) = task.unwrap();
+        confirmed.extend(stored);
+        refused += full;
+    }
+    assert!(refused > 0, "the queue was never full");
+
+    let mut found = HashSet::new();
+    let mut consumer = backends.broker.consume(Stage::Rag, 64).await;
+    for _ in 0..confirmed.len() {
+        let delivery = within(consumer.receive()).await;
+        found.insert(delivery.envelope.message_id());
+        delivery.ack().await.unwrap();
+    }
+    consumer.stop().await;
+    assert_eq!(found, confirmed);
+    let left = backends.broker.inspect(Stage::Rag).await.unwrap();
+    assert_eq!(left.ready, 0);
+}
+
+#[tokio::test]
+async fn queues_of_other_arguments_stop_the_start_and_are_named() {
+    let Some(servers) = shared() else { return };
+    let settings = servers.environment();
+    connect_with(&settings, &[]).await.unwrap();
+    let other = [("AMQP_QUEUE_MAX_LENGTH", "77")];
+    let Err(ConnectError::Topology(mismatch)) = connect_with(&settings, &other).await else {
+        panic!("must not connect")
+    };
+    let text = mismatch.to_string();
+    assert!(text.contains("x-max-length"), "{text}");
+    assert!(text.contains(".stt'"), "{text}");
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_put_aside_and_the_next_one_delivered() {
+    let Some(servers) = shared() else { return };
+    let settings = servers.environment();
+    let backends = connect_with(&settings, &[]).await.unwrap();
+    let prefix = &settings[2].1;
+    let connection = lapin::Connection::connect(&servers.amqp_url, Default::default());
+    let connection = connection.await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for body in ["garbage", r#"{"version":99}"#] {
+        let queue = format!("{prefix}.rag");
+        let options = lapin::options::BasicPublishOptions::default();
+        let properties = lapin::BasicProperties::default();
+        let body = body.as_bytes();
+        let sent = channel.basic_publish("".into(), queue.into(), options, body, properties);
+        sent.await.unwrap();
+    }
+    let sent = envelope(Route::Text);
+    backends.broker.publish(&sent).await.unwrap();
+    let mut consumer = backends.broker.consume(Stage::Rag, 1).await;
+    let delivery = within(consumer.receive()).await;
+    assert_eq!(delivery.envelope, sent);
+    delivery.ack().await.unwrap();
+    consumer.stop().await;
+    let put_aside = async {
+        while backends
+            .broker
+            .inspect(Stage::Rag)
+            .await
+            .map(|it| it.dead_letters)
+            != Ok(2)
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within(put_aside).await;
+}
+
+#[tokio::test]
+async fn a_killed_broker_refuses_at_once_and_everything_comes_back_with_it() {
+    let Some(mut own) = Own::start() else { return };
+    let backends = own.connect().await;
+    let broker = &backends.broker;
+    let mut consumer = broker.consume(Stage::Rag, 4).await;
+    let unsettled = envelope(Route::Text);
+    broker.publish(&unsettled).await.unwrap();
+    let in_hand = within(consumer.receive()).await;
+
+    own.rabbitmq.kill();
+    link_becomes(broker, Link::Down).await;
+    let before = Instant::now();
+    let refused = broker.publish(&envelope(Route::Text)).await;
+    assert!(matches!(refused, Err(PublishError::Unavailable(_))));
+    assert!(before.elapsed() < Duration::from_secs(1));
+    // A settlement that did not reach the broker says so.
+    assert!(in_hand.ack().await.is_err());
+
+    own.rabbitmq.start_again();
+    link_becomes(broker, Link::Up).await;
+    let again = within(consumer.receive()).await;
+    assert_eq!(again.envelope, unsettled);
+    assert!(again.redelivered);
+    again.ack().await.unwrap();
+    let next = envelope(Route::Text);
+    broker.publish(&next).await.unwrap();
+    let delivery = within(consumer.receive()).await;
+    assert_eq!(delivery.envelope, next);
+    delivery.ack().await.unwrap();
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn under_a_memory_alarm_publishes_are_refused_and_consumers_go_on() {
+    let Some(own) = Own::start() else { return };
+    let backends = own.connect().await;
+    let broker = &backends.broker;
+    broker.publish(&envelope(Route::Text)).await.unwrap();
+    broker.publish(&envelope(Route::Text)).await.unwrap();
+    let mut consumer = broker.consume(Stage::Rag, 1).await;
+    let first = within(consumer.receive()).await;
+
+    own.rabbitmq
+        .ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+    // The broker blocks a connection when it next publishes.
+    let blocked = async {
+        while broker.link() != Link::Blocked {
+            let started = Instant::now();
+            let _ = broker.publish(&envelope(Route::Voice)).await;
+            assert!(started.elapsed() < Duration::from_secs(2));
+        }
+    };
+    within(blocked).await;
+    let refused = broker.publish(&envelope(Route::Voice)).await;
+    assert!(matches!(refused, Err(PublishError::Unavailable(_))));
+    first.ack().await.unwrap();
+    within(consumer.receive()).await.ack().await.unwrap();
+
+    own.rabbitmq
+        .ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
+    link_becomes(broker, Link::Up).await;
+    broker.publish(&envelope(Route::Text)).await.unwrap();
+    within(consumer.receive()).await.ack().await.unwrap();
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn a_queue_that_was_deleted_is_unroutable_not_lost() {
+    let Some(own) = Own::start() else { return };
+    let backends = own.connect().await;
+    own.rabbitmq.ctl(&["delete_queue", &own.queue("tts")]);
+    let published = backends.broker.publish(&envelope(Route::Speak)).await;
+    assert_eq!(published, Err(PublishError::Unroutable));
+}
+
+#[tokio::test]
+async fn a_follower_misses_nothing_while_redis_is_killed_and_started_again() {
+    let Some(mut own) = Own::start() else { return };
+    let backends = own.connect().await;
+    let job = job(Route::Text);
+    let log = &backends.replies;
+    log.open(&job).await.unwrap();
+    let mut events = log.follow(job.correlation_id, 0);
+    let first = within(events.next()).await.unwrap().unwrap();
+    assert_eq!(first.sequence_number, 1);
+    let claims = &backends.claims;
+    let bytes = bytes::Bytes::from_static(b"RIFF");
+    let kept = claims.check_in(job.correlation_id, Item::Input, bytes.clone(), SOON);
+    let ticket = kept.await.unwrap();
+
+    own.redis.kill();
+    let before = Instant::now();
+    assert!(log.append(job.correlation_id, &[]).await.is_err());
+    assert!(before.elapsed() < Duration::from_secs(2));
+
+    own.redis.start_again();
+    let end = Event::Completed {
+        turn: Box::new(text_turn("apa?")),
+    };
+    let appended = async {
+        while log
+            .append(job.correlation_id, &[end.clone()])
+            .await
+            .is_err()
+        {}
+    };
+    within(appended).await;
+    let heard = within(async {
+        loop {
+            if let Some(Ok(record)) = events.next().await {
+                return record;
+            }
+        }
+    });
+    assert_eq!(heard.await.event, end);
+    assert_eq!(claims.redeem(&ticket).await, Ok(bytes));
+}
+
+#[tokio::test]
+async fn a_backlog_survives_a_restart_of_the_broker() {
+    let Some(mut own) = Own::start() else { return };
+    let backends = own.connect().await;
+    let mut expected = HashSet::new();
+    for _ in 0..50 {
+        let envelope = envelope(Route::Text);
+        backends.broker.publish(&envelope).await.unwrap();
+        expected.insert(envelope.message_id());
+    }
+    own.rabbitmq.kill();
+    own.rabbitmq.start_again();
+    let mut consumer = backends.broker.consume(Stage::Rag, 8).await;
+    while !expected.is_empty() {
+        let delivery = within(consumer.receive()).await;
+        expected.remove(&delivery.envelope.message_id());
+        delivery.ack().await.unwrap();
+    }
+    consumer.stop().await;
+}
