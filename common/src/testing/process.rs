@@ -7,6 +7,33 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// Kills the process `pid` when the test process ends, however it ends, or when
+/// this is dropped.
+pub struct Watchdog(Child);
+
+impl Watchdog {
+    pub fn over(pid: u32) -> Self {
+        let watchdog = Command::new("sh")
+            .args([
+                "-c",
+                r#"read -r _; kill -KILL "$1""#,
+                "sh",
+                &pid.to_string(),
+            ])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(watchdog.expect("sh starts"))
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
+}
+
 /// A process group that dies with this process: its leader, a shell, waits for
 /// the end of a pipe that only we hold, and clears the servers' folder away too
 /// unless it is told to keep it.

@@ -49,12 +49,10 @@ fn speech_like(folder: &Path) -> bool {
     )
 }
 
-/// What ffmpeg itself decodes from a file: 16 kHz, the average of the channels. Its own mix to mono weighs them.
-fn reference(file: &str, folder: &Path) -> Option<Vec<f32>> {
-    let arguments = [
-        "-v",
-        "error",
-        "-y",
+/// What ffmpeg decodes from a file: 16 kHz, the average of the channels, where its own mix to mono would weigh them. The
+/// decoder can be named; without, it is ffmpeg's choice.
+fn reference(file: &str, decoder: &[&str], folder: &Path) -> Option<Vec<f32>> {
+    let to = [
         "-i",
         file,
         "-ar",
@@ -63,7 +61,12 @@ fn reference(file: &str, folder: &Path) -> Option<Vec<f32>> {
         "pcm_f32le",
         "reference.wav",
     ];
-    run("ffmpeg", &arguments, folder).then(|| {
+    run(
+        "ffmpeg",
+        &[&["-v", "error", "-y"], decoder, &to].concat(),
+        folder,
+    )
+    .then(|| {
         let wav = std::fs::read(folder.join("reference.wav")).unwrap();
         let channels = usize::from(u16::from_le_bytes([wav[22], wav[23]]));
         let data = wav.windows(4).position(|four| four == b"data").unwrap() + 8;

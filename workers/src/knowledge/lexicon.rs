@@ -29,6 +29,8 @@ pub struct Lexicon {
     /// By stem.
     common: HashSet<String>,
     continuations: Vec<String>,
+    offices: HashSet<String>,
+    present: Vec<String>,
     pub(crate) colloquial: Phrases<Vec<String>>,
     pub(crate) kinds: Phrases<QuestionKind>,
     pub(crate) small_talk: Phrases<SmallTalk>,
@@ -74,7 +76,9 @@ impl Lexicon {
             english_fillers: words(include_str!("../../data/lexicon/english_fillers.txt")),
             light: stemmed(include_str!("../../data/lexicon/light_words.txt")),
             common: stemmed(include_str!("../../data/lexicon/common_words.txt")),
-            continuations: continuations(include_str!("../../data/lexicon/continuations.txt")),
+            offices: stemmed(include_str!("../../data/lexicon/offices.txt")),
+            present: padded_phrases(include_str!("../../data/lexicon/present.txt")),
+            continuations: padded_phrases(include_str!("../../data/lexicon/continuations.txt")),
             name_heads: words(include_str!("../../data/lexicon/name_heads.txt")),
             ..Self::default()
         };
@@ -92,7 +96,6 @@ impl Lexicon {
                 lexicon.small_talk.insert(folded(phrase), talk);
             }
         }
-        lexicon.add_english(include_str!("../../data/lexicon/english.tsv"));
         lexicon.alternatives = Alternatives::read(
             include_str!("../../data/lexicon/alternatives.tsv"),
             &lexicon,
@@ -105,6 +108,8 @@ impl Lexicon {
                 .add_synonyms(text)
                 .expect("the tests read every bundled line");
         }
+        // After the synonyms, which the Indonesian words bring along.
+        lexicon.add_english(include_str!("../../data/lexicon/english.tsv"));
         lexicon
     }
 
@@ -153,16 +158,34 @@ impl Lexicon {
     fn add_english(&mut self, text: &str) {
         for (from, to) in pairs(text) {
             let key = self.phrase(from);
-            let to = to.split('|').map(|word| Related {
-                stems: self.phrase(word),
-                weight: 1.0,
-            });
-            let to: Vec<Related> = to.filter(|related| related.stems != key).collect();
+            let words = to.split('|').map(|word| self.phrase(word));
+            let to: Vec<Related> = words
+                .filter(|stems| *stems != key)
+                .flat_map(|stems| self.with_synonyms(stems))
+                .collect();
             self.english.extend(folded(from));
             if !to.is_empty() {
                 self.related.entry(key).extend(to);
             }
         }
+    }
+
+    /// A translation and the synonyms of it.
+    fn with_synonyms(&self, stems: Vec<String>) -> Vec<Related> {
+        let known = self
+            .related
+            .longest_at(&stems)
+            .filter(|(length, _)| *length == stems.len());
+        let synonyms = known
+            .map_or(&[][..], |(_, related)| related)
+            .iter()
+            .cloned();
+        std::iter::once(Related {
+            stems: stems.clone(),
+            weight: 1.0,
+        })
+        .chain(synonyms)
+        .collect()
     }
 
     /// The stems of a phrase, function words left out.
@@ -207,6 +230,18 @@ impl Lexicon {
             .any(|opening| folded.starts_with(opening))
     }
 
+    /// Whether a stem is an office, which somebody holds: `rektor`.
+    pub fn is_office(&self, stem: &str) -> bool {
+        self.offices.contains(stem)
+    }
+
+    /// Whether a text, folded with spaces around its words, speaks of the present: "saat ini".
+    pub fn names_present(&self, folded: &str) -> bool {
+        self.present
+            .iter()
+            .any(|phrase| folded.contains(phrase.as_str()))
+    }
+
     /// A word that makes a name with the next one: `universitas`.
     pub fn is_name_head(&self, word: &str) -> bool {
         self.name_heads.contains(word)
@@ -237,8 +272,8 @@ fn stemmed(text: &str) -> HashSet<String> {
     words(text).iter().map(|word| stem(word)).collect()
 }
 
-/// With a space on both sides, as [`Lexicon::continues`] compares them.
-fn continuations(text: &str) -> Vec<String> {
+/// Phrases with a space on both sides, as they are found in folded text.
+fn padded_phrases(text: &str) -> Vec<String> {
     let phrases = lines(text).flat_map(|(_, line)| line.split('|'));
     phrases.map(|phrase| format!(" {phrase} ")).collect()
 }

@@ -1,6 +1,6 @@
 //! Known words that differ from a mistyped or misheard one by a single letter.
 
-/// Shorter words differ by one letter too often by meaning: `kuota` and `kuoti`, but `dosen` and `desen`.
+/// Shorter words are too often other words when one letter changes.
 pub const MIN_CHARS: usize = 5;
 
 /// Up to this length the first letter has to be right.

@@ -72,3 +72,6 @@ impl Whisper {
         transcribe::run(self, samples, options, stop)
     }
 }
+
+#[cfg(test)]
+mod tests;

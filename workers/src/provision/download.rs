@@ -13,8 +13,11 @@ use super::config::Timeouts;
 use super::folder::disk;
 use super::state::Meter;
 
-/// Interruptions in a row after which nothing new had come.
+/// Interruptions in a row that brought less than [`FRUIT`], after which the source is given up.
 const FRUITLESS_ATTEMPTS: u32 = 3;
+
+/// Bytes between interruptions that make it worth going on: a source that drips would hold up the others for ever.
+const FRUIT: u64 = 1 << 20;
 
 /// Pause before going on after an interruption.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -91,11 +94,8 @@ pub(super) async fn fetch(
             Err(Interruption::Final(error)) => return Err(error),
             Err(Interruption::Cut(reason)) => reason,
         };
-        fruitless = if length(&job.into).await > before {
-            0
-        } else {
-            fruitless + 1
-        };
+        let gained = length(&job.into).await.saturating_sub(before);
+        fruitless = if gained >= FRUIT { 0 } else { fruitless + 1 };
         if fruitless >= FRUITLESS_ATTEMPTS {
             return Err(FetchError::Source(reason));
         }

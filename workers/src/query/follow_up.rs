@@ -119,13 +119,13 @@ fn join(alone: Query, previous: &Query, lexicon: &Lexicon) -> Query {
         .collect();
     let text = joined_text(&alone, previous, &replaced);
     let kind = if asks_anew { alone.kind } else { previous.kind };
-    let mut terms = alone.terms;
+    let mut terms = alone.terms.clone();
     terms.extend(carried);
     Query {
         text,
         kind,
         terms,
-        weight: alone.weight,
+        ..alone
     }
 }
 

@@ -81,7 +81,19 @@ pub fn detect(words: &[Word], lexicon: &Lexicon) -> QuestionKind {
         None if opens_with_verb || words.last().is_some_and(|word| word.text == "tidak") => {
             QuestionKind::YesNo
         }
-        None => QuestionKind::Open,
+        None => words
+            .iter()
+            .find_map(|word| aspect_kind(&word.text))
+            .unwrap_or_default(),
+    }
+}
+
+/// What a message without a question word wants: "biaya asrama", "jadwal wisuda".
+fn aspect_kind(word: &str) -> Option<QuestionKind> {
+    match word {
+        "biaya" | "tarif" | "harga" | "jumlah" => Some(QuestionKind::Quantity),
+        "jadwal" | "tanggal" => Some(QuestionKind::Time),
+        _ => None,
     }
 }
 
@@ -94,6 +106,25 @@ pub fn is_question_word(words: &[String], lexicon: &Lexicon) -> bool {
         )
     };
     words.first().is_some_and(asks) && lexicon.kinds.longest_at(words).is_some()
+}
+
+/// Whether a number or a person of the user's own is asked for: "nilai ujian saya berapa".
+pub fn is_personal(words: &[Word], lexicon: &Lexicon) -> bool {
+    let kind = detect(words, lexicon);
+    let owned = words.windows(2).any(|pair| {
+        matches!(pair[1].text.as_str(), "saya" | "aku" | "gue" | "my")
+            && !lexicon.is_filler(&pair[0].text)
+    });
+    let english = words
+        .windows(2)
+        .any(|pair| pair[0].text == "my" && !lexicon.is_filler(&pair[1].text));
+    matches!(kind, QuestionKind::Quantity | QuestionKind::Person) && (owned || english)
+}
+
+/// Whether the present state is asked for.
+pub fn is_present(words: &[Word], lexicon: &Lexicon) -> bool {
+    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    lexicon.names_present(&format!(" {} ", texts.join(" ")))
 }
 
 fn found(words: &[Word], lexicon: &Lexicon) -> Vec<QuestionKind> {

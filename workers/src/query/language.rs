@@ -26,7 +26,7 @@ pub fn detect(message: &str, lexicon: &Lexicon) -> Language {
         } else if lexicon.is_filler(word)
             || lexicon
                 .colloquial
-                .longest_at(&[token.text.clone()])
+                .longest_at(std::slice::from_ref(&token.text))
                 .is_some()
         {
             indonesian += 2;

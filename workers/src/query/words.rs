@@ -66,11 +66,20 @@ pub fn text(message: &str, words: &[Word]) -> String {
     mark.map_or_else(|| cut.to_owned(), |mark| format!("{cut}{mark}"))
 }
 
+/// Prefixes that are written with a hyphen before a foreign word: `di-PHK`, `nge-print`.
+const PREFIXES: &[&str] = &[
+    "di", "ber", "ke", "ter", "me", "men", "meng", "nge", "pe", "se",
+];
+
 fn word(token: Token) -> Word {
     let points_back = token.text.len() > 5 && token.text.ends_with("nya") && token.text != "hanya";
+    let (text, parts) = match token.parts.as_slice() {
+        [prefix, root] if PREFIXES.contains(&prefix.as_str()) => (root.clone(), Vec::new()),
+        _ => (token.text, token.parts),
+    };
     Word {
-        text: token.text,
-        parts: token.parts,
+        text,
+        parts,
         span: token.span,
         capital: token.capital,
         points_back,
@@ -120,7 +129,7 @@ mod tests {
             ("gmn cara bayar ukt?", "bagaimana cara bayar ukt"),
             ("brp sks buat lulus s satu", "berapa sks untuk lulus s1"),
             ("biaya kuliah di i t b", "biaya kuliah di itb"),
-            ("kpn ngurus cuti yg bener", "kapan mengurus cuti yang bener"),
+            ("kpn ngurus cuti yg bener", "kapan mengurus cuti yang benar"),
             ("wifi ITB dmn aja", "wifi itb di mana saja"),
             ("", ""),
         ] {

@@ -186,7 +186,13 @@ fn every_kind_of_file_sounds_as_ffmpeg_says_it_does() {
         if !run("ffmpeg", &arguments, folder.path()) {
             continue;
         }
-        let Some(want) = reference(file, folder.path()) else {
+        // ffmpeg's own Opus decoder is not the reference one: its SILK output comes two samples late.
+        let decoder: &[&str] = if arguments.contains(&"libopus") {
+            &["-c:a", "libopus"]
+        } else {
+            &[]
+        };
+        let Some(want) = reference(file, decoder, folder.path()) else {
             continue;
         };
         let bytes = std::fs::read(folder.path().join(file)).unwrap();

@@ -82,13 +82,11 @@ fn cutting_place(window: &str) -> usize {
             .char_indices()
             .filter(|(_, character)| character.is_whitespace())
     };
-    let after_sentence = spaces()
-        .filter(|&(at, character)| {
-            character == '\n' || window[..latter + at].ends_with(['.', '!', '?', ':', ';', '…'])
-        })
-        .last();
+    let after_sentence = spaces().rfind(|&(at, character)| {
+        character == '\n' || window[..latter + at].ends_with(['.', '!', '?', ':', ';', '…'])
+    });
     after_sentence
-        .or_else(|| spaces().last())
+        .or_else(|| spaces().next_back())
         .map_or(window.len(), |(at, _)| latter + at)
 }
 

@@ -17,6 +17,22 @@ enum Sign {
     Phrase(String),
 }
 
+/// Words that announce an enumeration; commas alone also part clauses.
+const LISTING: &[&str] = &[
+    " adalah ",
+    " yaitu ",
+    " yakni ",
+    " antara lain ",
+    " terdiri ",
+    " meliputi ",
+    " seperti ",
+    " mencakup ",
+    " berupa ",
+    " memuat ",
+    " memiliki ",
+    " misalnya ",
+];
+
 /// A kind without signs of its own finds some everywhere.
 const NEUTRAL: f32 = 0.5;
 
@@ -68,7 +84,9 @@ impl Sign {
             Self::Digits => folded
                 .split(' ')
                 .any(|word| word.starts_with(|first: char| first.is_ascii_digit())),
-            Self::Enumeration => text.matches(", ").count() >= 2,
+            Self::Enumeration => {
+                text.matches(", ").count() >= 2 && LISTING.iter().any(|word| folded.contains(word))
+            }
             Self::Phrase(phrase) => folded.contains(phrase.as_str()),
         }
     }
@@ -103,7 +121,11 @@ mod tests {
             (QuestionKind::Time, "Dibuka setiap Agustus.", true),
             (QuestionKind::Time, "Dibuka di loket.", false),
             (QuestionKind::Person, "Warna gedung itu biru.", false),
-            (QuestionKind::List, "Ada merah, kuning, dan hijau", true),
+            (
+                QuestionKind::List,
+                "Warnanya adalah merah, kuning, dan hijau",
+                true,
+            ),
             (QuestionKind::Open, "Apa saja.", true),
         ] {
             assert_eq!(

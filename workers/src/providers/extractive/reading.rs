@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::knowledge::Passage;
+use crate::knowledge::analyser::stem::stem;
 use crate::knowledge::analyser::stems;
 use crate::knowledge::chunk::item_text;
 use crate::knowledge::lexicon::Lexicon;
@@ -61,9 +62,14 @@ impl Reading {
             heading: passage
                 .heading
                 .as_deref()
-                .map(|heading| stems(heading, lexicon))
+                .map(|heading| topic_stems(heading, lexicon))
                 .unwrap_or_default(),
         }
+    }
+
+    /// Stands before the first heading.
+    pub fn is_introduction(&self) -> bool {
+        self.heading_kind.is_none()
     }
 
     /// The list that a unit belongs to, with the sentence that introduces it.
@@ -93,6 +99,14 @@ impl Reading {
         let introduced = start > 0 && !is_item(start - 1);
         Some(start - usize::from(introduced)..end)
     }
+}
+
+/// A heading may be a question: its question words are no topic.
+fn topic_stems(heading: &str, lexicon: &Lexicon) -> Vec<String> {
+    let words = words(heading, lexicon)
+        .into_iter()
+        .filter(|word| !lexicon.is_filler(&word.text));
+    words.map(|word| stem(&word.text)).collect()
 }
 
 fn units(text: &str, lexicon: &Lexicon) -> Vec<Unit> {

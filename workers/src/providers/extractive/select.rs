@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::confidence::{Weighed, share};
 use super::evidence::Evidence;
-use super::fit::{Candidate, candidates};
+use super::fit::{Candidate, Words, candidates};
 use super::reading::{Reading, Shape};
 use crate::query::kind::QuestionKind;
+use crate::query::{Query, Role};
 
 /// Characters of an answer to one question; a list may be longer.
 const MAX_CHARS: usize = 420;
@@ -20,7 +21,7 @@ const JOINS_WHOLE: f32 = 0.8;
 const JOINS_FACT: f32 = 0.9;
 
 /// A second passage joins when it covers this much of the question that the first leaves open, and fits nearly as well.
-const ADDED_COVERAGE: f32 = 0.15;
+const ADDED_COVERAGE: f32 = 0.12;
 const SECOND_SCORE: f32 = 0.8;
 
 /// What answers one question: units of one passage.
@@ -32,30 +33,32 @@ pub struct Choice {
     pub span: Range<usize>,
     /// How much of the question is covered, 0 to 1.
     pub confidence: f32,
-    /// Whether every name of the question is in the passage.
-    pub names_found: bool,
 }
 
 /// The best part of the passages, and a second one where it adds something; empty when there is nothing to choose from.
 pub fn choose(
-    kind: QuestionKind,
+    query: &Query,
     terms: &[Weighed],
     readings: &[Reading],
     evidence: &Evidence,
+    words: Words,
 ) -> Vec<Choice> {
-    let found = candidates(kind, terms, readings, evidence);
-    let Some(best) = best(found.iter()) else {
+    let kind = query.kind;
+    let found = candidates(query, terms, readings, evidence, words);
+    let Some(best) = best(found.iter().filter(|found| found.to_the_point)) else {
         return Vec::new();
     };
     let others = found.iter().filter(|other| {
-        other.passage != best.passage
+        other.to_the_point
+            && other.passage != best.passage
             && other.score >= SECOND_SCORE * best.score
-            && added(other, best, terms) >= ADDED_COVERAGE
+            && (added(other, best, terms) >= ADDED_COVERAGE || completes(other, best, readings))
     });
-    let chosen = [Some(best), self::best(others)];
+    let mut chosen: Vec<&Candidate> = std::iter::once(best).chain(self::best(others)).collect();
+    // An introduction reads better before the details, however well these fit.
+    chosen.sort_by_key(|chosen| !readings[chosen.passage].is_introduction());
     chosen
         .into_iter()
-        .flatten()
         .map(|best| choice(kind, best, &found, readings))
         .collect()
 }
@@ -70,13 +73,19 @@ fn best<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Option<&'a Candi
     })
 }
 
-/// How much of the question `other` covers beyond `best`.
+/// A document may list in two sections what the question puts in one word.
+fn completes(other: &Candidate, best: &Candidate, readings: &[Reading]) -> bool {
+    best.lists && other.lists && readings[other.passage].document == readings[best.passage].document
+}
+
+/// How much of the question's topics `other` covers beyond `best`.
 fn added(other: &Candidate, best: &Candidate, terms: &[Weighed]) -> f32 {
-    let gains: Vec<f32> = other
-        .covered
-        .iter()
-        .zip(&best.covered)
-        .map(|(other, best)| (other - best).max(0.0))
+    let direct = other.direct.iter().zip(&best.direct).zip(terms);
+    let gains: Vec<f32> = direct
+        .map(|((other, best), term)| match term.term.role {
+            Role::Aspect => 0.0,
+            Role::Topic | Role::Name => (other - best).max(0.0),
+        })
         .collect();
     share(terms, &gains)
 }
@@ -97,7 +106,6 @@ fn choice(
         passage: best.passage,
         span: reading.units[units.start].span.start..reading.units[units.end - 1].span.end,
         confidence: best.coverage,
-        names_found: best.names_found,
     }
 }
 

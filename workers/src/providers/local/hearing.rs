@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use common::turn::Transcript;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use crate::{
     blocking::StopOnDrop,
@@ -26,12 +27,17 @@ pub struct LocalSpeechToText {
 }
 
 impl LocalSpeechToText {
-    /// Reads the weights in `folder`, which takes about a second.
+    /// Reads the weights in `folder`, which takes about a second. `threads` is
+    /// how many work on one transcription; the first call of a process decides.
     ///
     /// # Errors
     ///
     /// See [`LoadError`].
-    pub async fn load(folder: &Path, options: Options) -> Result<Self, LoadError> {
+    pub async fn load(folder: &Path, options: Options, threads: usize) -> Result<Self, LoadError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        if let Err(error) = pool.build_global() {
+            warn!(%error, "the number of threads is as it was set before");
+        }
         let folder = folder.to_owned();
         let model = tokio::task::spawn_blocking(move || Whisper::load(&folder))
             .await

@@ -39,7 +39,8 @@ impl Judge<'_> {
             }
         }
         let mut best = best.unwrap_or_default();
-        if self.is_no_speech(&best) {
+        let hopeless = best.avg_logprob < self.options.hopeless_avg_logprob;
+        if hopeless || self.is_no_speech(&best) {
             best.tokens.clear();
         }
         Ok(best)
@@ -74,8 +75,8 @@ impl Judge<'_> {
     }
 
     fn is_no_speech(&self, attempt: &Attempt) -> bool {
-        attempt.no_speech_prob > self.options.no_speech
-            && attempt.avg_logprob < self.options.least_avg_logprob
+        let doubtful = attempt.avg_logprob < self.options.least_avg_logprob;
+        doubtful && attempt.no_speech_prob > self.options.no_speech
     }
 }
 

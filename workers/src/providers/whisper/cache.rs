@@ -87,3 +87,56 @@ impl KeyValues {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One head of width 1, so that a past is a list of numbers.
+    fn column(hypotheses: &[&[f32]]) -> Tensor {
+        let tokens = hypotheses[0].len();
+        let values = hypotheses.concat();
+        Tensor::from_vec(values, (hypotheses.len(), 1, tokens, 1), &Device::Cpu).unwrap()
+    }
+
+    fn rows(tensor: &Tensor) -> Vec<Vec<f32>> {
+        let (hypotheses, _, tokens, _) = tensor.dims4().unwrap();
+        tensor
+            .reshape((hypotheses, tokens))
+            .unwrap()
+            .to_vec2()
+            .unwrap()
+    }
+
+    #[test]
+    fn the_past_grows_beyond_its_first_room() {
+        let mut past = KeyValues::default();
+        let count = GROWTH * 2 + 3;
+        for index in 0..count {
+            let newest = column(&[&[index as f32]]);
+            let (keys, values) = past.append(&newest, &newest).unwrap();
+            assert_eq!(rows(&keys), rows(&values));
+            assert_eq!(rows(&keys)[0].len(), index + 1);
+        }
+        let (keys, _) = past
+            .append(&column(&[&[-1.0]]), &column(&[&[-1.0]]))
+            .unwrap();
+        let expected: Vec<f32> = (0..count).map(|index| index as f32).chain([-1.0]).collect();
+        assert_eq!(rows(&keys), [expected]);
+    }
+
+    #[test]
+    fn selected_hypotheses_go_on_apart() {
+        let mut past = KeyValues::default();
+        let first = column(&[&[1.0, 2.0], &[3.0, 4.0]]);
+        past.append(&first, &first).unwrap();
+        past.select(&Tensor::new(&[1_u32, 1, 0], &Device::Cpu).unwrap())
+            .unwrap();
+        let next = column(&[&[5.0], &[6.0], &[7.0]]);
+        let (keys, _) = past.append(&next, &next).unwrap();
+        assert_eq!(
+            rows(&keys),
+            [[3.0, 4.0, 5.0], [3.0, 4.0, 6.0], [1.0, 2.0, 7.0]]
+        );
+    }
+}

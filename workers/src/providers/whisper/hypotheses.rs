@@ -61,7 +61,7 @@ impl Hypothesis {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "some hundred tokens")]
+    #[allow(clippy::cast_precision_loss, reason = "some hundred tokens")]
     fn mean(&self) -> f32 {
         self.logprob / self.tokens.len().max(1) as f32
     }
@@ -243,7 +243,7 @@ struct SplitMix(u64);
 
 impl SplitMix {
     /// From 0 up to but not 1, in steps of 2⁻²⁴.
-    #[expect(clippy::cast_precision_loss, reason = "24 bits fit an f32 exactly")]
+    #[allow(clippy::cast_precision_loss, reason = "24 bits fit an f32 exactly")]
     fn unit(&mut self) -> f32 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -251,5 +251,90 @@ impl SplitMix {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^= mixed >> 31;
         (mixed >> 40) as f32 / (1_u32 << 24) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const END: Token = 3;
+
+    fn scores(probabilities: [f32; 4]) -> Vec<f32> {
+        probabilities
+            .iter()
+            .map(|probability| probability.ln())
+            .collect()
+    }
+
+    #[test]
+    fn one_beam_takes_the_likeliest_token_until_the_end() {
+        let mut beams = Beams::new(1, END);
+        let step = beams.choose(vec![scores([0.1, 0.6, 0.2, 0.1])]).unwrap();
+        assert_eq!(step.tokens, [1]);
+        assert!(step.keeps_order());
+        assert_eq!(beams.choose(vec![scores([0.1, 0.1, 0.1, 0.7])]), None);
+        let (tokens, mean) = Box::new(beams).finish();
+        assert_eq!(tokens, [1]);
+        assert!((mean - (0.6_f32.ln() + 0.7_f32.ln()) / 2.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn two_beams_find_what_greed_misses() {
+        let mut beams = Beams::new(2, END);
+        let step = beams
+            .choose(vec![scores([0.55, 0.45, 1e-9, 1e-9])])
+            .unwrap();
+        assert_eq!(step.tokens, [0, 1]);
+        assert!(!step.keeps_order(), "one hypothesis became two");
+        let unsure = scores([0.3, 0.3, 0.3, 0.1]);
+        let sure = scores([1e-9, 1e-9, 0.98, 0.02]);
+        let step = beams.choose(vec![unsure, sure]).unwrap();
+        assert_eq!((step.tokens[0], step.origins[0]), (2, 1));
+        assert_eq!(beams.leader(), [1, 2]);
+    }
+
+    #[test]
+    fn a_hypothesis_cut_short_is_still_given() {
+        let mut beams = Beams::new(3, END);
+        beams.choose(vec![scores([0.1, 0.1, 0.7, 0.1])]);
+        assert_eq!(Box::new(beams).finish().0, [2]);
+    }
+
+    #[test]
+    fn without_any_possible_token_nothing_is_said() {
+        let mut beams = Beams::new(2, END);
+        assert_eq!(beams.choose(vec![vec![f32::NEG_INFINITY; 4]]), None);
+        assert_eq!(beams.choose(Vec::new()), None);
+        assert!(Box::new(beams).finish().0.is_empty());
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_tokens() {
+        let draw = |seed| {
+            let mut sampler = Sampler::new(1.0, seed, END);
+            for _ in 0..30 {
+                sampler.choose(vec![scores([0.3, 0.3, 0.4, 1e-9])]);
+            }
+            Box::new(sampler).finish().0
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn a_low_temperature_draws_the_likeliest() {
+        let mut sampler = Sampler::new(0.01, 7, END);
+        for _ in 0..20 {
+            sampler.choose(vec![scores([0.2, 0.5, 0.3, 1e-9])]);
+        }
+        assert_eq!(sampler.leader(), [1; 20]);
+    }
+
+    #[test]
+    fn drawing_the_end_ends() {
+        let mut sampler = Sampler::new(0.5, 7, END);
+        assert_eq!(sampler.choose(vec![scores([1e-9, 1e-9, 1e-9, 1.0])]), None);
+        assert!(Box::new(sampler).finish().0.is_empty());
     }
 }

@@ -125,7 +125,7 @@ fn compress(values: &mut [f32]) {
 }
 
 /// Periodic, as for a spectrum: the first value is zero, the last is not.
-#[expect(clippy::cast_precision_loss, reason = "hundreds")]
+#[allow(clippy::cast_precision_loss, reason = "hundreds")]
 pub(super) fn hann(length: usize) -> Vec<f32> {
     (0..length)
         .map(|index| 0.5 - 0.5 * (2.0 * PI * index as f32 / length as f32).cos())
@@ -159,7 +159,7 @@ mod slaney {
 }
 
 /// Triangles, equally wide in mels, each with the same area in hertz.
-#[expect(
+#[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     reason = "frequencies up to 8,000 Hz"
@@ -185,4 +185,94 @@ fn filters(bins: usize) -> Vec<Filter> {
             Filter { first, weights }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sine(hz: f32, seconds: f32) -> Vec<f32> {
+        let count = (seconds * SAMPLE_RATE as f32) as usize;
+        (0..count)
+            .map(|index| 0.5 * (2.0 * PI * hz * index as f32 / SAMPLE_RATE as f32).sin())
+            .collect()
+    }
+
+    /// Corner values of librosa's `filters.mel(sr=16000, n_fft=400, n_mels=80)`, which Whisper ships.
+    #[test]
+    fn filters_are_the_trained_ones() {
+        let filters = filters(80);
+        assert_eq!(filters.len(), 80);
+        assert_eq!(filters[0].first, 1);
+        assert!((filters[0].weights[0] - 0.024_862_59).abs() < 1e-6);
+        assert!((filters[1].weights[0] - 0.001_990_82).abs() < 1e-6);
+        let last = &filters[79];
+        assert!(last.first + last.weights.len() <= SPECTRUM);
+    }
+
+    #[test]
+    fn all_filters_weigh_something_for_both_sizes() {
+        for bins in [80, 128] {
+            let filters = filters(bins);
+            assert!(
+                filters.iter().all(|filter| !filter.weights.is_empty()),
+                "{bins}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tone_is_loudest_in_the_bin_of_its_pitch() {
+        for hz in [250.0, 1_000.0, 4_000.0] {
+            let mel = MelExtractor::new(80).extract(&sine(hz, 0.5), 0);
+            let middle = mel.frames / 2;
+            let loudest = (0..80)
+                .max_by(|&a, &b| {
+                    let of = |bin: usize| mel.values[bin * mel.frames + middle];
+                    of(a).total_cmp(&of(b))
+                })
+                .unwrap();
+            let mels = slaney::mel(f64::from(hz)) / slaney::mel(8_000.0) * 81.0 - 1.0;
+            assert!(
+                (loudest as f64 - mels).abs() <= 1.0,
+                "{hz} Hz in bin {loudest}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_span_the_trained_range() {
+        let mel = MelExtractor::new(80).extract(&sine(440.0, 1.0), 2 * SAMPLE_RATE);
+        assert_eq!(mel.frames, 200);
+        let highest = mel.values.iter().copied().fold(f32::MIN, f32::max);
+        let lowest = mel.values.iter().copied().fold(f32::MAX, f32::min);
+        assert!((highest - lowest - RANGE / 4.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn silence_and_nothing_are_no_trouble() {
+        let extractor = MelExtractor::new(80);
+        let silence = extractor.extract(&[0.0; 1_600], 0);
+        assert!(
+            silence
+                .values
+                .iter()
+                .all(|&value| (value + 1.5).abs() < 1e-4)
+        );
+        assert_eq!(extractor.extract(&[], 0).frames, 0);
+        assert_eq!(extractor.extract(&[0.1; 3], 320).frames, 2);
+    }
+
+    #[test]
+    fn both_ends_are_mirrored() {
+        for (position, length, expected) in [
+            (200, 1_000, 0),
+            (199, 1_000, 1),
+            (0, 1_000, 200),
+            (1_199, 1_000, 999),
+            (1_200, 1_000, 998),
+        ] {
+            assert_eq!(reflect(position, length), expected, "{position}");
+        }
+    }
 }

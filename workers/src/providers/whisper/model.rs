@@ -167,7 +167,7 @@ impl Builder {
     ) -> Result<Linear, LoadError> {
         let shape = (stacked * self.width, self.width);
         let (mut weight, mut bias) = self.weight_and_bias(name, shape)?;
-        #[expect(clippy::cast_precision_loss, reason = "a head is 64 values wide")]
+        #[allow(clippy::cast_precision_loss, reason = "a head is 64 values wide")]
         let scale = ((self.width / heads) as f32).sqrt().recip();
         for value in &mut weight[..self.width * self.width] {
             *value *= scale;
@@ -263,6 +263,172 @@ impl Builder {
             _ => Err(LoadError::NotAModel(format!(
                 "{part} has {count} layers or more"
             ))),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::weights::tests::Writer;
+    use super::*;
+
+    const WIDTH: usize = 32;
+    const BINS: usize = 80;
+    pub(in super::super) const VOCABULARY: usize = 16;
+
+    /// Small numbers that differ from each other, the same in each run.
+    fn values(count: usize) -> Vec<f32> {
+        (0..count)
+            .map(|index| ((index * 7_919 % 1_009) as f32 / 1_009.0 - 0.5) * 0.4)
+            .collect()
+    }
+
+    fn write(writer: Writer, name: &str, dims: &[usize]) -> Writer {
+        writer.floats(name, dims, &values(dims.iter().product()))
+    }
+
+    fn linear(writer: Writer, name: &str, outputs: usize, inputs: usize) -> Writer {
+        let writer = write(writer, &format!("{name}/weight"), &[outputs, inputs]);
+        write(writer, &format!("{name}/bias"), &[outputs])
+    }
+
+    fn norm(writer: Writer, name: &str) -> Writer {
+        let writer = writer.floats(&format!("{name}/gamma"), &[WIDTH], &[1.0; WIDTH]);
+        writer.floats(&format!("{name}/beta"), &[WIDTH], &[0.0; WIDTH])
+    }
+
+    fn block(mut writer: Writer, name: &str, outputs: &[usize]) -> Writer {
+        for (index, &count) in outputs.iter().enumerate() {
+            let inputs = if index == 1 && name.ends_with("ffn") {
+                2 * WIDTH
+            } else {
+                WIDTH
+            };
+            writer = linear(writer, &format!("{name}/linear_{index}"), count, inputs);
+        }
+        norm(writer, &format!("{name}/layer_norm"))
+    }
+
+    fn side(mut writer: Writer, name: &str, positions: usize) -> Writer {
+        let own = [3 * WIDTH, WIDTH];
+        writer = block(writer, &format!("{name}/layer_0/self_attention"), &own);
+        writer = block(writer, &format!("{name}/layer_0/ffn"), &[2 * WIDTH, WIDTH]);
+        writer = writer.variable(&format!("{name}/num_heads"), &[], 2, &[2, 0]);
+        writer = write(
+            writer,
+            &format!("{name}/position_encodings/encodings"),
+            &[positions, WIDTH],
+        );
+        norm(writer, &format!("{name}/layer_norm"))
+    }
+
+    /// Weights of one encoder and one decoder layer that mean nothing.
+    pub(in super::super) fn tiny() -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer = write(writer, "encoder/conv1/weight", &[WIDTH, BINS, KERNEL]);
+        writer = write(writer, "encoder/conv1/bias", &[WIDTH]);
+        writer = write(writer, "encoder/conv2/weight", &[WIDTH, WIDTH, KERNEL]);
+        writer = write(writer, "encoder/conv2/bias", &[WIDTH]);
+        writer = side(writer, "encoder", 1_500);
+        writer = side(writer, "decoder", 64);
+        writer = block(
+            writer,
+            "decoder/layer_0/attention",
+            &[WIDTH, 2 * WIDTH, WIDTH],
+        );
+        write(writer, "decoder/embeddings/weight", &[VOCABULARY, WIDTH]).finish()
+    }
+
+    pub(in super::super) fn load(file: &[u8]) -> Result<Model, LoadError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.bin");
+        fs::write(&path, file).unwrap();
+        Model::load(WeightsFile::open(&path)?)
+    }
+
+    #[test]
+    fn sizes_are_read_off_the_weights() {
+        let model = load(&tiny()).unwrap();
+        let sizes = (
+            model.mel_bins,
+            model.vocabulary,
+            model.audio_positions,
+            model.text_positions,
+        );
+        assert_eq!(sizes, (BINS, VOCABULARY, 1_500, 64));
+        assert_eq!((model.encoder.heads, model.decoder.layers.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_missing_file_is_an_io_error() {
+        let opened = WeightsFile::open(Path::new("/nonexistent/model.bin"));
+        assert!(matches!(opened, Err(LoadError::Io { .. })));
+    }
+
+    #[test]
+    fn weights_without_a_part_or_with_wrong_sizes_are_refused() {
+        let tiny = tiny();
+        let renamed = |from: &str, to: &str| {
+            let at = tiny
+                .windows(from.len())
+                .position(|bytes| bytes == from.as_bytes())
+                .unwrap();
+            let mut file = tiny.clone();
+            file[at..at + to.len()].copy_from_slice(to.as_bytes());
+            file
+        };
+        let missing = load(&renamed(
+            "decoder/layer_0/attention/linear_1",
+            "decoder/layer_0/attention/linear_9",
+        ));
+        assert!(matches!(missing, Err(LoadError::Missing(_))));
+        let unlayered = load(&renamed(
+            "encoder/layer_0/ffn/linear_0",
+            "encoder/layer_1/ffn/linear_0",
+        ));
+        assert!(matches!(unlayered, Err(LoadError::NotAModel(_))));
+    }
+
+    #[test]
+    fn tokens_one_by_one_score_as_all_at_once() {
+        let model = load(&tiny()).unwrap();
+        let mel = Tensor::from_vec(values(BINS * 50), (1, BINS, 50), &Device::Cpu).unwrap();
+        let features = model.encoder.forward(&mel).unwrap();
+        assert_eq!(features.dims(), [1, 25, WIDTH]);
+        let audio = model.decoder.listen(&features).unwrap();
+        let tokens: Vec<u32> = (0..40).map(|index| index % 16).collect();
+        let feed = |parts: &[&[u32]]| {
+            let mut cache: Vec<_> = audio
+                .iter()
+                .map(super::super::cache::LayerCache::fresh)
+                .collect();
+            let mut last = Vec::new();
+            for part in parts {
+                let part = Tensor::new(*part, &Device::Cpu)
+                    .unwrap()
+                    .unsqueeze(0)
+                    .unwrap();
+                let hidden = model.decoder.forward(&part, &mut cache).unwrap();
+                let count = hidden.dim(1).unwrap();
+                last = model
+                    .decoder
+                    .scores(&hidden.narrow(1, count - 1, 1).unwrap())
+                    .unwrap();
+            }
+            last.remove(0)
+        };
+        let at_once = feed(&[&tokens]);
+        let singly = feed(&tokens.chunks(1).collect::<Vec<_>>());
+        assert_eq!(
+            at_once.len(),
+            VOCABULARY,
+            "the padding of the matrix is cut off"
+        );
+        for (a, b) in at_once.iter().zip(&singly) {
+            assert!((a - b).abs() < 1e-3, "{a} {b}");
         }
     }
 }

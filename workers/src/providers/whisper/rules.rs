@@ -14,8 +14,7 @@ const SHORTEST_CIRCLE: usize = 15;
 pub(super) struct Suppression {
     always: Vec<Token>,
     at_first: [Token; 2],
-    /// From here on tokens have no text; of them only the end may come.
-    specials_from: Token,
+    /// From here on tokens have no text; of them only this one may come.
     end: Token,
 }
 
@@ -26,7 +25,6 @@ impl Suppression {
         Self {
             always: vocabulary.not_speech.clone(),
             at_first: [space, end],
-            specials_from: end,
             end,
         }
     }
@@ -34,7 +32,7 @@ impl Suppression {
     /// `said` is how many tokens came before.
     pub(super) fn apply(&self, scores: &mut [f32], said: usize) {
         let end_score = scores.get(self.end as usize).copied();
-        let specials = scores.len().min(self.specials_from as usize);
+        let specials = scores.len().min(self.end as usize);
         scores[specials..].fill(f32::NEG_INFINITY);
         if let (Some(slot), Some(score)) = (scores.get_mut(self.end as usize), end_score) {
             *slot = score;
@@ -55,9 +53,10 @@ pub(super) fn log_softmax(scores: &mut [f32]) {
         return;
     }
     let sum: f32 = scores.iter().map(|score| (score - highest).exp()).sum();
-    let normaliser = highest + sum.ln();
+    let log_sum = sum.ln();
     for score in scores {
-        *score -= normaliser;
+        // In this order, or large scores lose the digits that matter.
+        *score = (*score - highest) - log_sum;
     }
 }
 
@@ -82,7 +81,7 @@ pub(super) fn share_run(said: &[Token], prompt: &[Token], length: usize) -> bool
 }
 
 /// How many times smaller zlib makes the text: about 1 for a sentence, above 2.4 for one that goes in circles.
-#[expect(
+#[allow(
     clippy::cast_precision_loss,
     reason = "a transcript has some hundred bytes"
 )]
@@ -94,4 +93,87 @@ pub(super) fn compression_ratio(text: &str) -> f32 {
     }
     let compressed = miniz_oxide::deflate::compress_to_vec_zlib(text.as_bytes(), LEVEL);
     text.len() as f32 / compressed.len() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn circles_are_found_and_speech_is_not() {
+        let phrase = [5, 6, 7, 8, 9];
+        let cases: [(&str, Vec<Token>, Option<usize>); 7] = [
+            ("nothing", vec![], None),
+            ("speech", (0..60).collect(), None),
+            ("one word three times", vec![1, 2, 3, 3, 3], None),
+            (
+                "one word without end",
+                [vec![1, 2], vec![3; 15]].concat(),
+                Some(3),
+            ),
+            ("a phrase twice", [vec![1], phrase.repeat(2)].concat(), None),
+            (
+                "a phrase three times",
+                [vec![1], phrase.repeat(3)].concat(),
+                Some(6),
+            ),
+            (
+                "a phrase, cut short the last time",
+                [vec![1], phrase.repeat(3), vec![5, 6]].concat(),
+                Some(6),
+            ),
+        ];
+        for (name, tokens, expected) in cases {
+            assert_eq!(circle(&tokens), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn text_in_circles_compresses_too_well() {
+        let speech = "Bagaimana cara mengajukan cuti akademik di fakultas teknik?";
+        assert!(compression_ratio(speech) < 1.5);
+        assert!(compression_ratio(&"terima kasih ".repeat(12)) > 2.4);
+        assert!(compression_ratio("").abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn logarithms_sum_to_one() {
+        let mut scores = vec![1.0, 2.0, f32::NEG_INFINITY, 1_000.0, 999.0];
+        log_softmax(&mut scores);
+        let sum: f32 = scores.iter().map(|score| score.exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-5);
+        assert_eq!(scores[2], f32::NEG_INFINITY);
+        let mut none = vec![f32::NEG_INFINITY; 3];
+        log_softmax(&mut none);
+        assert!(none.iter().all(|score| *score == f32::NEG_INFINITY));
+    }
+
+    #[test]
+    fn only_the_end_is_left_of_the_special_tokens_and_not_at_first() {
+        let suppression = Suppression {
+            always: vec![1, 99],
+            at_first: [0, 4],
+            end: 4,
+        };
+        let left = |said| {
+            let mut scores = vec![0.0; 8];
+            suppression.apply(&mut scores, said);
+            let finite = |index: &usize| scores[*index].is_finite();
+            (0..8).filter(finite).collect::<Vec<_>>()
+        };
+        assert_eq!(left(0), [2, 3]);
+        assert_eq!(left(1), [0, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_run_is_shared_when_all_its_tokens_follow_each_other_in_both() {
+        for (said, expected) in [
+            (vec![9, 1, 2, 3, 9], true),
+            (vec![1, 2, 9, 3], false),
+            (vec![1, 2], false),
+            (vec![], false),
+        ] {
+            assert_eq!(share_run(&said, &[0, 1, 2, 3, 4], 3), expected, "{said:?}");
+        }
+    }
 }

@@ -101,13 +101,14 @@ fn movement_of_voice(frames: &[Frame], voiced: &[bool]) -> f32 {
     let voice: Vec<Frame> = frames
         .iter()
         .zip(voiced)
-        .filter_map(|(frame, &voiced)| voiced.then(|| frame.clone()))
+        .filter(|&(_, &voiced)| voiced)
+        .map(|(frame, _)| frame.clone())
         .collect();
     movement(&voice)
 }
 
 /// How far the shape of the sound wanders, whatever its loudness does.
-#[expect(clippy::cast_precision_loss, reason = "some thousand frames")]
+#[allow(clippy::cast_precision_loss, reason = "some thousand frames")]
 fn movement(frames: &[Frame]) -> f32 {
     let peak = frames
         .iter()
@@ -137,4 +138,184 @@ fn widen(stretches: &[Range<usize>], frames: usize) -> Vec<Range<usize>> {
         }
     }
     wide
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f32::consts::TAU;
+
+    use super::super::mel::SAMPLE_RATE;
+    use super::*;
+
+    fn sound(seconds: f32, at: impl FnMut(f32) -> f32) -> Vec<f32> {
+        let count = (seconds * SAMPLE_RATE as f32) as usize;
+        (0..count)
+            .map(|index| index as f32 / SAMPLE_RATE as f32)
+            .map(at)
+            .collect()
+    }
+
+    fn noise(level: f32) -> impl FnMut(f32) -> f32 {
+        let mut state = 1_u32;
+        move |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            level * ((state >> 8) as f32 / (1 << 23) as f32 - 1.0)
+        }
+    }
+
+    /// A saw-like voice at `pitch` whose two formants move, in syllables of 250 ms with gaps: speech-like
+    /// to every measure taken here.
+    fn babble(seconds: f32, level: f32) -> Vec<f32> {
+        sound(seconds, |time| {
+            let syllable = (time / 0.25).floor();
+            if time / 0.25 - syllable > 0.7 {
+                return 0.0;
+            }
+            let pitch = 120.0 + 10.0 * (syllable % 3.0);
+            let formants = [
+                400.0 + 150.0 * (syllable % 4.0),
+                1_000.0 + 400.0 * (syllable % 5.0),
+            ];
+            let harmonics = (1..30).map(|harmonic| {
+                let hz = pitch * harmonic as f32;
+                let gain: f32 = formants
+                    .iter()
+                    .map(|formant| (-((hz - formant) / 150.0).powi(2)).exp())
+                    .sum();
+                (gain + 0.005) * (TAU * hz * time).sin()
+            });
+            level * 0.3 * harmonics.sum::<f32>()
+        })
+    }
+
+    fn silence(seconds: f32) -> Vec<f32> {
+        sound(seconds, |_| 0.0)
+    }
+
+    fn seconds(piece: &Range<usize>) -> (f32, f32) {
+        let of = |samples: usize| samples as f32 / SAMPLE_RATE as f32;
+        (of(piece.start), of(piece.end))
+    }
+
+    #[test]
+    fn what_is_no_speech_gives_nothing() {
+        let square = |hz: f32| move |time: f32| 0.3 * (TAU * hz * time).sin().signum();
+        let hum = |time: f32| {
+            (1..9)
+                .map(|n| 0.1 * (TAU * 50.0 * n as f32 * time).sin())
+                .sum::<f32>()
+        };
+        let mut brown = 0.0;
+        let mut step = noise(0.05);
+        let mut white = noise(0.3);
+        let mut bursts = noise(0.5);
+        let cases = [
+            ("nothing", Vec::new()),
+            ("a few samples", vec![0.1; 100]),
+            ("silence", silence(3.0)),
+            ("a constant", sound(2.0, |_| 0.5)),
+            ("white noise", sound(4.0, &mut white)),
+            ("faint noise", sound(4.0, noise(1e-4))),
+            (
+                "brown noise",
+                sound(4.0, |time| {
+                    brown = 0.995 * brown + step(time);
+                    brown
+                }),
+            ),
+            (
+                "bursts of noise",
+                sound(
+                    4.0,
+                    |time| if time % 0.6 < 0.3 { bursts(time) } else { 0.0 },
+                ),
+            ),
+            (
+                "a tone",
+                sound(3.0, |time| 0.5 * (TAU * 440.0 * time).sin()),
+            ),
+            (
+                "a whistle that rises",
+                sound(3.0, |time| {
+                    0.5 * (TAU * (300.0 + 300.0 * time) * time).sin()
+                }),
+            ),
+            ("hum", sound(3.0, hum)),
+            ("a buzzer", sound(3.0, square(220.0))),
+            (
+                "beeps",
+                sound(4.0, |time| {
+                    if time % 0.6 < 0.3 {
+                        square(800.0)(time)
+                    } else {
+                        0.0
+                    }
+                }),
+            ),
+            (
+                "clicks",
+                sound(4.0, |time| if time % 0.25 < 0.001 { 0.9 } else { 0.0 }),
+            ),
+        ];
+        for (name, samples) in cases {
+            assert!(find(&samples).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn speech_is_found_at_any_loudness() {
+        for level in [1.0, 0.1, 0.01, 0.003] {
+            let samples = [silence(1.0), babble(2.0, level), silence(1.0)].concat();
+            let pieces = find(&samples);
+            assert_eq!(pieces.len(), 1, "at {level}");
+            let (start, end) = seconds(&pieces[0]);
+            assert!(
+                (0.5..=1.0).contains(&start) && (2.9..=3.5).contains(&end),
+                "{start} to {end}"
+            );
+        }
+    }
+
+    #[test]
+    fn speech_is_found_in_noise() {
+        let mut hiss = noise(0.02);
+        let speech = [silence(1.0), babble(2.0, 1.0), silence(1.0)].concat();
+        let samples: Vec<f32> = speech.iter().map(|sample| sample + hiss(0.0)).collect();
+        let pieces = find(&samples);
+        assert_eq!(pieces.len(), 1);
+        let (start, end) = seconds(&pieces[0]);
+        assert!(start <= 1.0 && end >= 2.8, "{start} to {end}");
+    }
+
+    #[test]
+    fn a_long_silence_parts_pieces_and_is_in_none() {
+        let samples = [babble(2.0, 1.0), silence(6.0), babble(2.0, 1.0)].concat();
+        let pieces = find(&samples);
+        assert_eq!(pieces.len(), 2);
+        assert!(seconds(&pieces[0]).1 < 3.0 && seconds(&pieces[1]).0 > 7.0);
+    }
+
+    #[test]
+    fn no_piece_is_longer_than_the_model_hears() {
+        let pauses = [babble(11.0, 1.0), silence(0.7)].concat().repeat(7);
+        for (name, samples) in [("with pauses", pauses), ("without", babble(75.0, 1.0))] {
+            let pieces = find(&samples);
+            assert!(pieces.len() >= 3, "{name}");
+            let mut end = 0;
+            for piece in &pieces {
+                assert!(piece.start >= end && piece.end <= samples.len(), "{name}");
+                assert!(
+                    piece.len() <= 28 * SAMPLE_RATE,
+                    "{name}: {:?}",
+                    seconds(piece)
+                );
+                end = piece.end;
+            }
+            let covered: usize = pieces.iter().map(ExactSizeIterator::len).sum();
+            assert!(
+                covered * 10 >= samples.len() * 9,
+                "{name}: speech was left out"
+            );
+        }
+    }
 }

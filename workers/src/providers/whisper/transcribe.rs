@@ -14,7 +14,7 @@ use super::tokens::Token;
 use super::{Whisper, speech};
 
 /// The longest recording that is taken.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+const LONGEST: Duration = Duration::from_hours(1);
 /// Fast speech has some 10 tokens a second; beyond this nobody speaks.
 const MOST_TOKENS_PER_SECOND: usize = 16;
 const SPARE_TOKENS: usize = 16;

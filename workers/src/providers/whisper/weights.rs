@@ -274,3 +274,6 @@ impl<R: Read + Seek> Cursor<R> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -54,7 +54,7 @@ pub(super) struct Analyser {
     edges: [usize; BANDS + 1],
 }
 
-#[expect(
+#[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -68,7 +68,7 @@ impl Analyser {
             index(LOWEST_HZ * (HIGHEST_HZ / LOWEST_HZ).powf(number as f32 / BANDS as f32))
         };
         let window = hann(WINDOW);
-        let window_correlation = (0..SAMPLE_RATE / LOWEST_PITCH + 1)
+        let window_correlation = (0..=SAMPLE_RATE / LOWEST_PITCH)
             .map(|lag| window.iter().zip(&window[lag..]).map(|(a, b)| a * b).sum())
             .collect();
         Self {

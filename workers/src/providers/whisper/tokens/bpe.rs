@@ -15,13 +15,11 @@ pub(super) fn bytes_of(entry: &str) -> Option<Vec<u8>> {
 
 fn byte_of(character: char) -> Option<u8> {
     let code = u32::from(character);
-    match u8::try_from(code) {
-        Ok(byte) => is_printable(byte).then_some(byte),
-        Err(_) => {
-            let index = usize::try_from(code.checked_sub(0x100)?).ok()?;
-            (0..=u8::MAX).filter(|&byte| !is_printable(byte)).nth(index)
-        }
+    if let Ok(byte) = u8::try_from(code) {
+        return is_printable(byte).then_some(byte);
     }
+    let index = usize::try_from(code.checked_sub(0x100)?).ok()?;
+    (0..=u8::MAX).filter(|&byte| !is_printable(byte)).nth(index)
 }
 
 const fn is_printable(byte: u8) -> bool {
@@ -105,4 +103,71 @@ fn word_length(text: &str) -> Option<usize> {
         run
     };
     Some(lead + keep)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_spell_bytes() {
+        for (entry, expected) in [
+            ("abc", Some(b"abc".to_vec())),
+            ("Ġapa", Some(b" apa".to_vec())),
+            ("Ċ", Some(b"\n".to_vec())),
+            ("Ã©", Some("é".as_bytes().to_vec())),
+            ("Ń", Some(vec![0xAD])),
+            ("a b", None),
+            ("漢", None),
+        ] {
+            assert_eq!(bytes_of(entry), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn every_byte_has_its_character() {
+        let mut seen: Vec<u8> = (0..0x200)
+            .filter_map(char::from_u32)
+            .filter_map(byte_of)
+            .collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..=u8::MAX).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn words_keep_one_leading_space() {
+        for (text, expected) in [
+            ("", vec![]),
+            ("apa saja?", vec!["apa", " saja", "?"]),
+            (" ITB, STEI", vec![" ITB", ",", " STEI"]),
+            ("a  b", vec!["a", " ", " b"]),
+            ("a  ", vec!["a", "  "]),
+            ("3,5", vec!["3", ",", "5"]),
+            ("S1", vec!["S", "1"]),
+            ("a\n b", vec!["a", "\n", " b"]),
+            (" ", vec![" "]),
+        ] {
+            assert_eq!(words(text).collect::<Vec<_>>(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lowest_ranks_merge_first() {
+        let pieces = ["a", "b", "c", "bc", "ab", "abc"];
+        let by_piece = pieces
+            .iter()
+            .map(|piece| piece.as_bytes().to_vec())
+            .zip(0..)
+            .collect();
+        for (word, expected) in [
+            ("", vec![]),
+            ("a", vec![0]),
+            ("abc", vec![5]),
+            ("abab", vec![4, 4]),
+            ("cab", vec![2, 4]),
+            ("azb", vec![0, 1]),
+        ] {
+            assert_eq!(merge(word.as_bytes(), &by_piece), expected, "{word}");
+        }
+    }
 }

@@ -1,0 +1,303 @@
+//! A running assistant, and a client's way to talk to it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use common::testing::{
+    process::Watchdog,
+    servers::{free_port, shared, skipped},
+};
+use reqwest::{Client, RequestBuilder, Response, multipart};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// Front doors and their workers.
+pub struct Deployment {
+    urls: Vec<String>,
+    client: Client,
+    _programs: Vec<Program>,
+}
+
+/// One process of ours; ends with the test.
+pub struct Program {
+    child: Child,
+    _watchdog: Watchdog,
+}
+
+pub const KEY: &str = "test-key";
+pub const OTHER_KEY: &str = "other-key";
+
+impl Program {
+    pub fn start(program: &Path, arguments: &[&str], settings: &[(String, String)]) -> Self {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(settings.iter().cloned())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", std::env::var_os("HOME").unwrap_or_default())
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stderr(log_file());
+        if let Some(folder) = std::env::var_os("ITB_DATA_DIR") {
+            command.env("ITB_DATA_DIR", folder);
+        }
+        let child = command.spawn().expect("our program starts");
+        let _watchdog = Watchdog::over(child.id());
+        Self { child, _watchdog }
+    }
+
+    /// As `kill -9` does.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// As `kill` does; waits for the end, and tells whether it was in order.
+    pub fn terminate(mut self) -> bool {
+        let id = self.child.id().to_string();
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .expect("kill runs");
+        let ended = self.child.wait().expect("it ends");
+        ended.success()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// What our programs log, for when a test fails.
+fn log_file() -> Stdio {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs.log");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path);
+    file.map_or_else(|_| Stdio::null(), Stdio::from)
+}
+
+pub fn api_program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_itb-api"))
+}
+
+/// The worker's program, which cargo does not build for the tests of this
+/// package.
+pub fn worker_program() -> PathBuf {
+    static BUILT: std::sync::Once = std::sync::Once::new();
+    BUILT.call_once(|| {
+        let mut build = Command::new(env!("CARGO"));
+        build.args([
+            "build",
+            "--quiet",
+            "--package",
+            "itb-workers",
+            "--bin",
+            "itb-worker",
+        ]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let built = build.status().expect("cargo runs");
+        assert!(built.success(), "the worker does not build");
+    });
+    api_program().with_file_name("itb-worker")
+}
+
+pub fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(owned).collect()
+}
+
+/// A front door with `more` settings; its address.
+pub fn start_api(more: &[(String, String)]) -> (Program, String) {
+    let port = free_port();
+    let mut all = settings(&[
+        ("PORT", &port.to_string()),
+        ("API_KEY", KEY),
+        ("API_KEYS", &format!("other:{OTHER_KEY}")),
+    ]);
+    all.extend_from_slice(more);
+    let program = Program::start(&api_program(), &[], &all);
+    (program, format!("http://127.0.0.1:{port}"))
+}
+
+pub fn start_worker(stages: &str, more: &[(String, String)]) -> Program {
+    Program::start(&worker_program(), &["--stages", stages], more)
+}
+
+pub fn client() -> Client {
+    common::telemetry::choose_cryptography();
+    Client::builder()
+        .timeout(Duration::from_secs(180))
+        .build()
+        .expect("a client")
+}
+
+/// Everything in one process; shared by the tests.
+pub async fn embedded() -> &'static Deployment {
+    static SHARED: OnceCell<Deployment> = OnceCell::const_new();
+    SHARED
+        .get_or_init(|| async {
+            let (program, url) = start_api(&[]);
+            Deployment::of(vec![url], vec![program]).await
+        })
+        .await
+}
+
+/// Two front doors and two workers of each stage; shared by the tests.
+pub async fn distributed() -> Option<&'static Deployment> {
+    static SHARED: OnceCell<Option<Deployment>> = OnceCell::const_new();
+    let start = || async {
+        let settings = shared()?.environment();
+        let doors = [start_api(&settings), start_api(&settings)];
+        let (mut programs, urls): (Vec<_>, Vec<_>) = doors.into_iter().unzip();
+        for stages in ["stt", "emotion", "rag", "tts"] {
+            programs.push(start_worker(stages, &settings));
+            programs.push(start_worker(stages, &settings));
+        }
+        Some(Deployment::of(urls, programs).await)
+    };
+    let deployment = SHARED.get_or_init(start).await.as_ref();
+    if deployment.is_none() {
+        skipped("needs the programs rabbitmq-server and redis-server");
+    }
+    deployment
+}
+
+impl Deployment {
+    pub async fn of(urls: Vec<String>, programs: Vec<Program>) -> Self {
+        let deployment = Self {
+            urls,
+            client: client(),
+            _programs: programs,
+        };
+        for url in &deployment.urls {
+            eventually("ready", || deployment.is_ready(url)).await;
+        }
+        deployment
+    }
+
+    async fn is_ready(&self, url: &str) -> bool {
+        let asked = self.client.get(format!("{url}/ready")).send().await;
+        asked.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// The address of one front door; a different one each time, if there are
+    /// several.
+    fn url(&self) -> &str {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        &self.urls[NEXT.fetch_add(1, Ordering::Relaxed) % self.urls.len()]
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.url());
+        self.client.get(url).header("X-API-Key", KEY)
+    }
+
+    /// In a conversation of its own.
+    pub fn post(&self, path: &str) -> RequestBuilder {
+        self.post_in(&conversation(), path)
+    }
+
+    pub fn post_in(&self, conversation: &str, path: &str) -> RequestBuilder {
+        let request = self.post_bare(path).header("X-API-Key", KEY);
+        request.header("X-Conversation-Id", conversation)
+    }
+
+    /// Without any header.
+    pub fn post_bare(&self, path: &str) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.url()))
+    }
+
+    /// Asks, and reads the answer.
+    pub async fn chat(&self, message: &str) -> Value {
+        let body = json!({ "message": message });
+        let answer = self.post("/v1/chat").json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.json().await.unwrap()
+    }
+
+    /// Whether speech can be worked with here. Waits while the engines are
+    /// being loaded; they are not fetched on behalf of a test.
+    pub async fn can_speak(&self) -> bool {
+        if speech_model().is_none() {
+            skipped("needs the speech model: itb-ops setup fetches it");
+            return false;
+        }
+        eventually("speech", || async {
+            let health = self.get("/health").send().await.unwrap();
+            let health: Value = health.json().await.unwrap();
+            health["status"] == "healthy"
+        })
+        .await;
+        true
+    }
+}
+
+fn speech_model() -> Option<PathBuf> {
+    let folder = match std::env::var_os("ITB_DATA_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => PathBuf::from(std::env::var_os("HOME")?).join(".local/share/itb-assistant"),
+    };
+    Some(folder.join("speech-to-text")).filter(|folder| folder.is_dir())
+}
+
+/// A conversation that nobody else has.
+pub fn conversation() -> String {
+    common::ids::CorrelationId::new().to_string()
+}
+
+pub fn form(audio: Vec<u8>) -> multipart::Form {
+    let file = multipart::Part::bytes(audio).file_name("rekaman.wav");
+    multipart::Form::new().part("audio", file)
+}
+
+/// Waits until `condition` holds.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let started = Instant::now();
+    while !condition().await {
+        assert!(
+            started.elapsed() < Duration::from_secs(90),
+            "not {what} in time"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The problem in `answer`, which has this status.
+pub async fn problem(answer: Response, status: u16, case: &str) -> Value {
+    assert_eq!(answer.status(), status, "{case}");
+    let media_type = answer.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(media_type, "application/problem+json", "{case}");
+    let id = answer.headers()["x-request-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let body: Value = answer.json().await.unwrap();
+    for field in [
+        "type",
+        "title",
+        "detail",
+        "instance",
+        "code",
+        "message",
+        "timestamp",
+    ] {
+        assert!(body[field].is_string(), "{case}: {field} in {body}");
+    }
+    assert_eq!(body["status"], status, "{case}");
+    assert_eq!(body["request_id"], id.as_str(), "{case}");
+    body
+}

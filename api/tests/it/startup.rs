@@ -1,0 +1,109 @@
+//! Starting and stopping.
+
+use std::process::{Command, Stdio};
+
+use common::testing::servers::{free_port, shared};
+use serde_json::json;
+
+use crate::deployment::{
+    Deployment, api_program, client, eventually, settings, start_api, start_worker, worker_program,
+};
+
+/// What a program says when it does not start.
+fn refusal(program: std::path::PathBuf, settings: &[(&str, &str)]) -> String {
+    let output = Command::new(program)
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .envs(settings.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("our program starts");
+    assert!(!output.status.success(), "{settings:?} must not start");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_and_is_named() {
+    for (wrong, named) in [
+        (("HOST", "0.0.0.0"), "API_KEY"),
+        (("HOST", "somewhere"), "HOST"),
+        (("PORT", "99999"), "PORT"),
+        (("JOB_DEADLINE", "0"), "JOB_DEADLINE"),
+        (("AMQP_URL", "amqp://localhost"), "REDIS_URL"),
+        (("REDIS_HOST", "localhost"), "AMQP_URL"),
+        (("STT_MODEL", "huge"), "STT_MODEL"),
+        (("LOG_FORMAT", "xml"), "LOG_FORMAT"),
+        (("RAG_CONCURRENCY", "many"), "RAG_CONCURRENCY"),
+    ] {
+        let said = refusal(
+            api_program(),
+            &[wrong, ("PORT", "0")][..1 + usize::from(wrong.0 != "PORT")].as_ref(),
+        );
+        assert!(said.contains(named), "{wrong:?}: {said}");
+    }
+}
+
+#[test]
+fn a_worker_without_servers_does_not_start() {
+    let said = refusal(worker_program(), &[]);
+    assert!(said.contains("AMQP_URL"), "{said}");
+    let said = refusal(worker_program(), &[("WORKER_STAGES", "stt,llm")]);
+    assert!(said.contains("WORKER_STAGES"), "{said}");
+}
+
+#[tokio::test]
+async fn without_a_key_the_development_key_is_taken_on_loopback() {
+    let port = free_port().to_string();
+    let settings = settings(&[("PORT", &port), ("API_KEY", "")]);
+    let program = crate::deployment::Program::start(&api_program(), &[], &settings);
+    let client = client();
+    let ask = || {
+        let request = client.post(format!("http://127.0.0.1:{port}/v1/chat"));
+        let request = request.header("X-API-Key", "dev");
+        request
+            .header("X-Conversation-Id", "a")
+            .json(&json!({ "message": "Apa itu ITB?" }))
+            .send()
+    };
+    eventually("answering", || async {
+        ask().await.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+    assert!(program.terminate(), "SIGTERM ends it in order");
+}
+
+#[tokio::test]
+async fn the_health_check_of_the_program_tells_whether_it_serves() {
+    let (mut program, url) = start_api(&[]);
+    let port = url.rsplit(':').next().unwrap().to_owned();
+    let check = || {
+        let checked = Command::new(api_program())
+            .arg("health")
+            .env("PORT", &port)
+            .stderr(Stdio::null())
+            .status();
+        checked.expect("our program starts").success()
+    };
+    eventually("healthy", || async { check() }).await;
+    program.kill();
+    assert!(!check());
+}
+
+/// A rolling restart: every job that was accepted is answered.
+#[tokio::test]
+async fn a_worker_that_is_terminated_hands_back_what_it_does_not_finish() {
+    let Some(servers) = shared() else { return };
+    let settings = servers.environment();
+    let (door, url) = start_api(&settings);
+    let first = start_worker("rag", &settings);
+    let deployment = Deployment::of(vec![url], vec![door]).await;
+    let asking = (0..100).map(|_| deployment.chat("Apa itu ITB?"));
+    let restart = async {
+        let second = start_worker("rag", &settings);
+        let ended = tokio::task::spawn_blocking(move || first.terminate()).await;
+        assert!(ended.unwrap(), "SIGTERM ends it in order");
+        second
+    };
+    let (answers, _second) = tokio::join!(futures::future::join_all(asking), restart);
+    assert_eq!(answers.len(), 100);
+}

