@@ -1,5 +1,7 @@
 //! Every promise of every port, over each of its adapters.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use common::{
     backends::{BackendConfig, Backends, connect},
     config::Environment,

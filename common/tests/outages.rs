@@ -1,6 +1,8 @@
 //! What RabbitMQ and Redis do when they are full, short of memory, set up
 //! otherwise, killed and started again. Each test has servers of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use common::{

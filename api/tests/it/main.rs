@@ -2,6 +2,8 @@
 //! against one process, and against front doors and workers that are processes
 //! of their own on RabbitMQ and Redis.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod bad_input;
 mod deployment;
 mod jobs;
