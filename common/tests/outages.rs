@@ -275,7 +275,7 @@ async fn a_follower_misses_nothing_while_redis_is_killed_and_started_again() {
     };
     let appended = async {
         while log
-            .append(job.correlation_id, &[end.clone()])
+            .append(job.correlation_id, std::slice::from_ref(&end))
             .await
             .is_err()
         {}

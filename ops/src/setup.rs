@@ -1,6 +1,6 @@
 //! `itb-ops setup`: provisioning in the foreground.
 
-use std::{io::Write as _, time::Duration};
+use std::{convert::Infallible, io::Write as _, time::Duration};
 
 use common::config::Environment;
 use tokio::sync::watch;
@@ -12,10 +12,10 @@ use workers::{
 pub async fn run(env: &Environment) -> anyhow::Result<()> {
     let config = WorkerConfig::from_environment(env)?.provision;
     let (progress, hearing, speaking) = Progress::new();
-    let show = show(&[("speech to text", &hearing), ("text to speech", &speaking)]);
+    let assets = [("speech to text", &hearing), ("text to speech", &speaking)];
     let result = tokio::select! {
         result = provision::run_once(&config, &progress) => result,
-        () = show => unreachable!("showing has no end"),
+        never = show(&assets) => match never {},
     };
     eprintln!();
     result?;
@@ -28,7 +28,7 @@ pub async fn run(env: &Environment) -> anyhow::Result<()> {
 }
 
 /// Redraws one line of progress for as long as it is polled.
-async fn show(assets: &[(&str, &watch::Receiver<AssetState>)]) {
+async fn show(assets: &[(&str, &watch::Receiver<AssetState>)]) -> Infallible {
     let mut redraw = tokio::time::interval(Duration::from_millis(200));
     loop {
         redraw.tick().await;

@@ -35,10 +35,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         (("LOG_FORMAT", "xml"), "LOG_FORMAT"),
         (("RAG_CONCURRENCY", "many"), "RAG_CONCURRENCY"),
     ] {
-        let said = refusal(
-            api_program(),
-            &[wrong, ("PORT", "0")][..1 + usize::from(wrong.0 != "PORT")].as_ref(),
-        );
+        let said = refusal(api_program(), &[wrong]);
         assert!(said.contains(named), "{wrong:?}: {said}");
     }
 }

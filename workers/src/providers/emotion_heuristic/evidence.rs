@@ -178,7 +178,7 @@ mod tests {
         for points in [0.0, 0.3, 0.7, 0.9, 2.0, 50.0] {
             for arousal in [None, Some(-1.0), Some(0.2), Some(1.0)] {
                 for label in EmotionLabel::ALL {
-                    let guess = weigh(&words(label, points), arousal);
+                    let guess = weigh(&words(*label, points), arousal);
                     let sum: f32 = guess.scores.values().sum();
                     assert!((sum - 1.0).abs() < 1e-4, "{sum}");
                     let highest = guess.scores.values().copied().fold(0.0, f32::max);

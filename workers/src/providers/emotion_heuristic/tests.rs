@@ -131,13 +131,6 @@ fn any_text_gives_scores_that_sum_to_one() {
 }
 
 #[test]
-fn the_json_names_labels_in_lower_case() {
-    let json = serde_json::to_value(classify("wow", None)).unwrap();
-    assert_eq!(json["label"], "surprised");
-    assert!(json["scores"]["neutral"].is_number());
-}
-
-#[test]
 fn the_cost_does_not_grow_with_the_clip() {
     let tone: Vec<f32> = (0..16_000 * 300)
         .map(|n| (n as f32 * 0.05).sin() * 0.5)
