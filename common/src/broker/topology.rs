@@ -152,7 +152,7 @@ mod tests {
             format!("{}:{}\n", queue.name, arguments.collect::<String>())
         };
         topology(kind)
-            .declarations()
+            .declarations_of(Stage::Rag)
             .into_iter()
             .map(line)
             .collect()
