@@ -1,6 +1,6 @@
 //! `itb-ops`: what operators do by hand.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use common::{
@@ -8,6 +8,7 @@ use common::{
     telemetry::{self, LogFormat},
 };
 
+mod eval;
 mod setup;
 
 /// Operates the assistant; settings come from the environment, as for the
@@ -23,6 +24,13 @@ struct Arguments {
 enum Command {
     /// Fetches what speech needs into the data folder, and waits for it.
     Setup,
+    /// Asks the questions of a file (JSON lines) and measures the answers.
+    Eval {
+        questions: PathBuf,
+        /// The measures as JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,5 +51,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
     telemetry::choose_cryptography();
     match command {
         Command::Setup => setup::run(&env).await,
+        Command::Eval { questions, json } => eval::run(&env, &questions, json).await,
     }
 }

@@ -69,16 +69,7 @@ impl Kit {
     }
 
     pub fn answerer(&self) -> Result<Arc<dyn Answerer>, KitError> {
-        let documents = match &self.config.knowledge {
-            None => source::bundled(),
-            Some(path) => source::load(path).map_err(|error| unusable(path, &error))?,
-        };
-        let mut institution = Institution::bundled();
-        if let Some(contact) = &self.config.help_contact {
-            institution.contact.clone_from(contact);
-        }
-        tracing::info!(documents = documents.len(), "the knowledge base is loaded");
-        Ok(Arc::new(LocalAnswerer::new(&documents, institution)))
+        Ok(Arc::new(local_answerer(&self.config)?))
     }
 
     /// Waits for the engine.
@@ -92,6 +83,20 @@ impl Kit {
         };
         Ok(Arc::new(LocalSpeech::new(espeak)))
     }
+}
+
+/// Answers from the configured documents, or else the bundled ones.
+pub fn local_answerer(config: &WorkerConfig) -> Result<LocalAnswerer, ConfigError> {
+    let documents = match &config.knowledge {
+        None => source::bundled(),
+        Some(path) => source::load(path).map_err(|error| unusable(path, &error))?,
+    };
+    let mut institution = Institution::bundled();
+    if let Some(contact) = &config.help_contact {
+        institution.contact.clone_from(contact);
+    }
+    tracing::info!(documents = documents.len(), "the knowledge base is loaded");
+    Ok(LocalAnswerer::new(&documents, institution))
 }
 
 impl Drop for Kit {

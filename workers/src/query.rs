@@ -3,6 +3,7 @@
 pub mod follow_up;
 pub mod kind;
 pub mod language;
+pub mod mending;
 pub mod small_talk;
 pub mod split;
 pub mod terms;
@@ -38,6 +39,9 @@ pub struct Query {
     pub personal: bool,
     /// Asks for the present state: "siapa rektor sekarang".
     pub present: bool,
+    /// The surface of the term that is to be counted or named: `mahasiswa` in "berapa jumlah mahasiswa".
+    #[serde(default)]
+    pub counted: Option<String>,
     /// How much this query counts among those of the turn.
     pub weight: f32,
 }
@@ -102,8 +106,12 @@ impl Interpreter {
     pub fn understand(&self, message: &str, earlier: &[&str]) -> Understanding {
         let message = cut(message);
         let language = language::detect(message, &self.lexicon);
-        let (small_talk, asked) =
-            small_talk::strip(words::words(message, &self.lexicon), &self.lexicon);
+        let words = mending::mend(
+            words::words(message, &self.lexicon),
+            &self.lexicon,
+            &*self.vocabulary,
+        );
+        let (small_talk, asked) = small_talk::strip(words, &self.lexicon);
         let queries = self.queries(message, asked, language, earlier);
         let small_talk = small_talk.filter(|_| queries.iter().all(|query| query.terms.is_empty()));
         let queries = if small_talk.is_some() {
@@ -158,10 +166,12 @@ impl Interpreter {
     }
 
     fn query(&self, message: &str, part: &[words::Word], language: Language) -> Query {
+        let terms = terms::terms(part, language, &self.lexicon, &*self.vocabulary);
         Query {
             text: words::text(message, part),
             kind: kind::detect(part, &self.lexicon),
-            terms: terms::terms(part, language, &self.lexicon, &*self.vocabulary),
+            counted: kind::counted(part, &terms, &self.lexicon),
+            terms,
             personal: kind::is_personal(part, &self.lexicon),
             present: kind::is_present(part, &self.lexicon),
             weight: 1.0,

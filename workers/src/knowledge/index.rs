@@ -315,10 +315,12 @@ impl Vocabulary for MemoryIndex {
     }
 
     fn nearest(&self, word: &str) -> Option<String> {
-        let best = self
-            .spelling
-            .near(word)
-            .max_by_key(|term| self.passages.document_frequency(*term))?;
+        let frequency = |term: u32| self.passages.document_frequency(term);
+        let nearer = |left: &(u32, f32), right: &(u32, f32)| {
+            let more_common = frequency(right.0).cmp(&frequency(left.0));
+            left.1.total_cmp(&right.1).then(more_common)
+        };
+        let (best, _) = self.spelling.near(word).min_by(nearer)?;
         let (stem, _) = self.terms.iter().find(|(_, number)| **number == best)?;
         Some(stem.to_string())
     }

@@ -28,6 +28,11 @@ pub struct Lexicon {
     name_heads: HashSet<String>,
     /// By stem.
     common: HashSet<String>,
+    /// By stem.
+    other_topics: HashSet<String>,
+    elsewhere: HashSet<String>,
+    /// By stem.
+    attributes: HashSet<String>,
     continuations: Vec<String>,
     offices: HashSet<String>,
     present: Vec<String>,
@@ -76,6 +81,9 @@ impl Lexicon {
             english_fillers: words(include_str!("../../data/lexicon/english_fillers.txt")),
             light: stemmed(include_str!("../../data/lexicon/light_words.txt")),
             common: stemmed(include_str!("../../data/lexicon/common_words.txt")),
+            other_topics: stemmed(include_str!("../../data/lexicon/other_topics.txt")),
+            attributes: stemmed(include_str!("../../data/lexicon/attributes.txt")),
+            elsewhere: words(include_str!("../../data/lexicon/elsewhere.txt")),
             offices: stemmed(include_str!("../../data/lexicon/offices.txt")),
             present: padded_phrases(include_str!("../../data/lexicon/present.txt")),
             continuations: padded_phrases(include_str!("../../data/lexicon/continuations.txt")),
@@ -97,7 +105,10 @@ impl Lexicon {
             }
         }
         lexicon.alternatives = Alternatives::read(
-            include_str!("../../data/lexicon/alternatives.tsv"),
+            &[
+                include_str!("../../data/lexicon/alternatives.tsv"),
+                include_str!("../../data/institution/alternatives.tsv"),
+            ],
             &lexicon,
         );
         for text in [
@@ -221,6 +232,38 @@ impl Lexicon {
     /// An everyday word, which says little when the documents lack it: `sanggup`.
     pub fn is_common(&self, stem: &str) -> bool {
         self.common.contains(stem)
+    }
+
+    /// A thing of another field than the documents', when they lack it: `resep`.
+    pub fn is_other_topic(&self, stem: &str) -> bool {
+        self.other_topics.contains(stem)
+    }
+
+    /// What only a sentence that speaks of it can tell: `harga`.
+    pub fn is_attribute(&self, stem: &str) -> bool {
+        self.attributes.contains(stem)
+    }
+
+    /// A name of something else than the institution: `ugm`.
+    pub fn is_elsewhere(&self, word: &str) -> bool {
+        self.elsewhere.contains(word)
+    }
+
+    /// Whether any list holds a word, so that it is no slip.
+    pub fn lists(&self, word: &str) -> bool {
+        let single = [word.to_owned()];
+        let stem = stem(word);
+        self.is_filler(word)
+            || self.is_english_filler(word)
+            || self.is_elsewhere(word)
+            || self.is_name_head(word)
+            || self.english.contains(word)
+            || [&self.light, &self.common, &self.other_topics, &self.offices]
+                .into_iter()
+                .any(|list| list.contains(&stem))
+            || self.kinds.longest_at(&single).is_some()
+            || self.small_talk.longest_at(&single).is_some()
+            || self.related.begins(&stem)
     }
 
     /// Whether a sentence, folded with spaces around its words, leans on the one before: "Selain itu, …".

@@ -8,7 +8,7 @@ pub trait Vocabulary: Send + Sync {
     /// How much a stem tells passages apart: 0 when every passage holds it, 1 when at most one does.
     fn rarity(&self, stem: &str) -> f32;
 
-    /// The stem of a word of the collection that differs from `word` by one letter, if there is one.
+    /// The stem of a word of the collection that `word` is likely a slip of, if there is one.
     fn nearest(&self, word: &str) -> Option<String>;
 }
 

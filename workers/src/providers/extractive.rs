@@ -7,6 +7,7 @@
 
 mod compose;
 mod confidence;
+mod doubts;
 mod evidence;
 mod fit;
 mod reading;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Term;
 use super::words::Word;
+use crate::knowledge::analyser::stem::stem;
 use crate::knowledge::lexicon::Lexicon;
 
 /// The kind of answer that a question wants.
@@ -114,11 +116,34 @@ pub fn is_personal(words: &[Word], lexicon: &Lexicon) -> bool {
     let owned = words.windows(2).any(|pair| {
         matches!(pair[1].text.as_str(), "saya" | "aku" | "gue" | "my")
             && !lexicon.is_filler(&pair[0].text)
+            && !lexicon.is_common(&stem(&pair[0].text))
     });
     let english = words
         .windows(2)
         .any(|pair| pair[0].text == "my" && !lexicon.is_filler(&pair[1].text));
     matches!(kind, QuestionKind::Quantity | QuestionKind::Person) && (owned || english)
+}
+
+/// Words between `berapa` and what is to be counted.
+const COUNTING: &[&str] = &[
+    "siapa", "nama", "saja", "berapa", "jumlah", "banyak", "total", "kira", "sih", "ya", "ada",
+    "many",
+];
+
+/// The term that directly follows `berapa` or `siapa`: "berapa SKS", "siapa dosen".
+pub fn counted(words: &[Word], terms: &[Term], lexicon: &Lexicon) -> Option<String> {
+    let at = words.iter().position(|word| {
+        matches!(
+            word.text.as_str(),
+            "berapa" | "jumlah" | "many" | "siapa" | "who"
+        )
+    })?;
+    let next = words[at..]
+        .iter()
+        .find(|word| !COUNTING.contains(&word.text.as_str()))?;
+    let begins = |term: &&Term| term.surface.split(' ').next() == Some(next.text.as_str());
+    let counted = terms.iter().find(begins)?;
+    (!lexicon.is_light(&stem(&next.text))).then(|| counted.surface.clone())
 }
 
 /// Whether the present state is asked for.

@@ -2,9 +2,12 @@
 
 use super::words::Word;
 use super::{Query, kind};
+use crate::knowledge::analyser::stem::stem;
 use crate::knowledge::lexicon::Lexicon;
 
 const CONJUNCTIONS: &[&str] = &["dan", "atau", "serta", "terus", "lalu", "sama", "and", "or"];
+
+const JOINING: &[&str] = &["dan", "serta", "sama", "and"];
 
 /// How many words after a conjunction may stand before the question word: "dan untuk S2 berapa".
 const REACH: usize = 2;
@@ -36,6 +39,9 @@ pub fn questions(message: &str, words: Vec<Word>, lexicon: &Lexicon) -> Vec<Vec<
     }
     parts.retain(|part| !part.is_empty());
     parts
+        .into_iter()
+        .flat_map(|part| aspects(part, lexicon))
+        .collect()
 }
 
 /// A question that names no topic shares that of its neighbour: "Kapan dan di mana wisuda diadakan?"
@@ -48,6 +54,31 @@ pub fn share_topic(queries: &mut Vec<Query>) {
         }
     }
     queries.retain(|query| !query.terms.is_empty());
+}
+
+/// Two things that are asked about one after the other without a question word: "jadwal wisuda dan biaya asrama". Divided only
+/// where each side names an aspect and a topic of its own.
+fn aspects(words: Vec<Word>, lexicon: &Lexicon) -> Vec<Vec<Word>> {
+    let places = words
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| JOINING.contains(&word.text.as_str()));
+    let place = places
+        .map(|(at, _)| at)
+        .find(|at| names_aspect(&words[..*at], lexicon) && names_aspect(&words[at + 1..], lexicon));
+    match place {
+        Some(at) => vec![words[..at].to_vec(), words[at + 1..].to_vec()],
+        None => vec![words],
+    }
+}
+
+/// Begins with an aspect that a topic follows.
+fn names_aspect(words: &[Word], lexicon: &Lexicon) -> bool {
+    let mut content = words.iter().filter(|word| !lexicon.is_filler(&word.text));
+    let aspect = content
+        .next()
+        .is_some_and(|word| lexicon.is_light(&stem(&word.text)));
+    aspect && content.any(|word| !lexicon.is_light(&stem(&word.text)))
 }
 
 fn begins_question(words: &[Word], skip: usize, lexicon: &Lexicon) -> bool {
@@ -95,6 +126,10 @@ mod tests {
             (
                 "siapa rektornya, kapan dilantik",
                 vec!["siapa rektornya", "kapan dilantik"],
+            ),
+            (
+                "jadwal wisuda sama jam buka perpustakaan",
+                vec!["jadwal wisuda", "jam buka perpustakaan"],
             ),
             ("", vec![]),
         ] {

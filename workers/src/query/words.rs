@@ -19,6 +19,19 @@ pub struct Word {
     pub points_back: bool,
 }
 
+impl Word {
+    /// The word that was meant by those from this to `last`.
+    pub(super) fn replaced_until(&self, last: &Self, text: String) -> Self {
+        Self {
+            text,
+            parts: Vec::new(),
+            span: self.span.start..last.span.end,
+            capital: self.capital,
+            points_back: last.points_back,
+        }
+    }
+}
+
 /// The words of a message: letters spelled apart are joined and colloquial words replaced.
 pub fn words(message: &str, lexicon: &Lexicon) -> Vec<Word> {
     let joined = join_letters(tokens(message).into_iter().map(word).collect());

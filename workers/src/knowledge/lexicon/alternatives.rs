@@ -23,7 +23,7 @@ impl Member {
 }
 
 impl Alternatives {
-    pub(super) fn read(text: &str, lexicon: &Lexicon) -> Self {
+    pub(super) fn read(texts: &[&str], lexicon: &Lexicon) -> Self {
         let group = |line: &str| -> Vec<Vec<Vec<String>>> {
             let spellings = |member: &str| {
                 member
@@ -34,7 +34,11 @@ impl Alternatives {
             line.split('\t').map(spellings).collect()
         };
         Self {
-            groups: lines(text).map(|(_, line)| group(line)).collect(),
+            groups: texts
+                .iter()
+                .flat_map(|text| lines(text))
+                .map(|(_, line)| group(line))
+                .collect(),
         }
     }
 

@@ -37,6 +37,13 @@ impl<V> Phrases<V> {
     }
 }
 
+impl<V> Phrases<V> {
+    /// Whether any phrase begins with the word.
+    pub fn begins(&self, word: &str) -> bool {
+        self.by_first_word.contains_key(word)
+    }
+}
+
 impl<V: Default> Phrases<V> {
     /// The value of a phrase, made when it is missing.
     ///

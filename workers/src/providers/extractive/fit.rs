@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use super::confidence::{Weighed, share, strength};
 use super::evidence::Evidence;
 use super::reading::{Reading, Unit};
-use crate::knowledge::analyser::stem::stem;
-use crate::knowledge::analyser::token::tokens;
 use crate::knowledge::lexicon::Lexicon;
 use crate::knowledge::vocabulary::Vocabulary;
 use crate::query::kind::QuestionKind;
@@ -16,7 +14,7 @@ use crate::query::{Query, Role};
 const IN_HEADING: f32 = 0.95;
 const IN_TITLE: f32 = 0.9;
 const IN_PASSAGE: f32 = 0.7;
-const IN_DOCUMENT: f32 = 0.5;
+const IN_DOCUMENT: f32 = 0.4;
 
 /// A heading speaks for its sentences, though less surely than their own words.
 const HEADING_AS_OWN: f32 = 0.75;
@@ -30,11 +28,11 @@ mod weight {
     /// The sentence holds what the kind of question asks for.
     pub const EVIDENCE: f32 = 0.16;
     /// The heading, or for an introduction the title, names the same.
-    pub const HEADING: f32 = 0.06;
+    pub const HEADING: f32 = 0.1;
     /// The document's title names the same.
     pub const TITLE: f32 = 0.06;
     /// The heading asks the same kind of question.
-    pub const HEADING_KIND: f32 = 0.06;
+    pub const HEADING_KIND: f32 = 0.1;
     /// The heading or title narrows the topic to something that was not asked.
     pub const NARROWER_HEADING: f32 = -0.1;
     pub const NARROWER_TITLE: f32 = -0.08;
@@ -44,6 +42,8 @@ mod weight {
     pub const DEFINES: f32 = 0.14;
     /// A number stands beside what is counted.
     pub const COUNTED: f32 = 0.08;
+    /// The sentence names something, and a name is asked for.
+    pub const NAMES: f32 = 0.14;
     /// The sentence leans on the one before it.
     pub const CONTINUES: f32 = -0.05;
     /// The topic comes late in the sentence, and neither heading nor title names it.
@@ -52,19 +52,20 @@ mod weight {
     pub const RANK: f32 = 0.1;
 }
 
-/// Without the evidence that a question for a number, a time or a person needs, less is believed to be covered.
-const LACKING_EVIDENCE: f32 = 0.7;
+/// What stands before a name.
+const NAMING: &[&str] = &[
+    " bernama ",
+    " nama ",
+    " disingkat ",
+    " disebut ",
+    " dinamai ",
+    " dikenal sebagai ",
+    " dikenal dengan ",
+];
 
-/// Of an office only the holder's name answers, and of the present only a sentence that speaks of it.
-const NAMELESS: f32 = 0.55;
-const UNDATED: f32 = 0.55;
-
-/// A name stands in few passages; words that stand in more are not names but parts of titles.
-const NAME_RARITY: f32 = 0.7;
-
-/// A thing that is asked about should stand among this many first words, or in the heading.
-const BEGINNING: usize = 6;
-const MENTIONED: f32 = 0.55;
+/// How much a title or heading that names the main topic adds, and how much of the weight of unknown words it takes off.
+const ANCHOR: f32 = 0.08;
+const SPARED: f32 = 0.5;
 
 /// How near the topic of a list has to be to that of the question: schools are listed with faculties.
 const LISTED_TOPIC: f32 = 0.5;
@@ -133,20 +134,20 @@ pub fn candidates(
 }
 
 /// The strength of every term in the parts of a passage.
-struct Matches {
-    units: Vec<Vec<f32>>,
-    heading: Vec<f32>,
-    title: Vec<f32>,
-    anywhere: Vec<f32>,
+pub(super) struct Matches {
+    pub(super) units: Vec<Vec<f32>>,
+    pub(super) heading: Vec<f32>,
+    pub(super) title: Vec<f32>,
+    pub(super) anywhere: Vec<f32>,
 }
 
-struct Question<'a> {
-    kind: QuestionKind,
-    query: &'a Query,
-    terms: &'a [Weighed<'a>],
-    evidence: &'a Evidence,
-    lexicon: &'a Lexicon,
-    vocabulary: &'a dyn Vocabulary,
+pub(super) struct Question<'a> {
+    pub(super) kind: QuestionKind,
+    pub(super) query: &'a Query,
+    pub(super) terms: &'a [Weighed<'a>],
+    pub(super) evidence: &'a Evidence,
+    pub(super) lexicon: &'a Lexicon,
+    pub(super) vocabulary: &'a dyn Vocabulary,
 }
 
 impl Question<'_> {
@@ -191,7 +192,7 @@ impl Question<'_> {
         let candidate = |(at, unit): (usize, &Unit)| {
             let mut covered = matches.units[at].clone();
             raise(&mut covered, &around, 1.0);
-            let coverage = share(self.terms, &covered);
+            let coverage = self.coverage(&covered, matches);
             let found = self.evidence.of(self.kind, &unit.text, &unit.folded);
             let mut direct = matches.units[at].clone();
             raise(&mut direct, &matches.heading, HEADING_AS_OWN);
@@ -224,6 +225,26 @@ impl Question<'_> {
         reading.units.iter().enumerate().map(candidate).collect()
     }
 
+    /// How much of the question is covered. In a document whose title names the main topic, words that the collection
+    /// lacks are likely another way to say what it tells.
+    fn coverage(&self, covered: &[f32], matches: &Matches) -> f32 {
+        let anchored = self
+            .heaviest()
+            .filter(|topic| !self.is_everywhere(*topic))
+            .map_or(0.0, |topic| {
+                matches.title[topic].max(matches.heading[topic])
+            });
+        let counts = |term: &Weighed| {
+            let asked = self.query.counted.as_ref() == Some(&term.term.surface);
+            let spared = !term.known && !asked && term.term.role != Role::Name;
+            term.weight * if spared { 1.0 - SPARED * anchored } else { 1.0 }
+        };
+        let total: f32 = self.terms.iter().map(counts).sum();
+        let found = self.terms.iter().zip(covered);
+        let found: f32 = found.map(|(term, strength)| term.weight * strength).sum();
+        (found / total.max(f32::EPSILON) + ANCHOR * anchored).min(1.0)
+    }
+
     fn strengths(&self, stems: &[String]) -> Vec<f32> {
         self.terms
             .iter()
@@ -236,112 +257,20 @@ impl Question<'_> {
         let heaviest = self
             .terms
             .iter()
+            .filter(|term| term.known)
             .map(|term| term.weight)
             .fold(0.0, f32::max);
         self.terms.iter().zip(anywhere).all(|(term, strength)| {
-            let required = term.term.role == Role::Name || term.weight >= heaviest;
+            let required = term.term.role == Role::Name || (term.known && term.weight >= heaviest);
             !required || *strength > 0.0
         })
     }
 
-    /// How far the coverage is believed.
-    fn belief(&self, found: f32, matches: &Matches, unit: &Unit) -> f32 {
-        let lacking = self.needs_evidence() && found == 0.0;
-        let nameless = self.wants_name() && !self.holds_name(unit);
-        let undated = self.query.present
-            && self.kind == QuestionKind::Person
-            && !self.lexicon.names_present(&unit.folded);
-        let aside = self.is_only_mentioned(matches, unit);
-        [
-            (lacking, LACKING_EVIDENCE),
-            (nameless, NAMELESS),
-            (undated, UNDATED),
-            (aside, MENTIONED),
-        ]
-        .into_iter()
-        .filter(|(applies, _)| *applies)
-        .map(|(_, factor)| factor)
-        .product()
-    }
-
-    /// "Siapa rektor?" wants a name, "Siapa yang menetapkan UKT?" does not.
-    fn wants_name(&self) -> bool {
-        let mut stems = self
-            .terms
-            .iter()
-            .flat_map(|term| &term.term.forms[..1])
-            .flat_map(|form| &form.stems);
-        self.kind == QuestionKind::Person && stems.any(|stem| self.lexicon.is_office(stem))
-    }
-
-    /// A capital inside the sentence that the question does not hold and that is no abbreviation.
-    fn holds_name(&self, unit: &Unit) -> bool {
-        let words = tokens(&unit.text);
-        words.iter().skip(1).any(|word| {
-            let written = &unit.text[word.span.clone()];
-            let stem = stem(&word.text);
-            let abbreviation = written.chars().skip(1).any(char::is_uppercase);
-            word.capital
-                && !abbreviation
-                && !self.asks_for(&stem)
-                && !self.lexicon.is_light(&stem)
-                && !self.lexicon.is_office(&stem)
-                && self.vocabulary.rarity(&stem) >= NAME_RARITY
-        })
-    }
-
-    /// A question about one thing is not answered by a sentence that mentions it in passing.
-    fn is_only_mentioned(&self, matches: &Matches, unit: &Unit) -> bool {
-        let about = matches!(
-            self.kind,
-            QuestionKind::Definition
-                | QuestionKind::Thing
-                | QuestionKind::Open
-                | QuestionKind::Manner
-                | QuestionKind::List
-                | QuestionKind::Reason
-        );
-        let Some(topic) = self.heaviest() else {
-            return false;
-        };
-        let weighty = 0.25 * self.terms[topic].weight;
-        let alone = self
-            .terms
-            .iter()
-            .filter(|term| term.weight >= weighty)
-            .count()
-            == 1;
-        let repeated = matches
-            .units
-            .iter()
-            .filter(|unit| unit[topic] > 0.0)
-            .count()
-            > 1;
-        about && alone && !repeated && self.is_aside(topic, matches, unit)
-    }
-
-    /// The topic is neither in heading or title nor among the sentence's first words.
-    fn is_aside(&self, topic: usize, matches: &Matches, unit: &Unit) -> bool {
-        let beginning = &unit.stems[..unit.stems.len().min(BEGINNING)];
-        let early = strength(self.terms[topic].term, beginning) > 0.0;
-        !early && matches.heading[topic] == 0.0 && matches.title[topic] == 0.0
-    }
-
-    fn heaviest(&self) -> Option<usize> {
+    pub(super) fn heaviest(&self) -> Option<usize> {
         let terms = self.terms.iter().enumerate();
-        let topics = terms.filter(|(_, term)| term.term.role != Role::Aspect);
+        let topics = terms.filter(|(_, term)| term.known && term.term.role != Role::Aspect);
         let heaviest = topics.max_by(|(_, left), (_, right)| left.weight.total_cmp(&right.weight));
         heaviest.map(|(at, _)| at)
-    }
-
-    fn needs_evidence(&self) -> bool {
-        matches!(
-            self.kind,
-            QuestionKind::Quantity
-                | QuestionKind::Duration
-                | QuestionKind::Time
-                | QuestionKind::Person
-        )
     }
 
     /// What heading and title say for all sentences of the passage.
@@ -365,7 +294,7 @@ impl Question<'_> {
         extra as f32 / stems.len().max(1) as f32
     }
 
-    fn asks_for(&self, stem: &String) -> bool {
+    pub(super) fn asks_for(&self, stem: &String) -> bool {
         let mut forms = self.terms.iter().flat_map(|term| &term.term.forms);
         forms.any(|form| form.stems.contains(stem))
     }
@@ -382,10 +311,18 @@ impl Question<'_> {
         if self.kind == QuestionKind::Quantity && self.counts(unit) {
             sum += weight::COUNTED;
         }
+        if self.asks_for_name() && NAMING.iter().any(|phrase| unit.folded.contains(phrase)) {
+            sum += weight::NAMES;
+        }
         if unit.continues {
             sum += weight::CONTINUES;
         }
         sum
+    }
+
+    /// "Apa nama …?"
+    fn asks_for_name(&self) -> bool {
+        self.terms.iter().any(|term| term.term.surface == "nama")
     }
 
     fn begins_with_topic(&self, unit: &Unit) -> bool {
@@ -395,14 +332,24 @@ impl Question<'_> {
         forms.iter().any(|form| unit.stems.starts_with(&form.stems))
     }
 
-    /// A number directly before or after one of the terms: "144 SKS".
+    /// A number beside one of the terms: "144 SKS".
     fn counts(&self, unit: &Unit) -> bool {
-        let number = |stem: &String| stem.starts_with(|first: char| first.is_ascii_digit());
         unit.stems.windows(2).any(|pair| {
-            (number(&pair[0]) && self.asks_for(&pair[1]))
-                || (number(&pair[1]) && self.asks_for(&pair[0]))
+            (is_number(&pair[0]) && self.asks_for(&pair[1]))
+                || (is_number(&pair[1]) && self.asks_for(&pair[0]))
         })
     }
+}
+
+/// Numbers in words, as stems.
+const NUMBER_WORDS: &[&str] = &[
+    "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "delapan", "sembilan", "sepuluh",
+    "belas", "puluh", "ratus", "ribu", "juta",
+];
+
+pub(super) fn is_number(stem: &str) -> bool {
+    let word = NUMBER_WORDS.contains(&stem);
+    word || stem.starts_with(|first: char| first.is_ascii_digit())
 }
 
 fn raise(strengths: &mut [f32], others: &[f32], factor: f32) {

@@ -24,6 +24,9 @@ const JOINS_FACT: f32 = 0.9;
 const ADDED_COVERAGE: f32 = 0.12;
 const SECOND_SCORE: f32 = 0.8;
 
+/// Lists of one document that a question puts in one word: "fakultas apa saja" wants the schools too.
+const MAX_LISTS: usize = 3;
+
 /// What answers one question: units of one passage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
@@ -54,7 +57,19 @@ pub fn choose(
             && other.score >= SECOND_SCORE * best.score
             && (added(other, best, terms) >= ADDED_COVERAGE || completes(other, best, readings))
     });
-    let mut chosen: Vec<&Candidate> = std::iter::once(best).chain(self::best(others)).collect();
+    let others: Vec<&Candidate> = others.collect();
+    let mut chosen = vec![best];
+    chosen.extend(self::best(others.iter().copied()));
+    while chosen.len() < MAX_LISTS {
+        let apart = others.iter().copied().filter(|other| {
+            let taken = chosen.iter().any(|chosen| chosen.passage == other.passage);
+            !taken && completes(other, best, readings)
+        });
+        match self::best(apart) {
+            Some(next) => chosen.push(next),
+            None => break,
+        }
+    }
     // An introduction reads better before the details, however well these fit.
     chosen.sort_by_key(|chosen| !readings[chosen.passage].is_introduction());
     chosen

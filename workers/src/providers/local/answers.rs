@@ -9,6 +9,7 @@ use common::{
 };
 
 use crate::{
+    eval::{self, Outcome, Question},
     handler::StageError,
     knowledge::{
         KnowledgeBase, KnowledgeError, document::Document, index::MemoryIndex, lexicon::Lexicon,
@@ -41,6 +42,18 @@ impl LocalAnswerer {
             extractive: Extractive::new(lexicon, index.clone(), institution),
             knowledge: index,
         }
+    }
+}
+
+impl LocalAnswerer {
+    /// Asks `question` for its measures.
+    ///
+    /// # Errors
+    ///
+    /// The knowledge base could not be searched.
+    pub async fn measure(&self, question: &Question) -> Result<Outcome, KnowledgeError> {
+        let knowledge = self.knowledge.as_ref();
+        eval::ask(question, &self.interpreter, knowledge, &self.extractive).await
     }
 }
 
