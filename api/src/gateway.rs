@@ -183,7 +183,21 @@ impl Gateway {
         id: CorrelationId,
     ) -> Result<Option<JobView>, GatewayError> {
         let records = self.backends.replies.read(id, 0).await?;
-        Ok(JobView::of(records.iter()).filter(|view| view.belongs_to(tenant)))
+        let view = JobView::of(records.iter()).filter(|view| view.belongs_to(tenant));
+        match view {
+            Some(view) if view.is_overdue(UnixMillis::now()) => self.expire(view).await.map(Some),
+            view => Ok(view),
+        }
+    }
+
+    /// Ends a job that no worker has taken up within its time.
+    async fn expire(&self, view: JobView) -> Result<JobView, GatewayError> {
+        let replies = &self.backends.replies;
+        let id = view.job.correlation_id;
+        replies.append(id, &[Event::Expired]).await?;
+        // Its stage may have ended it in the same moment.
+        let records = replies.read(id, 0).await?;
+        Ok(JobView::of(records.iter()).unwrap_or(view))
     }
 
     /// The job at its end, or as it is after `patience`. A store that is away
@@ -203,9 +217,11 @@ impl Gateway {
                 Err(error) => warn!(correlation_id = %id, %error, "waiting for the reply log"),
             }
         }
-        if records.is_empty() {
-            return self.look(tenant, id).await;
+        match JobView::of(records.iter()) {
+            Some(view) if view.outcome.is_some() => {
+                Ok(Some(view).filter(|view| view.belongs_to(tenant)))
+            }
+            _ => self.look(tenant, id).await,
         }
-        Ok(JobView::of(records.iter()).filter(|view| view.belongs_to(tenant)))
     }
 }

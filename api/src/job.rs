@@ -7,6 +7,7 @@ use common::{
     ids::Tenant,
     pipeline::Stage,
     reply::{Event, Failure, Record},
+    time::UnixMillis,
     turn::Turn,
 };
 use serde::Serialize;
@@ -53,6 +54,9 @@ pub struct StageTimes {
     pub work: Duration,
     pub queued: Duration,
 }
+
+/// Time for a worker to notice that a job has expired.
+const NOTICE: Duration = Duration::from_secs(1);
 
 impl JobView {
     /// `None` when there is no beginning: the log is unknown or forgotten.
@@ -116,6 +120,12 @@ impl JobView {
         &mut self.stages[index]
     }
 
+    /// Its time was up a while ago, and nothing has ended it: no worker was
+    /// there to notice.
+    pub fn is_overdue(&self, now: UnixMillis) -> bool {
+        self.outcome.is_none() && now.since(self.job.deadline) >= NOTICE
+    }
+
     pub fn belongs_to(&self, tenant: &Tenant) -> bool {
         self.job.tenant == *tenant
     }
@@ -150,7 +160,6 @@ mod tests {
         pipeline::Route,
         reply::StageStarted,
         testing::fixtures::{job, text_turn},
-        time::UnixMillis,
     };
 
     fn log(events: Vec<Event>) -> Vec<Record> {

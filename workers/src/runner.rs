@@ -137,10 +137,11 @@ impl Runner {
     }
 
     async fn outcome_of(&self, envelope: &Envelope) -> Outcome {
-        let begun = Instant::now();
-        if envelope.job.is_expired(UnixMillis::now()) {
+        let now = UnixMillis::now();
+        if envelope.job.is_expired(now) {
             return Outcome::Expired;
         }
+        let queued = now.since(envelope.published_at);
         let started = StageStarted {
             stage: self.config.stage,
             attempt: envelope.attempt,
@@ -155,7 +156,7 @@ impl Runner {
             Begun::AlreadyCompleted(turn) => return Outcome::CompletedBefore(*turn),
             Begun::Started => {}
         }
-        let queued = UnixMillis::now().since(envelope.published_at);
+        let begun = Instant::now();
         let result = self.handle(envelope).await;
         if result.is_err() && envelope.job.is_expired(UnixMillis::now()) {
             return Outcome::Expired;

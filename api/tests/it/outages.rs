@@ -125,3 +125,31 @@ async fn a_worker_killed_in_the_middle_of_a_job_costs_nobody_an_answer() {
         assert_eq!((queues.ready, queues.dead_letters), (0, 0), "{stage}");
     }
 }
+
+#[tokio::test]
+async fn a_job_that_no_worker_takes_expires_for_its_caller() {
+    let Some(servers) = common::testing::servers::shared() else {
+        return;
+    };
+    let mut settings = servers.environment();
+    settings.push(("JOB_DEADLINE".to_owned(), "1".to_owned()));
+    let (door, url) = start_api(&settings);
+    // Ready means that somebody works; then nobody does.
+    let worker = start_worker("rag", &settings);
+    let deployment = Deployment::of(vec![url], vec![door]).await;
+    assert!(worker.terminate());
+    let body = json!({ "message": "Apa itu ITB?" });
+    let answer = deployment.post("/v1/chat").json(&body).send().await;
+    let body = problem(answer.unwrap(), 504, "no worker").await;
+    assert_eq!(body["code"], "job_expired");
+    let path = format!("/v1/jobs/{}", body["job_id"].as_str().unwrap());
+    let job: Value = deployment
+        .get(&path)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(job["status"], "expired");
+}

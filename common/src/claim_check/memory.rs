@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{ClaimCheck, ClaimError, Item, Ticket};
 use crate::ids::CorrelationId;
 
-/// Bytes kept in all before more are refused.
+/// Bytes kept in all; the oldest make room for new ones.
 const DEFAULT_CAPACITY: u64 = 512 * 1024 * 1024;
 
 pub struct MemoryClaimCheck {
@@ -23,6 +23,7 @@ pub struct MemoryClaimCheck {
 
 struct Kept {
     bytes: Bytes,
+    since: Instant,
     until: Instant,
 }
 
@@ -42,6 +43,18 @@ impl MemoryClaimCheck {
     }
 }
 
+/// Forgets the oldest items until `wanted` bytes more are within `capacity`.
+fn make_room(kept: &mut HashMap<String, Kept>, capacity: u64, wanted: u64) {
+    let mut held: u64 = kept.values().map(|item| item.bytes.len() as u64).sum();
+    while held + wanted > capacity {
+        let oldest = kept.iter().min_by_key(|(_, item)| item.since);
+        let Some(name) = oldest.map(|(name, _)| name.clone()) else {
+            return;
+        };
+        held -= kept.remove(&name).map_or(0, |item| item.bytes.len() as u64);
+    }
+}
+
 #[async_trait]
 impl ClaimCheck for MemoryClaimCheck {
     async fn check_in(
@@ -55,12 +68,13 @@ impl ClaimCheck for MemoryClaimCheck {
         let now = Instant::now();
         let mut kept = self.lock();
         kept.retain(|_, item| item.until > now);
-        let held: u64 = kept.values().map(|item| item.bytes.len() as u64).sum();
-        if held + ticket.bytes > self.capacity {
-            return Err(ClaimError::Unavailable("no room for more audio".into()));
-        }
-        let until = now + keep;
-        kept.insert(ticket.name.clone(), Kept { bytes, until });
+        make_room(&mut kept, self.capacity, ticket.bytes);
+        let item = Kept {
+            bytes,
+            since: now,
+            until: now + keep,
+        };
+        kept.insert(ticket.name.clone(), item);
         Ok(ticket)
     }
 
@@ -70,5 +84,29 @@ impl ClaimCheck for MemoryClaimCheck {
             .filter(|item| item.until > Instant::now())
             .map(|item| item.bytes.clone())
             .ok_or(ClaimError::Gone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_oldest_bytes_make_room_for_new_ones() {
+        let claims = MemoryClaimCheck {
+            capacity: 10,
+            ..MemoryClaimCheck::default()
+        };
+        let mut tickets = Vec::new();
+        for _ in 0..3 {
+            let bytes = Bytes::from_static(b"12345");
+            let minute = Duration::from_secs(60);
+            let id = CorrelationId::new();
+            let kept = claims.check_in(id, Item::Input, bytes, minute).await;
+            tickets.push(kept.unwrap());
+        }
+        assert_eq!(claims.redeem(&tickets[0]).await, Err(ClaimError::Gone));
+        assert!(claims.redeem(&tickets[1]).await.is_ok());
+        assert!(claims.redeem(&tickets[2]).await.is_ok());
     }
 }
