@@ -13,7 +13,7 @@ use crate::{
     error::Problem,
     gateway::GatewayError,
     middleware::{authentication::require_key, request_context::request_context},
-    state::AppState,
+    state::{AppState, Speech},
 };
 
 mod audio;
@@ -44,6 +44,14 @@ async fn only_post() -> Problem {
 
 async fn only_get() -> Problem {
     Problem::method_not_allowed("GET, HEAD")
+}
+
+/// Speech is taken once it can be worked with.
+fn refuse_until_ready(speech: &dyn Speech) -> Result<(), Problem> {
+    match speech.not_ready() {
+        None => Ok(()),
+        Some((why, after)) => Err(Problem::unavailable("speech_not_ready", why, after)),
+    }
 }
 
 /// The job that the path names.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::Value;
 
-use super::jobs::hold_the_line;
+use super::{jobs::hold_the_line, refuse_until_ready};
 use crate::{
     error::Problem,
     gateway::{Caller, Gateway},
@@ -21,11 +21,4 @@ pub async fn post(
 ) -> Result<Json<Value>, Problem> {
     refuse_until_ready(speech.as_ref())?;
     hold_the_line(&gateway, turn, caller).await.map(Json)
-}
-
-pub fn refuse_until_ready(speech: &dyn Speech) -> Result<(), Problem> {
-    match speech.not_ready() {
-        None => Ok(()),
-        Some((why, after)) => Err(Problem::unavailable("speech_not_ready", why, after)),
-    }
 }

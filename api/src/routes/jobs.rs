@@ -12,7 +12,7 @@ use common::pipeline::Route;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{JobId, audio::refuse_until_ready};
+use super::{JobId, refuse_until_ready};
 use crate::{
     error::Problem,
     gateway::{Caller, Gateway, GatewayError, NewTurn},
