@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{FromRequestParts, Path},
+    extract::{DefaultBodyLimit, FromRequestParts, Path},
     http::request::Parts,
     middleware::{from_fn, from_fn_with_state},
     routing::{get, post},
@@ -28,6 +28,8 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/jobs", post(jobs::post).fallback(only_post))
         .route("/v1/jobs/{id}", get(jobs::get).fallback(only_get))
         .route("/v1/jobs/{id}/audio", get(jobs::audio).fallback(only_get))
+        // Each reader has a bound of its own; axum's would come before it.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), require_key));
     Router::new()
         .merge(v1)

@@ -253,6 +253,7 @@ async fn audio_without_speech_is_told(deployment: &Deployment) {
     let silence = silent_wav(48_000);
     refused(vec![
         ("silence", post(silence), 422, "no_speech"),
+        ("4 MB of it", post(silent_wav(2_000_000)), 422, "no_speech"),
         ("no samples", post(silent_wav(0)), 422, "empty_audio"),
         (
             "cut after the header",

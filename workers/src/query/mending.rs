@@ -230,6 +230,8 @@ const QUESTION_WORDS: &[(&str, &[&str])] = &[
     ("mengapa", &["mengapa"]),
     ("kenapa", &["mengapa"]),
     ("apakah", &["apakah"]),
+    ("apasaja", &["apa", "saja"]),
+    ("apaitu", &["apa", "itu"]),
 ];
 
 /// A misheard question word may begin otherwise too, so it has to be nearer than other words.
@@ -312,6 +314,7 @@ mod tests {
         let collection = Collection(spelling);
         for (message, expected) in [
             ("apasaja fakultas di i t b", "apa saja fakultas di itb"),
+            ("apasanja fakultas", "apa saja fakultas"),
             ("merappa", "berapa"),
             ("gemana cara cuti", "bagaimana cara cuti"),
             ("apa itu te pe be", "apa itu tpb"),
