@@ -137,6 +137,9 @@ pub fn client() -> Client {
     common::telemetry::choose_cryptography();
     Client::builder()
         .timeout(Duration::from_secs(180))
+        // Each test has a runtime of its own, and a connection ends with its
+        // runtime: none may be handed on to another test.
+        .pool_max_idle_per_host(0)
         .build()
         .expect("a client")
 }
