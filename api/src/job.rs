@@ -103,7 +103,8 @@ impl JobView {
             | Event::Transcript { .. }
             | Event::Emotion { .. }
             | Event::Retrieved { .. }
-            | Event::AnswerDelta { .. } => {}
+            | Event::AnswerDelta { .. }
+            | Event::AnswerRestarted => {}
         }
     }
 

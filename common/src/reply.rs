@@ -127,8 +127,14 @@ pub enum Event {
     },
     #[serde(rename = "retrieved")]
     Retrieved { citations: Vec<Citation> },
+    /// A piece of the answer. The pieces since the last `stage.started` of
+    /// their stage, or the last `answer.restarted` if that came later, make up
+    /// the answer.
     #[serde(rename = "answer.delta")]
     AnswerDelta { text: String },
+    /// The pieces so far are void: another provider begins the answer anew.
+    #[serde(rename = "answer.restarted")]
+    AnswerRestarted,
     #[serde(rename = "stage.completed")]
     StageCompleted {
         stage: Stage,

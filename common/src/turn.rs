@@ -116,8 +116,21 @@ pub struct Answer {
     /// For reading; without citation marks.
     pub text: String,
     pub citations: Vec<Citation>,
+    /// The documents do not answer, and the text says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declined: bool,
+    /// What the language model counted, when one wrote it and told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<TokenUsage>,
     /// What wrote it.
     pub provider: String,
+}
+
+/// Tokens of a language model's call, as its provider counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenUsage {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
 }
 
 /// A passage that the answer rests on.

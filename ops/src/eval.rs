@@ -6,15 +6,15 @@ use anyhow::Context as _;
 use common::config::Environment;
 use workers::{
     config::WorkerConfig,
-    eval::{Outcome, Question, Report, report},
-    kit::local_answerer,
+    eval::{self, Outcome, Question, Report, report},
+    kit::local_answering,
 };
 
 pub async fn run(env: &Environment, file: &Path, json: bool) -> anyhow::Result<()> {
-    let answerer = local_answerer(&WorkerConfig::from_environment(env)?)?;
+    let (retriever, answerer) = local_answering(&WorkerConfig::from_environment(env)?)?;
     let mut outcomes = Vec::new();
     for question in read(file)? {
-        outcomes.push(answerer.measure(&question).await?);
+        outcomes.push(eval::ask(&question, &retriever, answerer.as_ref()).await?);
     }
     if json {
         println!("{}", serde_json::to_string(&report(&outcomes))?);

@@ -1,16 +1,23 @@
 //! Measures retrieval and answers against questions with known answers.
 
+use common::{
+    conversation::PastTurn,
+    ids::CorrelationId,
+    time::UnixMillis,
+    turn::{Answer, Citation},
+};
 use serde::{Deserialize, Serialize};
 
-use crate::knowledge::{KnowledgeBase, KnowledgeError, Passage};
-use crate::providers::extractive::{Answer, Extractive};
-use crate::query::Interpreter;
+use crate::{
+    handler::StageError,
+    knowledge::Passage,
+    narration::Narration,
+    providers::{Answerer, Grounds},
+    retrieval::Retriever,
+};
 
 /// How deep a ranking is looked at.
 const DEPTH: usize = 5;
-
-/// How many passages an answer is made from.
-pub const PASSAGES: usize = 10;
 
 /// A question and what is known about its answer.
 #[derive(Debug, Clone, Deserialize)]
@@ -78,27 +85,37 @@ pub struct Report {
 }
 
 /// Asks one question as a turn would.
+///
+/// # Errors
+///
+/// What the search or the answerer gave up with.
 pub async fn ask(
     question: &Question,
-    interpreter: &Interpreter,
-    knowledge: &dyn KnowledgeBase,
-    answerer: &Extractive,
-) -> Result<Outcome, KnowledgeError> {
-    let earlier: Vec<&str> = question
-        .history
-        .iter()
-        .flatten()
-        .map(|earlier| earlier.user.as_str())
-        .collect();
-    let understanding = interpreter.understand(&question.question, &earlier);
-    let passages = knowledge.search(&understanding.queries, PASSAGES).await?;
-    let answer = answerer.answer(&understanding, &passages);
-    let searched = understanding
-        .queries
-        .iter()
-        .map(|query| query.text.clone())
-        .collect();
-    Ok(outcome(question, searched, &passages, &answer))
+    retriever: &Retriever,
+    answerer: &dyn Answerer,
+) -> Result<Outcome, StageError> {
+    let history: Vec<PastTurn> = question.history.iter().flatten().map(past).collect();
+    let found = retriever.retrieve(&question.question, &history).await?;
+    let grounds = Grounds {
+        question: &question.question,
+        understanding: &found.understanding,
+        passages: &found.passages,
+        history: &history,
+        emotion: None,
+    };
+    let answer = answerer.answer(&grounds, &Narration::default()).await?;
+    let queries = found.understanding.queries.iter();
+    let searched = queries.map(|query| query.text.clone()).collect();
+    Ok(outcome(question, searched, &found.passages, &answer))
+}
+
+fn past(earlier: &Earlier) -> PastTurn {
+    PastTurn {
+        job: CorrelationId::new(),
+        at: UnixMillis::now(),
+        user: earlier.user.clone(),
+        assistant: String::new(),
+    }
 }
 
 fn outcome(
@@ -110,6 +127,11 @@ fn outcome(
     let found = distinct_documents(passages);
     let expected = |id: &String| question.expect.contains(id);
     let spoken = answer.text.to_lowercase();
+    let proofs: Vec<Option<&Passage>> = answer
+        .citations
+        .iter()
+        .map(|citation| proof(citation, passages))
+        .collect();
     Outcome {
         id: question.id.clone(),
         kind: question.kind.clone(),
@@ -119,37 +141,32 @@ fn outcome(
         rank: found.iter().position(expected).map(|at| at + 1),
         found: found.into_iter().take(DEPTH).collect(),
         declined: answer.declined,
-        cites_expected: answer
-            .citations
+        cites_expected: proofs
             .iter()
-            .any(|citation| expected(&citation.document_id)),
+            .flatten()
+            .any(|passage| expected(&passage.document.id)),
         holds_words: question
             .words
             .iter()
             .all(|word| spoken.contains(&word.to_lowercase())),
-        quotes: answer.citations.len(),
-        verbatim: answer
-            .citations
-            .iter()
-            .filter(|citation| is_verbatim(citation, passages))
-            .count(),
+        quotes: proofs.len(),
+        verbatim: proofs.iter().flatten().count(),
         answer: answer.text.clone(),
         confidence: answer
             .citations
             .iter()
-            .map(|citation| citation.score)
+            .filter_map(|citation| citation.score)
             .fold(0.0, f32::max),
     }
 }
 
-fn is_verbatim(citation: &crate::providers::extractive::Citation, passages: &[Passage]) -> bool {
-    let of_document = passages
-        .iter()
-        .filter(|passage| passage.document.id == citation.document_id);
-    !citation.quote.is_empty()
-        && of_document
-            .into_iter()
-            .any(|passage| passage.text.contains(&citation.quote))
+/// The passage of the cited document that holds the quote.
+fn proof<'a>(citation: &Citation, passages: &'a [Passage]) -> Option<&'a Passage> {
+    passages.iter().find(|passage| {
+        passage.document.title == citation.title
+            && !citation.quote.is_empty()
+            && passage.text.contains(&citation.quote)
+    })
 }
 
 fn distinct_documents(passages: &[Passage]) -> Vec<String> {

@@ -16,12 +16,27 @@ use common::{
 
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Enriches `turn`. Dropped when the time is up, so it must hold nothing
-    /// that outlives it.
-    async fn handle(&self, turn: Turn, job: &Job) -> Result<Turn, StageError>;
+    /// Enriches `turn`, and tells of what cannot wait until it is done through
+    /// `progress`. Dropped when the time is up, so it must hold nothing that
+    /// outlives it.
+    async fn handle(
+        &self,
+        turn: Turn,
+        job: &Job,
+        progress: &dyn Progress,
+    ) -> Result<Turn, StageError>;
 
     /// What the client hears of the enriched turn when the stage is done.
     fn events(&self, turn: &Turn) -> Vec<Event>;
+}
+
+/// PORT: what the client hears of a stage that is still at work.
+///
+/// Events come out in the order in which they were told, before those of
+/// [`Handler::events`]. Telling never waits and never fails: what the reply log
+/// cannot take yet is kept until it can.
+pub trait Progress: Send + Sync {
+    fn tell(&self, event: Event);
 }
 
 /// Why a stage failed.

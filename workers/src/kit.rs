@@ -7,15 +7,17 @@ use tokio::sync::OnceCell;
 
 use crate::{
     config::WorkerConfig,
-    knowledge::source,
+    knowledge::{index::MemoryIndex, lexicon::Lexicon, source},
     providers::{
         Answerer, EmotionClassifier, SpeechSynthesizer, SpeechToText,
         espeak::Espeak,
-        extractive::Institution,
+        extractive::{Extractive, Institution},
         local::{LocalAnswerer, LocalEmotion, LocalSpeech, LocalSpeechToText},
         whisper::{LoadError, Options},
     },
     provision::{self, AssetState, Place, Provision},
+    query::Interpreter,
+    retrieval::Retriever,
 };
 
 pub struct Kit {
@@ -68,8 +70,9 @@ impl Kit {
         Arc::new(LocalEmotion)
     }
 
-    pub fn answerer(&self) -> Result<Arc<dyn Answerer>, KitError> {
-        Ok(Arc::new(local_answerer(&self.config)?))
+    /// What finds the passages, and what answers from them.
+    pub fn answering(&self) -> Result<(Retriever, Arc<dyn Answerer>), KitError> {
+        Ok(local_answering(&self.config)?)
     }
 
     /// Waits for the engine.
@@ -86,7 +89,9 @@ impl Kit {
 }
 
 /// Answers from the configured documents, or else the bundled ones.
-pub fn local_answerer(config: &WorkerConfig) -> Result<LocalAnswerer, ConfigError> {
+pub fn local_answering(
+    config: &WorkerConfig,
+) -> Result<(Retriever, Arc<dyn Answerer>), ConfigError> {
     let documents = match &config.knowledge {
         None => source::bundled(),
         Some(path) => source::load(path).map_err(|error| unusable(path, &error))?,
@@ -96,7 +101,12 @@ pub fn local_answerer(config: &WorkerConfig) -> Result<LocalAnswerer, ConfigErro
         institution.contact.clone_from(contact);
     }
     tracing::info!(documents = documents.len(), "the knowledge base is loaded");
-    Ok(LocalAnswerer::new(&documents, institution))
+    let lexicon = Arc::new(Lexicon::bundled());
+    let index = Arc::new(MemoryIndex::build(&documents, &lexicon));
+    let interpreter = Interpreter::new(Arc::clone(&lexicon), index.clone());
+    let extractive = Extractive::new(lexicon, index.clone(), institution);
+    let answerer = Arc::new(LocalAnswerer::new(extractive));
+    Ok((Retriever::new(interpreter, index), answerer))
 }
 
 impl Drop for Kit {

@@ -1,14 +1,24 @@
 //! PORTS to what hears, feels, answers and speaks; the engines and vendors
 //! below implement them.
+//!
+//! A failure that trying again, or another provider, may help with is
+//! [`StageError::Transient`]; one of the user's input is
+//! [`StageError::unprocessable`]; everything else is internal.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use common::{
     conversation::PastTurn,
-    turn::{Answer, Emotion, Transcript},
+    turn::{Answer, Emotion, EmotionLabel, TokenUsage, Transcript},
 };
+use futures::stream::BoxStream;
 
-use crate::{handler::StageError, recording::Recording};
+use crate::{
+    handler::{Progress, StageError},
+    knowledge::Passage,
+    query::Understanding,
+    recording::Recording,
+};
 
 pub mod emotion_heuristic;
 pub mod espeak;
@@ -34,9 +44,79 @@ pub trait EmotionClassifier: Send + Sync + 'static {
 
 #[async_trait]
 pub trait Answerer: Send + Sync + 'static {
-    /// Answers `question`, asked after `history` (the oldest first), from the
-    /// knowledge base alone.
-    async fn answer(&self, question: &str, history: &[PastTurn]) -> Result<Answer, StageError>;
+    /// Answers from `grounds` alone, and tells of the pieces of the answer
+    /// ([`Event::AnswerDelta`](common::reply::Event)) as they come; together
+    /// they are the text of the answer.
+    async fn answer(
+        &self,
+        grounds: &Grounds<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Answer, StageError>;
+}
+
+/// What an answer is made from.
+pub struct Grounds<'a> {
+    pub question: &'a str,
+    pub understanding: &'a Understanding,
+    /// What the knowledge base has to say, best first.
+    pub passages: &'a [Passage],
+    /// What was said before, the oldest first.
+    pub history: &'a [PastTurn],
+    /// How the user feels, when that is known.
+    pub emotion: Option<EmotionLabel>,
+}
+
+#[async_trait]
+pub trait ChatModel: Send + Sync + 'static {
+    /// Begins a completion. The stream ends after the last piece, or with the
+    /// first error.
+    async fn complete(&self, messages: &[ChatMessage]) -> Result<Completion, StageError>;
+
+    /// What answers, for results and logs: `openrouter`, `openai`, ….
+    fn name(&self) -> &str;
+}
+
+pub type Completion = BoxStream<'static, Result<CompletionPart, StageError>>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CompletionPart {
+    /// Some more text for the user; never empty, and without the model's
+    /// thoughts.
+    Text(String),
+    /// What the call cost; at most once, after the text.
+    Usage(TokenUsage),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatMessage {
+    pub role: ChatRole,
+    pub content: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatRole {
+    System,
+    User,
+    Assistant,
+}
+
+#[async_trait]
+pub trait Embedder: Send + Sync + 'static {
+    /// One vector of [`dimension`](Self::dimension) numbers for each text, in
+    /// their order.
+    async fn embed(&self, texts: &[String], purpose: Purpose) -> Result<Vec<Vec<f32>>, StageError>;
+
+    fn dimension(&self) -> usize;
+
+    /// The model, for logs and for telling whose vectors a collection holds.
+    fn model(&self) -> &str;
+}
+
+/// What a text is embedded for; some models are asked differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Query,
+    Passage,
 }
 
 #[async_trait]

@@ -13,6 +13,7 @@ use common::{
     backends::Backends,
     broker::{Delivery, SettleError},
     envelope::Envelope,
+    ids::CorrelationId,
     pipeline::Stage,
     reply::{Appended, Begun, CompletedStage, Event, StageStarted},
     retry::{Backoff, RetryPolicy},
@@ -28,7 +29,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
-    handler::{Handler, StageError},
+    handler::{Handler, Progress, StageError},
+    narration::Narration,
     settlement::{Settlement, settle},
 };
 
@@ -153,27 +155,48 @@ impl Runner {
         .await
         {
             Begun::Closed => return Outcome::AlreadyOver,
-            Begun::AlreadyCompleted(turn) => return Outcome::CompletedBefore(*turn),
+            Begun::AlreadyCompleted(turn) => return Outcome::CompletedBefore(turn),
             Begun::Started => {}
         }
         let begun = Instant::now();
-        let result = self.handle(envelope).await;
+        let (result, told) = self.handle_and_narrate(envelope).await;
         if result.is_err() && envelope.job.is_expired(UnixMillis::now()) {
             return Outcome::Expired;
         }
-        Outcome::Ran {
-            result,
+        let account = Account {
+            told,
             duration: begun.elapsed(),
             queued,
-        }
+        };
+        Outcome::Ran(Box::new(Ran { result, account }))
+    }
+
+    /// Runs the handler while what it tells is recorded; gives what it told at
+    /// the very end beside its result.
+    async fn handle_and_narrate(
+        &self,
+        envelope: &Envelope,
+    ) -> (Result<Turn, StageError>, Vec<Event>) {
+        let narration = Narration::default();
+        let record = async |events: Vec<Event>| {
+            self.append(envelope.correlation_id(), &events).await;
+        };
+        narration
+            .during(self.handle(envelope, &narration), record)
+            .await
     }
 
     /// Runs the handler within its time; a panic is a failure of this job, not
     /// of the worker.
-    async fn handle(&self, envelope: &Envelope) -> Result<Turn, StageError> {
+    async fn handle(
+        &self,
+        envelope: &Envelope,
+        progress: &dyn Progress,
+    ) -> Result<Turn, StageError> {
         let left = envelope.job.time_left(UnixMillis::now());
         let time = self.config.timeout.min(left);
-        let work = self.handler.handle(envelope.turn.clone(), &envelope.job);
+        let turn = envelope.turn.clone();
+        let work = self.handler.handle(turn, &envelope.job, progress);
         match timeout(time, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(StageError::internal("panicked", "the handler panicked")),
@@ -192,27 +215,25 @@ impl Runner {
             }
             Outcome::Expired => {
                 info!("the job has expired");
-                self.append(&delivery, &[Event::Expired]).await;
+                self.append(delivery.envelope.correlation_id(), &[Event::Expired])
+                    .await;
                 delivery.ack().await
             }
             Outcome::CompletedBefore(turn) => {
                 info!("the stage was completed before; passing its outcome on");
-                if let Some(next) = delivery.envelope.forwarded(turn, UnixMillis::now()) {
+                if let Some(next) = delivery.envelope.forwarded(*turn, UnixMillis::now()) {
                     self.publish(&next).await;
                 }
                 delivery.ack().await
             }
-            Outcome::Ran {
-                result,
-                duration,
-                queued,
-            } => {
-                let now = UnixMillis::now();
+            Outcome::Ran(ran) => {
+                let Ran { result, account } = *ran;
                 if let Err(failed) = &result {
                     warn!(error = %failed, "the stage failed");
                 }
+                let now = UnixMillis::now();
                 let settlement = settle(result, &delivery.envelope, &self.config.retries, now);
-                self.carry_out_settlement(settlement, delivery, duration, queued)
+                self.carry_out_settlement(settlement, delivery, account)
                     .await
             }
         }
@@ -222,15 +243,13 @@ impl Runner {
         &self,
         settlement: Settlement,
         delivery: Delivery,
-        duration: Duration,
-        queued: Duration,
+        account: Account,
     ) -> Result<(), SettleError> {
+        let id = delivery.envelope.correlation_id();
         match settlement {
             Settlement::Forward { next } => {
                 let last = None;
-                let appended = self
-                    .record_completion(&delivery, &next.turn, last, duration, queued)
-                    .await;
+                let appended = self.record_completion(id, &next.turn, last, account).await;
                 if appended == Appended::Recorded {
                     self.publish(&next).await;
                 }
@@ -240,8 +259,7 @@ impl Runner {
                 let last = Some(Event::Completed {
                     turn: Box::new(turn.clone()),
                 });
-                self.record_completion(&delivery, &turn, last, duration, queued)
-                    .await;
+                self.record_completion(id, &turn, last, account).await;
                 delivery.ack().await
             }
             Settlement::Retry {
@@ -255,21 +273,19 @@ impl Runner {
                     in_ms: whole_millis(delay),
                     reason: reason.to_owned(),
                 };
-                match self.append(&delivery, &[retrying]).await {
+                match self.append(id, &[retrying]).await {
                     Appended::Recorded => delivery.retry(&next, delay).await,
                     Appended::Closed => delivery.ack().await,
                 }
             }
             Settlement::Refuse { failure } => {
-                self.append(&delivery, &[Event::Failed { error: failure }])
-                    .await;
+                self.append(id, &[Event::Failed { error: failure }]).await;
                 delivery.ack().await
             }
             Settlement::DeadLetter { failure, reason } => {
                 // The caller first: should the process end between the two,
                 // the message comes again and is found to be over.
-                self.append(&delivery, &[Event::Failed { error: failure }])
-                    .await;
+                self.append(id, &[Event::Failed { error: failure }]).await;
                 error!(
                     code = reason.code,
                     detail = reason.detail,
@@ -282,13 +298,17 @@ impl Runner {
 
     async fn record_completion(
         &self,
-        delivery: &Delivery,
+        id: CorrelationId,
         turn: &Turn,
         last: Option<Event>,
-        duration: Duration,
-        queued: Duration,
+        account: Account,
     ) -> Appended {
-        let mut events = self.handler.events(turn);
+        let Account {
+            told: mut events,
+            duration,
+            queued,
+        } = account;
+        events.extend(self.handler.events(turn));
         events.push(Event::StageCompleted {
             stage: self.config.stage,
             duration_ms: in_millis(duration),
@@ -299,7 +319,6 @@ impl Runner {
             stage: self.config.stage,
             turn,
         };
-        let id = delivery.envelope.correlation_id();
         let replies = &self.backends.replies;
         let appended = until_there("reply log", || {
             replies.complete_stage(id, &events, &completed)
@@ -313,8 +332,7 @@ impl Runner {
         appended
     }
 
-    async fn append(&self, delivery: &Delivery, events: &[Event]) -> Appended {
-        let id = delivery.envelope.correlation_id();
+    async fn append(&self, id: CorrelationId, events: &[Event]) -> Appended {
         let replies = &self.backends.replies;
         until_there("reply log", || replies.append(id, events)).await
     }
@@ -333,12 +351,21 @@ enum Outcome {
     AlreadyOver,
     Expired,
     /// The stage had been completed before, with this turn.
-    CompletedBefore(Turn),
-    Ran {
-        result: Result<Turn, StageError>,
-        duration: Duration,
-        queued: Duration,
-    },
+    CompletedBefore(Box<Turn>),
+    Ran(Box<Ran>),
+}
+
+struct Ran {
+    result: Result<Turn, StageError>,
+    account: Account,
+}
+
+/// What is told of a try beside its result.
+struct Account {
+    /// What the log does not have yet.
+    told: Vec<Event>,
+    duration: Duration,
+    queued: Duration,
 }
 
 fn in_millis(duration: Duration) -> f64 {

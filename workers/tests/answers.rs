@@ -3,20 +3,24 @@
 use common::config::Environment;
 use workers::{
     config::WorkerConfig,
-    eval::{Question, report},
-    kit::local_answerer,
+    eval::{self, Question, report},
+    kit::local_answering,
 };
 
 #[tokio::test]
 async fn the_bundled_documents_answer_the_questions_of_the_set() {
     let env: Environment = [("HOME", "/nonexistent")].into_iter().collect();
     let config = WorkerConfig::from_environment(&env).expect("valid");
-    let answerer = local_answerer(&config).expect("the bundled documents");
+    let (retriever, answerer) = local_answering(&config).expect("the bundled documents");
     let questions = include_str!("../../ops/eval/questions.jsonl");
     let mut outcomes = Vec::new();
     for line in questions.lines() {
         let question: Question = serde_json::from_str(line).expect("a question a line");
-        outcomes.push(answerer.measure(&question).await.expect("in memory"));
+        outcomes.push(
+            eval::ask(&question, &retriever, answerer.as_ref())
+                .await
+                .expect("in memory"),
+        );
     }
     let report = report(&outcomes);
     assert!(report.hit_at_5 >= 0.95, "{report:?}");

@@ -39,6 +39,8 @@ pub fn answer(text: &str) -> Answer {
     Answer {
         text: text.to_owned(),
         citations: Vec::new(),
+        declined: false,
+        usage: None,
         provider: "test".to_owned(),
     }
 }

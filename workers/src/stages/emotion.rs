@@ -14,7 +14,7 @@ use tracing::warn;
 
 use crate::{
     audio::Limits,
-    handler::{Handler, StageError},
+    handler::{Handler, Progress, StageError},
     kit::Kit,
     providers::EmotionClassifier,
     recording::Recording,
@@ -49,7 +49,7 @@ impl Emotion {
 
 #[async_trait]
 impl Handler for Emotion {
-    async fn handle(&self, mut turn: Turn, _: &Job) -> Result<Turn, StageError> {
+    async fn handle(&self, mut turn: Turn, _: &Job, _: &dyn Progress) -> Result<Turn, StageError> {
         let emotion = self.classify(&turn).await.unwrap_or_else(|error| {
             warn!(%error, "no emotion could be told");
             neutral()

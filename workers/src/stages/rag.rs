@@ -12,21 +12,25 @@ use common::{
 };
 
 use crate::{
-    handler::{Handler, StageError},
+    handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
-    providers::Answerer,
+    providers::{Answerer, Grounds},
+    retrieval::Retriever,
 };
 
 pub struct Rag {
     conversations: Arc<dyn Conversations>,
+    retriever: Retriever,
     answerer: Arc<dyn Answerer>,
 }
 
 impl Rag {
     pub fn new(kit: &Kit) -> Result<Self, KitError> {
+        let (retriever, answerer) = kit.answering()?;
         Ok(Self {
             conversations: Arc::clone(&kit.backends.conversations),
-            answerer: kit.answerer()?,
+            retriever,
+            answerer,
         })
     }
 
@@ -40,11 +44,24 @@ impl Rag {
 
 #[async_trait]
 impl Handler for Rag {
-    async fn handle(&self, mut turn: Turn, job: &Job) -> Result<Turn, StageError> {
+    async fn handle(
+        &self,
+        mut turn: Turn,
+        job: &Job,
+        progress: &dyn Progress,
+    ) -> Result<Turn, StageError> {
         let question = turn.user_text().unwrap_or_default().to_owned();
         let conversation = conversation_of(job);
         let history = self.history(conversation.as_ref()).await?;
-        let answer = self.answerer.answer(&question, &history).await?;
+        let found = self.retriever.retrieve(&question, &history).await?;
+        let grounds = Grounds {
+            question: &question,
+            understanding: &found.understanding,
+            passages: &found.passages,
+            history: &history,
+            emotion: turn.emotion.as_ref().map(|emotion| emotion.label),
+        };
+        let answer = self.answerer.answer(&grounds, progress).await?;
         if let Some(key) = &conversation {
             let past = PastTurn {
                 job: job.correlation_id,
@@ -63,14 +80,9 @@ impl Handler for Rag {
         let Some(answer) = &turn.answer else {
             return Vec::new();
         };
-        vec![
-            Event::Retrieved {
-                citations: answer.citations.clone(),
-            },
-            Event::AnswerDelta {
-                text: answer.text.clone(),
-            },
-        ]
+        vec![Event::Retrieved {
+            citations: answer.citations.clone(),
+        }]
     }
 }
 

@@ -7,7 +7,7 @@ use common::{claim_check::ClaimCheck, envelope::Job, reply::Event, turn::Turn};
 
 use crate::{
     audio::Limits,
-    handler::{Handler, StageError},
+    handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
     providers::SpeechToText,
     recording::Recording,
@@ -31,7 +31,7 @@ impl Stt {
 
 #[async_trait]
 impl Handler for Stt {
-    async fn handle(&self, mut turn: Turn, _: &Job) -> Result<Turn, StageError> {
+    async fn handle(&self, mut turn: Turn, _: &Job, _: &dyn Progress) -> Result<Turn, StageError> {
         let recording = Recording::of(&turn, self.claims.as_ref(), self.limits).await?;
         let transcript = self.recogniser.transcribe(&recording).await?;
         if transcript.text.trim().is_empty() {

@@ -11,7 +11,7 @@ use common::{
 };
 
 use crate::{
-    handler::{Handler, StageError},
+    handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
     providers::SpeechSynthesizer,
     speakable::speakable,
@@ -35,7 +35,12 @@ impl Tts {
 
 #[async_trait]
 impl Handler for Tts {
-    async fn handle(&self, mut turn: Turn, job: &Job) -> Result<Turn, StageError> {
+    async fn handle(
+        &self,
+        mut turn: Turn,
+        job: &Job,
+        _: &dyn Progress,
+    ) -> Result<Turn, StageError> {
         let text = speakable(text_of(&turn));
         if text.trim().is_empty() {
             // Nothing to say is no failure: the written answer stands.
