@@ -17,6 +17,7 @@ pub mod markdown;
 pub mod sentence;
 pub mod source;
 pub mod spelling;
+pub mod store;
 pub mod vocabulary;
 
 use async_trait::async_trait;

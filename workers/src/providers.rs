@@ -23,6 +23,7 @@ use crate::{
 pub mod emotion_heuristic;
 pub mod espeak;
 pub mod extractive;
+pub mod failure;
 pub mod local;
 pub mod whisper;
 
