@@ -53,7 +53,7 @@ pub fn of_status(provider: &str, status: u16, retry_after: Option<Duration>) -> 
             detail,
             retry_after,
         },
-        401 | 402 | 403 => StageError::internal(UNAUTHORIZED, detail),
+        401..=403 => StageError::internal(UNAUTHORIZED, detail),
         408 | 409 | 425 | 500.. => StageError::Transient {
             code: FAILED,
             detail,
