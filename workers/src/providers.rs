@@ -20,10 +20,12 @@ use crate::{
     recording::Recording,
 };
 
+pub mod circuit;
 pub mod emotion_heuristic;
 pub mod espeak;
 pub mod extractive;
 pub mod failure;
+pub mod fallback;
 pub mod local;
 pub mod whisper;
 

@@ -1,0 +1,306 @@
+//! An ordered list of providers behind one port: when one fails, the next is
+//! asked, and one that is down is passed over.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use common::{
+    reply::Event,
+    turn::{Answer, Emotion, Transcript},
+};
+use tracing::warn;
+
+use super::{
+    Answerer, EmotionClassifier, Grounds, SpeechSynthesizer, SpeechToText, Spoken,
+    circuit::{Admission, Circuit, Verdict},
+    failure,
+};
+use crate::{
+    handler::{Progress, StageError},
+    recording::Recording,
+};
+
+/// Every provider of the list is resting.
+pub const ALL_DOWN: &str = "providers_down";
+
+/// Providers in the order in which they are asked.
+pub struct Fallback<P: ?Sized> {
+    candidates: Vec<Candidate<P>>,
+}
+
+/// A provider with its name, for logs, and its circuit breaker if it is remote.
+pub struct Candidate<P: ?Sized> {
+    name: String,
+    provider: Arc<P>,
+    circuit: Option<Circuit>,
+}
+
+impl<P: ?Sized> Candidate<P> {
+    pub fn remote(name: impl Into<String>, provider: Arc<P>) -> Self {
+        Self {
+            name: name.into(),
+            provider,
+            circuit: Some(Circuit::default()),
+        }
+    }
+
+    /// In this process: always there to be asked.
+    pub fn local(name: impl Into<String>, provider: Arc<P>) -> Self {
+        Self {
+            name: name.into(),
+            provider,
+            circuit: None,
+        }
+    }
+
+    fn admit(&self) -> Option<Result<Admission<'_>, Duration>> {
+        let circuit = self.circuit.as_ref()?;
+        Some(circuit.admit(Instant::now()))
+    }
+}
+
+impl<P: ?Sized> Fallback<P> {
+    pub fn new(candidates: Vec<Candidate<P>>) -> Self {
+        Self { candidates }
+    }
+
+    /// One call's way along the list.
+    pub fn tries(&self) -> Tries<'_, P> {
+        Tries {
+            left: self.candidates.iter(),
+            failed: None,
+        }
+    }
+}
+
+/// Asks one provider after the other: [`next`](Self::next) gives the one to
+/// ask, [`judge`](Self::judge) takes its answer, [`give_up`](Self::give_up)
+/// ends the call when none is left.
+pub struct Tries<'a, P: ?Sized> {
+    left: std::slice::Iter<'a, Candidate<P>>,
+    failed: Option<StageError>,
+}
+
+/// One provider's turn.
+pub struct Try<'a, P: ?Sized> {
+    pub provider: &'a P,
+    name: &'a str,
+    admission: Option<Admission<'a>>,
+}
+
+impl<'a, P: ?Sized> Tries<'a, P> {
+    #[allow(clippy::should_implement_trait)] // Not for a loop: each try is judged.
+    pub fn next(&mut self) -> Option<Try<'a, P>> {
+        loop {
+            let candidate = self.left.next()?;
+            let admission = match candidate.admit() {
+                None => None,
+                Some(Ok(admission)) => Some(admission),
+                Some(Err(rest)) => {
+                    self.remember(resting(rest));
+                    continue;
+                }
+            };
+            return Some(Try {
+                provider: &candidate.provider,
+                name: &candidate.name,
+                admission,
+            });
+        }
+    }
+
+    /// The end of the call, or `None` when the next provider is to be asked.
+    pub fn judge<T>(
+        &mut self,
+        asked: Try<'_, P>,
+        result: Result<T, StageError>,
+    ) -> Option<Result<T, StageError>> {
+        if let Some(admission) = asked.admission {
+            admission.judge(verdict(&result), Instant::now());
+        }
+        match result {
+            Err(error) if another_may_help(&error) => {
+                warn!(provider = asked.name, %error, "a provider failed");
+                self.remember(error);
+                None
+            }
+            end => Some(end),
+        }
+    }
+
+    pub fn give_up<T>(self) -> Result<T, StageError> {
+        Err(self.failed.unwrap_or_else(|| {
+            StageError::internal("no_provider", "no provider is configured for this stage")
+        }))
+    }
+
+    /// Keeps the failure that says most about whether to try again: one that
+    /// may pass, and of two such the one that passes sooner.
+    fn remember(&mut self, error: StageError) {
+        let better = match (&self.failed, &error) {
+            (None, _) => true,
+            (Some(StageError::Permanent { .. }), StageError::Transient { .. }) => true,
+            (Some(StageError::Transient { code, .. }), StageError::Transient { .. }) => {
+                *code == ALL_DOWN && wait(&error) <= self.failed.as_ref().and_then(wait)
+            }
+            _ => false,
+        };
+        if better {
+            self.failed = Some(error);
+        }
+    }
+}
+
+fn wait(error: &StageError) -> Option<Duration> {
+    match error {
+        StageError::Transient { retry_after, .. } => *retry_after,
+        StageError::Permanent { .. } => None,
+    }
+}
+
+fn resting(rest: Duration) -> StageError {
+    StageError::Transient {
+        code: ALL_DOWN,
+        detail: format!("a provider failed lately and rests for another {rest:?}"),
+        retry_after: Some(rest),
+    }
+}
+
+/// What is wrong with the user's input is so for every provider.
+fn another_may_help(error: &StageError) -> bool {
+    !matches!(
+        error,
+        StageError::Permanent {
+            kind: common::reply::FailureKind::UnprocessableInput,
+            ..
+        }
+    )
+}
+
+fn verdict<T>(result: &Result<T, StageError>) -> Verdict {
+    let Err(error) = result else {
+        return Verdict::Alive;
+    };
+    if !another_may_help(error) {
+        return Verdict::Alive;
+    }
+    match error {
+        StageError::Transient {
+            code: failure::TIMEOUT | failure::UNREACHABLE,
+            ..
+        } => Verdict::Down(None),
+        StageError::Transient {
+            code: failure::RATE_LIMITED,
+            retry_after: Some(rest),
+            ..
+        } => Verdict::Down(Some(*rest)),
+        StageError::Permanent {
+            code: failure::UNAUTHORIZED,
+            ..
+        } => Verdict::Down(None),
+        _ => Verdict::Stumbled,
+    }
+}
+
+#[async_trait]
+impl SpeechToText for Fallback<dyn SpeechToText> {
+    async fn transcribe(&self, recording: &Recording) -> Result<Transcript, StageError> {
+        let mut tries = self.tries();
+        while let Some(one) = tries.next() {
+            let result = one.provider.transcribe(recording).await;
+            if let Some(end) = tries.judge(one, result) {
+                return end;
+            }
+        }
+        tries.give_up()
+    }
+}
+
+#[async_trait]
+impl EmotionClassifier for Fallback<dyn EmotionClassifier> {
+    async fn classify(
+        &self,
+        transcript: &str,
+        recording: Option<&Recording>,
+    ) -> Result<Emotion, StageError> {
+        let mut tries = self.tries();
+        while let Some(one) = tries.next() {
+            let result = one.provider.classify(transcript, recording).await;
+            if let Some(end) = tries.judge(one, result) {
+                return end;
+            }
+        }
+        tries.give_up()
+    }
+}
+
+#[async_trait]
+impl SpeechSynthesizer for Fallback<dyn SpeechSynthesizer> {
+    async fn speak(&self, text: &str, voice: Option<&str>) -> Result<Spoken, StageError> {
+        let mut tries = self.tries();
+        while let Some(one) = tries.next() {
+            let result = one.provider.speak(text, voice).await;
+            if let Some(end) = tries.judge(one, result) {
+                return end;
+            }
+        }
+        tries.give_up()
+    }
+}
+
+#[async_trait]
+impl Answerer for Fallback<dyn Answerer> {
+    async fn answer(
+        &self,
+        grounds: &Grounds<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Answer, StageError> {
+        let mut tries = self.tries();
+        while let Some(one) = tries.next() {
+            let listening = Listening::to(progress);
+            let result = one.provider.answer(grounds, &listening).await;
+            let begun = listening.heard_text();
+            if let Some(end) = tries.judge(one, result) {
+                return end;
+            }
+            if begun {
+                progress.tell(Event::AnswerRestarted);
+            }
+        }
+        tries.give_up()
+    }
+}
+
+/// Passes on what an answerer tells, and knows whether it began an answer.
+struct Listening<'a> {
+    progress: &'a dyn Progress,
+    text: std::sync::atomic::AtomicBool,
+}
+
+impl<'a> Listening<'a> {
+    fn to(progress: &'a dyn Progress) -> Self {
+        Self {
+            progress,
+            text: false.into(),
+        }
+    }
+
+    fn heard_text(&self) -> bool {
+        self.text.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl Progress for Listening<'_> {
+    fn tell(&self, event: Event) {
+        if matches!(event, Event::AnswerDelta { .. }) {
+            self.text.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        self.progress.tell(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;
