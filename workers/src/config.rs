@@ -1,5 +1,7 @@
 //! Settings of the stages.
 
+pub mod providers;
+
 use std::{path::PathBuf, time::Duration};
 
 use common::{
@@ -9,6 +11,7 @@ use common::{
     retry::RetryPolicy,
 };
 
+use self::providers::ProviderConfig;
 use crate::{
     audio::Limits,
     provision::{ProvisionConfig, SttModel},
@@ -22,6 +25,7 @@ pub struct WorkerConfig {
     pub knowledge: Option<PathBuf>,
     /// Where those are sent who cannot be answered.
     pub help_contact: Option<String>,
+    pub providers: ProviderConfig,
     pub hearing: HearingConfig,
     pub audio: Limits,
     /// How long the spoken answer is kept.
@@ -64,6 +68,7 @@ impl WorkerConfig {
         Ok(Self {
             knowledge: env.text("KNOWLEDGE_PATH").map(PathBuf::from),
             help_contact: env.text("HELP_CONTACT").map(str::to_owned),
+            providers: ProviderConfig::from_environment(env)?,
             hearing: HearingConfig::from_environment(env)?,
             audio: Limits {
                 max_duration: env.seconds("MAX_AUDIO_SECONDS", 1..=3_600, 300)?,

@@ -1,0 +1,478 @@
+//! Which providers each stage asks, in which order, and how they are reached.
+//!
+//! A list variable (`LLM_PROVIDERS=openrouter,openai,extractive`) says it
+//! outright. Without it every provider is asked whose settings are there, the
+//! remote ones first.
+
+use common::config::{ConfigError, Environment, Secret};
+use reqwest::Url;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderConfig {
+    pub speech_to_text: Vec<HearingProvider>,
+    pub emotion: Vec<EmotionProvider>,
+    pub answers: Vec<AnswerProvider>,
+    pub text_to_speech: Vec<SpeakingProvider>,
+    pub knowledge: Vec<KnowledgeProvider>,
+    /// What makes vectors of texts, for dense search.
+    pub embedder: Option<ModelConfig>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HearingProvider {
+    Prosa(Account),
+    Whisper,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EmotionProvider {
+    Service { url: String },
+    Heuristic,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerProvider {
+    Model(ModelConfig),
+    Extractive,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpeakingProvider {
+    Prosa(Account),
+    Espeak,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnowledgeProvider {
+    Qdrant(QdrantConfig),
+    /// The bundled documents, or those of `KNOWLEDGE_PATH`, in this process.
+    Embedded,
+}
+
+/// How a vendor is reached; its usual address when none is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub url: Option<String>,
+    pub key: Secret,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QdrantConfig {
+    pub url: String,
+    pub key: Option<Secret>,
+    pub collection: String,
+}
+
+/// A model behind an OpenAI-compatible address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelConfig {
+    pub vendor: Vendor,
+    pub key: Option<Secret>,
+    /// Instead of the vendor's own.
+    pub base_url: Option<String>,
+    /// Instead of the vendor's default.
+    pub model: Option<String>,
+    /// Numbers in a vector, instead of the model's default.
+    pub dimension: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    OpenRouter,
+    OpenAi,
+    /// Ollama, vLLM, llama.cpp or whatever else speaks the protocol.
+    Custom,
+}
+
+/// The collection that the first version of the assistant used.
+const COLLECTION: &str = "informasi-umum-itb";
+
+impl ProviderConfig {
+    pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            speech_to_text: listed(env, "STT_PROVIDERS", HEARING)?,
+            emotion: listed(env, "EMOTION_PROVIDERS", EMOTION)?,
+            answers: listed(env, "LLM_PROVIDERS", ANSWERS)?,
+            text_to_speech: listed(env, "TTS_PROVIDERS", SPEAKING)?,
+            knowledge: knowledge(env)?,
+            embedder: embedder(env)?,
+        })
+    }
+}
+
+/// A provider that a list may name.
+struct Known<T> {
+    name: &'static str,
+    /// The variable without which it cannot be asked.
+    needs: &'static str,
+    /// `None` when that variable is not set.
+    configure: fn(&Environment) -> Result<Option<T>, ConfigError>,
+}
+
+const HEARING: &[Known<HearingProvider>] = &[
+    Known {
+        name: "prosa",
+        needs: "PROSA_STT_API_KEY",
+        configure: |env| {
+            let account = account(env, "PROSA_STT_API_KEY", "PROSA_STT_URL")?;
+            Ok(account.map(HearingProvider::Prosa))
+        },
+    },
+    Known {
+        name: "whisper",
+        needs: "",
+        configure: |_| Ok(Some(HearingProvider::Whisper)),
+    },
+];
+
+const EMOTION: &[Known<EmotionProvider>] = &[
+    Known {
+        name: "service",
+        needs: "EMOTION_ANALYSIS_URL",
+        configure: |env| {
+            let url = url(env, "EMOTION_ANALYSIS_URL", HTTP)?;
+            Ok(url.map(|url| EmotionProvider::Service { url }))
+        },
+    },
+    Known {
+        name: "heuristic",
+        needs: "",
+        configure: |_| Ok(Some(EmotionProvider::Heuristic)),
+    },
+];
+
+const ANSWERS: &[Known<AnswerProvider>] = &[
+    Known {
+        name: "custom",
+        needs: "LLM_BASE_URL",
+        configure: |env| Ok(chat_model(env, Vendor::Custom)?.map(AnswerProvider::Model)),
+    },
+    Known {
+        name: "openrouter",
+        needs: "OPENROUTER_API_KEY",
+        configure: |env| Ok(chat_model(env, Vendor::OpenRouter)?.map(AnswerProvider::Model)),
+    },
+    Known {
+        name: "openai",
+        needs: "OPENAI_API_KEY",
+        configure: |env| Ok(chat_model(env, Vendor::OpenAi)?.map(AnswerProvider::Model)),
+    },
+    Known {
+        name: "extractive",
+        needs: "",
+        configure: |_| Ok(Some(AnswerProvider::Extractive)),
+    },
+];
+
+const SPEAKING: &[Known<SpeakingProvider>] = &[
+    Known {
+        name: "prosa",
+        needs: "PROSA_TTS_API_KEY",
+        configure: |env| {
+            let account = account(env, "PROSA_TTS_API_KEY", "PROSA_TTS_URL")?;
+            Ok(account.map(SpeakingProvider::Prosa))
+        },
+    },
+    Known {
+        name: "espeak",
+        needs: "",
+        configure: |_| Ok(Some(SpeakingProvider::Espeak)),
+    },
+];
+
+const KNOWLEDGE: &[Known<KnowledgeProvider>] = &[
+    Known {
+        name: "qdrant",
+        needs: "QDRANT_URL",
+        configure: |env| Ok(qdrant(env)?.map(KnowledgeProvider::Qdrant)),
+    },
+    Known {
+        name: "embedded",
+        needs: "",
+        configure: |_| Ok(Some(KnowledgeProvider::Embedded)),
+    },
+];
+
+/// Documents in this process are no stand-in for a collection unless that is
+/// said: they may be about something else.
+fn knowledge(env: &Environment) -> Result<Vec<KnowledgeProvider>, ConfigError> {
+    let mut sources = listed(env, "KNOWLEDGE_PROVIDERS", KNOWLEDGE)?;
+    if env.text("KNOWLEDGE_PROVIDERS").is_none() {
+        sources.truncate(1);
+    }
+    Ok(sources)
+}
+
+/// The providers that `variable` names, or all that are configured.
+fn listed<T>(env: &Environment, variable: &str, known: &[Known<T>]) -> Result<Vec<T>, ConfigError> {
+    let Some(list) = env.text(variable) else {
+        let configured = known.iter().map(|known| (known.configure)(env).transpose());
+        return configured.flatten().collect();
+    };
+    let mut named = Vec::new();
+    for name in list.split(',').map(str::trim) {
+        let known = known
+            .iter()
+            .find(|known| known.name.eq_ignore_ascii_case(name))
+            .ok_or_else(|| ConfigError::wrong(variable, name, names(known)))?;
+        let provider = (known.configure)(env)?.ok_or_else(|| {
+            let problem = format!("not set, though {variable} names {name}");
+            ConfigError::because(known.needs, problem, format!("what {name} needs"))
+        })?;
+        named.push((known.name, provider));
+    }
+    let mut seen = Vec::new();
+    named.retain(|(name, _)| {
+        let new = !seen.contains(name);
+        seen.push(*name);
+        new
+    });
+    Ok(named.into_iter().map(|(_, provider)| provider).collect())
+}
+
+fn names<T>(known: &[Known<T>]) -> String {
+    let names: Vec<_> = known.iter().map(|known| known.name).collect();
+    format!("some of {}, separated by commas", names.join(","))
+}
+
+fn account(
+    env: &Environment,
+    key_variable: &str,
+    url_variable: &str,
+) -> Result<Option<Account>, ConfigError> {
+    let url = url(env, url_variable, WEB_SOCKET)?;
+    let key = env.secret(key_variable)?;
+    Ok(key.map(|key| Account { url, key }))
+}
+
+fn chat_model(env: &Environment, vendor: Vendor) -> Result<Option<ModelConfig>, ConfigError> {
+    let (key, base_url, model) = match vendor {
+        Vendor::OpenRouter => (
+            "OPENROUTER_API_KEY",
+            "OPENROUTER_BASE_URL",
+            "OPENROUTER_MODEL",
+        ),
+        Vendor::OpenAi => ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL"),
+        Vendor::Custom => ("LLM_API_KEY", "LLM_BASE_URL", "LLM_MODEL"),
+    };
+    let config = ModelConfig {
+        vendor,
+        key: env.secret(key)?,
+        base_url: url(env, base_url, HTTP)?,
+        model: env.text(model).map(str::to_owned),
+        dimension: None,
+    };
+    usable(config, base_url, model)
+}
+
+fn embedder(env: &Environment) -> Result<Option<ModelConfig>, ConfigError> {
+    const VARIABLE: &str = "EMBEDDING_PROVIDER";
+    let named = env.text(VARIABLE).map(str::to_ascii_lowercase);
+    let vendors: &[Vendor] = match named.as_deref() {
+        None => &[Vendor::Custom, Vendor::OpenAi, Vendor::OpenRouter],
+        Some("openai") => &[Vendor::OpenAi],
+        Some("openrouter") => &[Vendor::OpenRouter],
+        Some("custom") => &[Vendor::Custom],
+        Some("none") => return Ok(None),
+        Some(other) => {
+            let expected = "openai, openrouter, custom or none";
+            return Err(ConfigError::wrong(VARIABLE, other, expected));
+        }
+    };
+    for vendor in vendors {
+        if let Some(config) = embedding_model(env, *vendor)? {
+            return Ok(Some(config));
+        }
+    }
+    match named {
+        None => Ok(None),
+        Some(name) => Err(ConfigError::because(
+            VARIABLE,
+            format!("{name:?}, whose key or address is not set"),
+            "openai with OPENAI_API_KEY, openrouter with OPENROUTER_API_KEY, custom with EMBEDDING_BASE_URL, or none",
+        )),
+    }
+}
+
+fn embedding_model(env: &Environment, vendor: Vendor) -> Result<Option<ModelConfig>, ConfigError> {
+    const BASE_URL: &str = "EMBEDDING_BASE_URL";
+    const MODEL: &str = "EMBEDDING_MODEL";
+    let (key, base_url) = match vendor {
+        Vendor::OpenRouter => ("OPENROUTER_API_KEY", "OPENROUTER_BASE_URL"),
+        Vendor::OpenAi => ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+        Vendor::Custom => ("EMBEDDING_API_KEY", BASE_URL),
+    };
+    let dimension = match env.text("EMBEDDING_DIMENSION") {
+        Some(_) => Some(env.number("EMBEDDING_DIMENSION", 1..=65_536, 1)?),
+        None => None,
+    };
+    let own = url(env, BASE_URL, HTTP)?;
+    let config = ModelConfig {
+        vendor,
+        key: env.secret(key)?,
+        base_url: own.or(url(env, base_url, HTTP)?),
+        model: env.text(MODEL).map(str::to_owned),
+        dimension,
+    };
+    let config = usable(config, BASE_URL, MODEL)?;
+    match &config {
+        Some(ModelConfig {
+            vendor: Vendor::Custom,
+            dimension: None,
+            ..
+        }) => Err(ConfigError::because(
+            "EMBEDDING_DIMENSION",
+            "not set",
+            "the numbers in a vector of EMBEDDING_MODEL, e.g. 768",
+        )),
+        _ => Ok(config),
+    }
+}
+
+/// `None` without what the vendor cannot be asked without.
+fn usable(
+    config: ModelConfig,
+    base_url: &str,
+    model: &str,
+) -> Result<Option<ModelConfig>, ConfigError> {
+    match config.vendor {
+        Vendor::OpenRouter | Vendor::OpenAi if config.key.is_none() => Ok(None),
+        Vendor::Custom if config.base_url.is_none() => Ok(None),
+        Vendor::Custom if config.model.is_none() => Err(ConfigError::because(
+            model,
+            format!("not set, though {base_url} is"),
+            "the name of a model at that address",
+        )),
+        _ => Ok(Some(config)),
+    }
+}
+
+fn qdrant(env: &Environment) -> Result<Option<QdrantConfig>, ConfigError> {
+    let key = env.secret("QDRANT_API_KEY")?;
+    let collection = env.text("QDRANT_COLLECTION_NAME").unwrap_or(COLLECTION);
+    let url = url(env, "QDRANT_URL", HTTP)?;
+    Ok(url.map(|url| QdrantConfig {
+        url,
+        key,
+        collection: collection.to_owned(),
+    }))
+}
+
+const HTTP: &[&str] = &["http", "https"];
+const WEB_SOCKET: &[&str] = &["ws", "wss"];
+
+/// The address without a slash at its end.
+fn url(env: &Environment, variable: &str, schemes: &[&str]) -> Result<Option<String>, ConfigError> {
+    let Some(value) = env.text(variable) else {
+        return Ok(None);
+    };
+    let valid =
+        Url::parse(value).is_ok_and(|url| schemes.contains(&url.scheme()) && url.has_host());
+    if valid {
+        Ok(Some(value.trim_end_matches('/').to_owned()))
+    } else {
+        // The value is not shown: an address may carry a password.
+        let expected = format!("an address that begins with {}://", schemes.join(":// or "));
+        Err(ConfigError::because(variable, "no such address", expected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configured(pairs: &[(&str, &str)]) -> Result<ProviderConfig, ConfigError> {
+        ProviderConfig::from_environment(&pairs.iter().copied().collect())
+    }
+
+    fn answers(pairs: &[(&str, &str)]) -> Vec<String> {
+        let config = configured(pairs).unwrap();
+        let answers = config.answers.iter().map(|provider| match provider {
+            AnswerProvider::Model(model) => format!("{:?}", model.vendor),
+            AnswerProvider::Extractive => "extractive".into(),
+        });
+        answers.collect()
+    }
+
+    #[test]
+    fn without_settings_everything_is_local() {
+        let config = configured(&[]).unwrap();
+        assert_eq!(config.speech_to_text, [HearingProvider::Whisper]);
+        assert_eq!(config.emotion, [EmotionProvider::Heuristic]);
+        assert_eq!(config.answers, [AnswerProvider::Extractive]);
+        assert_eq!(config.text_to_speech, [SpeakingProvider::Espeak]);
+        assert_eq!(config.knowledge, [KnowledgeProvider::Embedded]);
+        assert_eq!(config.embedder, None);
+    }
+
+    #[test]
+    fn a_key_puts_its_vendor_before_the_local_engine() {
+        let key = ("OPENROUTER_API_KEY", "k");
+        assert_eq!(answers(&[key]), ["OpenRouter", "extractive"]);
+        let both = [("OPENAI_API_KEY", "k"), key];
+        assert_eq!(answers(&both), ["OpenRouter", "OpenAi", "extractive"]);
+        let prosa = configured(&[("PROSA_STT_API_KEY", "k")]).unwrap();
+        assert_eq!(prosa.speech_to_text.len(), 2);
+    }
+
+    #[test]
+    fn a_list_says_the_order_and_leaves_out_what_it_does_not_name() {
+        let keys = [("OPENROUTER_API_KEY", "k"), ("OPENAI_API_KEY", "k")];
+        let named = |list| {
+            let mut pairs = keys.to_vec();
+            pairs.push(("LLM_PROVIDERS", list));
+            answers(&pairs)
+        };
+        assert_eq!(named("openai"), ["OpenAi"]);
+        assert_eq!(named("OpenAI, openrouter"), ["OpenAi", "OpenRouter"]);
+        assert_eq!(named("extractive,extractive"), ["extractive"]);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_the_variables_name() {
+        for (pairs, variable) in [
+            (&[("LLM_PROVIDERS", "gemini")][..], "LLM_PROVIDERS"),
+            (&[("LLM_PROVIDERS", "openai")], "OPENAI_API_KEY"),
+            (&[("TTS_PROVIDERS", "prosa")], "PROSA_TTS_API_KEY"),
+            (&[("KNOWLEDGE_PROVIDERS", "qdrant")], "QDRANT_URL"),
+            (&[("QDRANT_URL", "localhost:6333")], "QDRANT_URL"),
+            (&[("EMOTION_ANALYSIS_URL", "emosi")], "EMOTION_ANALYSIS_URL"),
+            (&[("PROSA_STT_URL", "http://x.id")], "PROSA_STT_URL"),
+            (
+                &[("LLM_BASE_URL", "http://localhost:11434/v1")],
+                "LLM_MODEL",
+            ),
+            (&[("EMBEDDING_PROVIDER", "openai")], "EMBEDDING_PROVIDER"),
+            (&[("EMBEDDING_PROVIDER", "cohere")], "EMBEDDING_PROVIDER"),
+        ] {
+            let error = configured(pairs).expect_err(variable).to_string();
+            assert!(error.starts_with(variable), "{pairs:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn documents_in_the_process_stand_in_for_a_collection_only_when_named() {
+        let url = ("QDRANT_URL", "http://localhost:6333");
+        assert_eq!(configured(&[url]).unwrap().knowledge.len(), 1);
+        let both = ("KNOWLEDGE_PROVIDERS", "qdrant,embedded");
+        assert_eq!(configured(&[url, both]).unwrap().knowledge.len(), 2);
+    }
+
+    #[test]
+    fn the_embedder_is_the_named_one_or_the_first_with_a_key() {
+        let vendor = |pairs: &[(&str, &str)]| {
+            let embedder = configured(pairs).unwrap().embedder;
+            embedder.map(|config| (config.vendor, config.dimension))
+        };
+        let openrouter = ("OPENROUTER_API_KEY", "k");
+        assert_eq!(vendor(&[openrouter]), Some((Vendor::OpenRouter, None)));
+        assert_eq!(vendor(&[openrouter, ("EMBEDDING_PROVIDER", "none")]), None);
+        let own = [
+            openrouter,
+            ("EMBEDDING_BASE_URL", "http://localhost:8080/v1"),
+            ("EMBEDDING_MODEL", "e5"),
+            ("EMBEDDING_DIMENSION", "384"),
+        ];
+        assert_eq!(vendor(&own), Some((Vendor::Custom, Some(384))));
+    }
+}
