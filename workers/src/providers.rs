@@ -27,6 +27,7 @@ pub mod extractive;
 pub mod failure;
 pub mod fallback;
 pub mod local;
+pub mod openai;
 pub mod whisper;
 
 #[async_trait]
