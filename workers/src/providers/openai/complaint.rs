@@ -54,7 +54,8 @@ impl Complaint {
     }
 }
 
-/// RFC 9110, "Content Too Large"; kept apart from the other refusals.
+/// RFC 9110, "Content Too Large": stands for a prompt that is too long, whatever
+/// number the server has for it.
 const OVERLONG: u16 = 413;
 
 fn message(error: &Value) -> String {

@@ -37,7 +37,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// Without a byte: before the answer begins, and between its pieces.
     pub idle: Duration,
-    /// For everything, from the first byte sent to the last one received.
+    /// For everything, from the first byte sent to the last one received; the
+    /// time that the reader of a stream takes counts too.
     pub whole: Duration,
 }
 
@@ -96,14 +97,16 @@ impl Endpoint {
     }
 }
 
-/// What `LLM_TIMEOUT` has always been when it is not set.
+/// The default of `LLM_TIMEOUT`.
 const DEFAULT_WHOLE: Duration = Duration::from_secs(60);
 
-/// A handshake takes three round trips and a name; one lost packet adds 3 s at
-/// most (RFC 6298).
+/// A handshake takes a few round trips; a lost packet costs 1 to 3 s more (RFC
+/// 6298, section 2 and 5.7).
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Vendors under load send comments at least every 15 s.
+/// OpenRouter sends comments while it waits for a model, so that a longer
+/// silence means that nobody is at work
+/// (<https://openrouter.ai/docs/api-reference/streaming>).
 const IDLE: Duration = Duration::from_secs(20);
 
 impl Timeouts {
