@@ -1,18 +1,31 @@
-//! PORT: what was said before in a conversation.
+//! PORT: what was said before in a conversation, and whose turn is next.
 //!
-//! Guarantees, held by every adapter (`testing::conversation_contract`):
-//! - The turn of a job is added once, however often its job runs.
+//! Guarantees, held by every adapter (`testing::contracts::conversations`):
+//! - The turn of a job is added once, however often its job runs; for as long
+//!   as an accepted job may run also when its turn is no longer among those
+//!   kept.
+//! - Accepted jobs stand in one line, in the order in which they were accepted
+//!   by whichever process. A job leaves the line when its turn is added, when it
+//!   is passed over, or at its deadline: none blocks the others for longer. A
+//!   turn that was passed over is never added late.
 //! - A conversation of one tenant is invisible to every other.
 //! - It is forgotten when no turn was added for the time to live, and keeps at
 //!   most [`KEPT_TURNS`] turns, the newest.
+//! - To forget a conversation is to forget all that was accepted before: a job
+//!   under way is answered, but its turn is not added.
 //!
 //! A store that is away is an error; history never moves silently elsewhere.
+//!
+//! Deliberately absent: waiting. Who stands in the line asks again, or listens
+//! to the reply log of the job before it.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    envelope::Job,
     ids::{ConversationId, CorrelationId, Tenant},
+    pipeline::Stage,
     time::UnixMillis,
 };
 
@@ -27,8 +40,48 @@ pub trait Conversations: Send + Sync + 'static {
     /// Its turns, the oldest first; empty when there is none.
     async fn history(&self, key: &ConversationKey) -> Result<Vec<PastTurn>, ConversationError>;
 
-    /// Adds a turn, unless the job has added one before.
+    /// Puts a job at the end of the line, until `deadline`; a job that was
+    /// accepted before stays where it is.
+    async fn accept(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+        deadline: UnixMillis,
+    ) -> Result<(), ConversationError>;
+
+    /// Who stands in the line before `job`; `None` when its turn has come, and
+    /// also when it stands in no line.
+    async fn ahead_of(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<Option<Ahead>, ConversationError>;
+
+    /// Takes a job out of the line that has ended, or never began.
+    async fn pass_over(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<(), ConversationError>;
+
+    /// Adds a turn and takes its job out of the line, unless the job has added
+    /// one before, was passed over, or was accepted before the conversation was
+    /// forgotten.
     async fn append(&self, key: &ConversationKey, turn: PastTurn) -> Result<(), ConversationError>;
+
+    /// Forgets its turns, and those of the jobs under way.
+    async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError>;
+}
+
+/// The jobs that stand in the line before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// How many they are; at least 1.
+    pub jobs: u64,
+    /// The one directly before.
+    pub nearest: CorrelationId,
+    /// When that one leaves the line at the latest.
+    pub until: UnixMillis,
 }
 
 /// A conversation is named by its tenant and the tenant's name for it.
@@ -36,6 +89,19 @@ pub trait Conversations: Send + Sync + 'static {
 pub struct ConversationKey {
     pub tenant: Tenant,
     pub id: ConversationId,
+}
+
+impl ConversationKey {
+    /// The conversation to which `job` adds a turn; none for a job that is part
+    /// of no conversation, or has no answer to add.
+    pub fn of(job: &Job) -> Option<Self> {
+        let id = job.conversation_id.clone()?;
+        let answers = job.route.stages().contains(&Stage::Rag);
+        answers.then(|| Self {
+            tenant: job.tenant.clone(),
+            id,
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

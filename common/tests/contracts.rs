@@ -71,4 +71,35 @@ contract!(conversations:
     turns_added_at_the_same_moment_are_all_kept,
     another_tenant_sees_nothing_of_it,
     the_newest_turns_are_kept,
+    jobs_have_their_turns_in_the_order_in_which_they_were_accepted,
+    accepting_a_job_again_leaves_it_where_it_is,
+    a_job_that_was_never_accepted_waits_for_none,
+    a_job_passed_over_blocks_none_and_adds_no_turn,
+    a_job_past_its_deadline_blocks_none,
+    the_turn_of_a_job_is_not_added_again_once_it_is_kept_no_longer,
+    to_forget_is_to_forget_all_that_was_accepted_before,
+    the_lines_of_two_tenants_are_apart,
 );
+
+mod short_lived_conversations {
+    use super::*;
+
+    async fn renewed(mut settings: Vec<(String, String)>) {
+        settings.push(("CONVERSATION_TTL".into(), "3".into()));
+        let backends = backends(settings.into_iter().collect()).await;
+        contracts::conversations::each_turn_renews_the_time_to_live(backends).await;
+    }
+
+    #[tokio::test]
+    async fn each_turn_renews_their_time_in_memory() {
+        renewed(Vec::new()).await;
+    }
+
+    #[tokio::test]
+    async fn each_turn_renews_their_time_on_servers() {
+        let Some(shared) = servers::shared() else {
+            return;
+        };
+        renewed(shared.environment()).await;
+    }
+}

@@ -1,7 +1,7 @@
 //! Conversations inside one process.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -9,17 +9,70 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{ConversationError, ConversationKey, Conversations, PastTurn, with_turn};
+use super::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn, with_turn};
+use crate::{ids::CorrelationId, time::UnixMillis};
 
 pub struct MemoryConversations {
     ttl: Duration,
-    kept: Mutex<HashMap<ConversationKey, Kept>>,
+    kept: Mutex<Kept>,
 }
 
+#[derive(Default)]
 struct Kept {
-    turns: Vec<PastTurn>,
-    until: Instant,
+    conversations: HashMap<ConversationKey, Conversation>,
+    /// How often one was changed.
+    changes: u64,
 }
+
+struct Conversation {
+    turns: Vec<PastTurn>,
+    turns_until: Instant,
+    /// Jobs that may still add a turn, in the order in which they were accepted.
+    line: VecDeque<CorrelationId>,
+    /// When the time of each job is up that was accepted and may still run.
+    deadlines: HashMap<CorrelationId, UnixMillis>,
+}
+
+impl Conversation {
+    fn new() -> Self {
+        Self {
+            turns: Vec::new(),
+            turns_until: Instant::now(),
+            line: VecDeque::new(),
+            deadlines: HashMap::new(),
+        }
+    }
+
+    fn turns(&self) -> &[PastTurn] {
+        if self.turns_until > Instant::now() {
+            &self.turns
+        } else {
+            &[]
+        }
+    }
+
+    fn drop_overdue(&mut self) {
+        let now = UnixMillis::now();
+        self.deadlines.retain(|_, deadline| *deadline > now);
+        self.line.retain(|job| self.deadlines.contains_key(job));
+    }
+
+    fn leave_line(&mut self, job: CorrelationId) {
+        self.line.retain(|waiting| *waiting != job);
+    }
+
+    /// Whether `job` was accepted, and has had its turn or lost it.
+    fn is_spent(&self, job: CorrelationId) -> bool {
+        self.deadlines.contains_key(&job) && !self.line.contains(&job)
+    }
+
+    fn is_over(&self) -> bool {
+        self.turns().is_empty() && self.deadlines.is_empty()
+    }
+}
+
+/// Changes after which conversations that are over are looked for.
+const CLEAN_EVERY: u64 = 64;
 
 impl MemoryConversations {
     pub fn new(ttl: Duration) -> Self {
@@ -30,34 +83,103 @@ impl MemoryConversations {
     }
 
     /// No code panics while holding the lock, so a poisoned one is still whole.
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConversationKey, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change<T>(
+        &self,
+        key: &ConversationKey,
+        change: impl FnOnce(&mut Conversation) -> T,
+    ) -> Result<T, ConversationError> {
+        let mut kept = self.lock();
+        kept.changes += 1;
+        if kept.changes.is_multiple_of(CLEAN_EVERY) {
+            kept.clean();
+        }
+        let conversation = kept
+            .conversations
+            .entry(key.clone())
+            .or_insert_with(Conversation::new);
+        conversation.drop_overdue();
+        Ok(change(conversation))
+    }
+}
+
+impl Kept {
+    fn clean(&mut self) {
+        self.conversations.retain(|_, conversation| {
+            conversation.drop_overdue();
+            !conversation.is_over()
+        });
     }
 }
 
 #[async_trait]
 impl Conversations for MemoryConversations {
     async fn history(&self, key: &ConversationKey) -> Result<Vec<PastTurn>, ConversationError> {
-        Ok(self
-            .lock()
-            .get(key)
-            .filter(|kept| kept.until > Instant::now())
-            .map(|kept| kept.turns.clone())
+        let kept = self.lock();
+        let conversation = kept.conversations.get(key);
+        Ok(conversation
+            .map(|conversation| conversation.turns().to_vec())
             .unwrap_or_default())
     }
 
+    async fn accept(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+        deadline: UnixMillis,
+    ) -> Result<(), ConversationError> {
+        self.change(key, |conversation| {
+            if conversation.deadlines.insert(job, deadline).is_none() {
+                conversation.line.push_back(job);
+            }
+        })
+    }
+
+    async fn ahead_of(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<Option<Ahead>, ConversationError> {
+        self.change(key, |conversation| {
+            let jobs = conversation.line.iter().position(|it| *it == job)?;
+            let nearest = *conversation.line.get(jobs.checked_sub(1)?)?;
+            Some(Ahead {
+                jobs: jobs as u64,
+                nearest,
+                until: *conversation.deadlines.get(&nearest)?,
+            })
+        })
+    }
+
+    async fn pass_over(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<(), ConversationError> {
+        self.change(key, |conversation| conversation.leave_line(job))
+    }
+
     async fn append(&self, key: &ConversationKey, turn: PastTurn) -> Result<(), ConversationError> {
-        let now = Instant::now();
-        let mut kept = self.lock();
-        kept.retain(|_, conversation| conversation.until > now);
-        let turns = kept
-            .get(key)
-            .map(|conversation| conversation.turns.clone())
-            .unwrap_or_default();
-        if let Some(turns) = with_turn(turns, turn) {
-            let until = now + self.ttl;
-            kept.insert(key.clone(), Kept { turns, until });
-        }
-        Ok(())
+        self.change(key, |conversation| {
+            let job = turn.job;
+            if conversation.is_spent(job) {
+                return;
+            }
+            if let Some(turns) = with_turn(conversation.turns().to_vec(), turn) {
+                conversation.turns = turns;
+                conversation.turns_until = Instant::now() + self.ttl;
+            }
+            conversation.leave_line(job);
+        })
+    }
+
+    async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError> {
+        self.change(key, |conversation| {
+            conversation.turns.clear();
+            conversation.line.clear();
+        })
     }
 }

@@ -1,16 +1,31 @@
 //! Conversations in Redis: the string `checkpoint:{conversation_id}` holds the
 //! turns as JSON, with a time to live. A tenant other than the default has its
 //! name in the key: `checkpoint:{tenant}:{conversation_id}`.
+//!
+//! Beside it, while jobs are under way (their names hash to the same Cluster
+//! slot as that of the turns):
+//!
+//! | sorted set | holds jobs | by |
+//! |---|---|---|
+//! | `{checkpoint:…}:line` | that may still add a turn | the order of acceptance |
+//! | `{checkpoint:…}:accepted` | that may still run | deadline, ms since the epoch |
+//!
+//! A job in the second alone has had its turn or lost it. They are changed by
+//! scripts alone, so that each change is whole.
 
 use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
-use redis::Script;
+use redis::{FromRedisValue, Script, ScriptInvocation};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::{ConversationError, ConversationKey, Conversations, PastTurn, with_turn};
-use crate::{redis_link::RedisLink, time::whole_millis};
+use super::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn, with_turn};
+use crate::{
+    ids::CorrelationId,
+    redis_link::RedisLink,
+    time::{UnixMillis, whole_millis},
+};
 
 pub struct RedisConversations {
     link: RedisLink,
@@ -22,16 +37,72 @@ struct Stored {
     turns: Vec<PastTurn>,
 }
 
-/// KEYS: conversation. ARGV: what it held when read, what it is to hold, time
-/// to live in ms. Answers 0 when it held something else meanwhile.
-static REPLACE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+/// Functions shared by the scripts. KEYS: turns, line, accepted.
+const PRELUDE: &str = r"
+local turns, line, accepted = KEYS[1], KEYS[2], KEYS[3]
+local function drop_overdue(now)
+  for _, job in ipairs(redis.call('ZRANGEBYSCORE', accepted, '-inf', now)) do
+    redis.call('ZREM', line, job)
+    redis.call('ZREM', accepted, job)
+  end
+end
+local function keep(key, ms)
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+end
+";
+
+fn script(body: &str) -> Script {
+    Script::new(&format!("{PRELUDE}{body}"))
+}
+
+/// ARGV: job, its deadline, now.
+static ACCEPT: LazyLock<Script> = LazyLock::new(|| {
+    script(
         r"
-local kind = redis.call('TYPE', KEYS[1]).ok
+drop_overdue(ARGV[3])
+if redis.call('ZSCORE', accepted, ARGV[1]) then return end
+local last = redis.call('ZREVRANGE', line, 0, 0, 'WITHSCORES')[2]
+redis.call('ZADD', line, (last or 0) + 1, ARGV[1])
+redis.call('ZADD', accepted, ARGV[2], ARGV[1])
+local left = math.max(ARGV[2] - ARGV[3], 1)
+keep(line, left)
+keep(accepted, left)
+",
+    )
+});
+
+/// ARGV: job, now. Answers how many jobs are ahead, the nearest, its deadline.
+static AHEAD: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+drop_overdue(ARGV[2])
+local jobs = redis.call('ZRANK', line, ARGV[1])
+if not jobs or jobs == 0 then return {0, '', 0} end
+local nearest = redis.call('ZRANGE', line, jobs - 1, jobs - 1)[1]
+return {jobs, nearest, tonumber(redis.call('ZSCORE', accepted, nearest) or ARGV[2])}
+",
+    )
+});
+
+/// ARGV: job.
+static PASS_OVER: LazyLock<Script> = LazyLock::new(|| script("redis.call('ZREM', line, ARGV[1])"));
+
+static FORGET: LazyLock<Script> = LazyLock::new(|| script("redis.call('DEL', turns, line)"));
+
+/// ARGV: what the turns were when read, what they are to be, time to live in
+/// ms, job. Answers 0 when they were something else meanwhile.
+static REPLACE: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if redis.call('ZSCORE', accepted, ARGV[4]) and not redis.call('ZSCORE', line, ARGV[4]) then
+  return 1
+end
+local kind = redis.call('TYPE', turns).ok
 local now = ''
-if kind == 'string' then now = redis.call('GET', KEYS[1]) end
+if kind == 'string' then now = redis.call('GET', turns) end
 if now ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('SET', turns, ARGV[2], 'PX', ARGV[3])
+redis.call('ZREM', line, ARGV[4])
 return 1
 ",
     )
@@ -65,15 +136,31 @@ impl RedisConversations {
         Ok(read.unwrap_or_default())
     }
 
-    async fn replace(&self, name: &str, old: &str, new: &str) -> Result<bool, ConversationError> {
-        let mut replace = REPLACE.key(name);
-        replace.arg(old).arg(new).arg(whole_millis(self.ttl).max(1));
+    /// Runs `script` on the keys of the conversation; `fill` adds its arguments,
+    /// of `bytes` in all.
+    async fn run<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        key: &ConversationKey,
+        bytes: usize,
+        fill: impl FnOnce(&mut ScriptInvocation<'_>),
+    ) -> Result<T, ConversationError> {
+        let turns = name_of(key);
+        let mut invocation = script.key(&turns);
+        invocation
+            .key(format!("{{{turns}}}:line"))
+            .key(format!("{{{turns}}}:accepted"));
+        fill(&mut invocation);
         let mut connection = self.link.connection();
         self.link
-            .bounded(old.len() + new.len(), replace.invoke_async(&mut connection))
+            .bounded(bytes, invocation.invoke_async(&mut connection))
             .await
             .map_err(ConversationError)
     }
+}
+
+fn now() -> u64 {
+    UnixMillis::now().0
 }
 
 fn is_of_another_type(error: &redis::RedisError) -> bool {
@@ -106,21 +193,78 @@ impl Conversations for RedisConversations {
         Ok(turns_in(&self.raw(&name_of(key)).await?))
     }
 
+    async fn accept(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+        deadline: UnixMillis,
+    ) -> Result<(), ConversationError> {
+        self.run(&ACCEPT, key, 0, |script| {
+            script.arg(job.to_string()).arg(deadline.0).arg(now());
+        })
+        .await
+    }
+
+    async fn ahead_of(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<Option<Ahead>, ConversationError> {
+        let (jobs, nearest, until): (u64, String, u64) = self
+            .run(&AHEAD, key, 0, |script| {
+                script.arg(job.to_string()).arg(now());
+            })
+            .await?;
+        if jobs == 0 {
+            return Ok(None);
+        }
+        let nearest = nearest
+            .parse()
+            .map_err(|_| ConversationError("the line holds what is no job".into()))?;
+        Ok(Some(Ahead {
+            jobs,
+            nearest,
+            until: UnixMillis(until),
+        }))
+    }
+
+    async fn pass_over(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<(), ConversationError> {
+        self.run(&PASS_OVER, key, 0, |script| {
+            script.arg(job.to_string());
+        })
+        .await
+    }
+
     async fn append(&self, key: &ConversationKey, turn: PastTurn) -> Result<(), ConversationError> {
         let name = name_of(key);
+        let job = turn.job.to_string();
         for _ in 0..CONTENTION {
             let raw = self.raw(&name).await?;
             let Some(turns) = with_turn(turns_in(&raw), turn.clone()) else {
-                return Ok(());
+                return self.pass_over(key, turn.job).await;
             };
             let new = serde_json::to_string(&Stored { turns })
                 .expect("turns hold nothing that JSON cannot");
-            if self.replace(&name, &raw, &new).await? {
+            let replaced: bool = self
+                .run(&REPLACE, key, raw.len() + new.len(), |script| {
+                    let ttl = whole_millis(self.ttl).max(1);
+                    script.arg(&raw).arg(&new).arg(ttl).arg(&job);
+                })
+                .await?;
+            if replaced {
                 return Ok(());
             }
         }
         Err(ConversationError(
             "too many turns of one conversation at once".into(),
         ))
+    }
+
+    async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError> {
+        self.run(&FORGET, key, 0, |_| {}).await
     }
 }
