@@ -16,6 +16,13 @@ use common::{
 
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
+    /// Whether `job` may begin now. Asked before each try; may wait for it, but
+    /// only for a short while on which it sets a bound itself, since no other
+    /// job has its place meanwhile.
+    async fn admit(&self, _job: &Job) -> Admission {
+        Admission::Now
+    }
+
     /// Enriches `turn`, and tells of what cannot wait until it is done through
     /// `progress`. Dropped when the time is up, so it must hold nothing that
     /// outlives it.
@@ -28,6 +35,14 @@ pub trait Handler: Send + Sync + 'static {
 
     /// What the client hears of the enriched turn when the stage is done.
     fn events(&self, turn: &Turn) -> Vec<Event>;
+}
+
+/// Whether a job may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    Now,
+    /// Something has to happen first. To wait for it is no failed try.
+    Later,
 }
 
 /// PORT: what the client hears of a stage that is still at work.

@@ -26,12 +26,12 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument as _, error, info, info_span, warn};
+use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
 use crate::{
-    handler::{Handler, Progress, StageError},
+    handler::{Admission, Handler, Progress, StageError},
     narration::Narration,
-    settlement::{Settlement, settle},
+    settlement::{Settlement, postpone, settle},
 };
 
 /// How one stage is run.
@@ -143,7 +143,10 @@ impl Runner {
         if envelope.job.is_expired(now) {
             return Outcome::Expired;
         }
-        let queued = now.since(envelope.published_at);
+        if self.handler.admit(&envelope.job).await == Admission::Later {
+            return Outcome::NotYet;
+        }
+        let queued = UnixMillis::now().since(envelope.published_at);
         let started = StageStarted {
             stage: self.config.stage,
             attempt: envelope.attempt,
@@ -219,6 +222,12 @@ impl Runner {
                     .await;
                 delivery.ack().await
             }
+            Outcome::NotYet => {
+                debug!("the job has to wait; it will be taken up again");
+                let settlement = postpone(&delivery.envelope);
+                self.carry_out_settlement(settlement, delivery, Account::default())
+                    .await
+            }
             Outcome::CompletedBefore(turn) => {
                 info!("the stage was completed before; passing its outcome on");
                 if let Some(next) = delivery.envelope.forwarded(*turn, UnixMillis::now()) {
@@ -278,6 +287,7 @@ impl Runner {
                     Appended::Closed => delivery.ack().await,
                 }
             }
+            Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
             Settlement::Refuse { failure } => {
                 self.append(id, &[Event::Failed { error: failure }]).await;
                 delivery.ack().await
@@ -350,6 +360,8 @@ enum Outcome {
     /// The job had ended before.
     AlreadyOver,
     Expired,
+    /// Something else has to happen before the stage may begin.
+    NotYet,
     /// The stage had been completed before, with this turn.
     CompletedBefore(Box<Turn>),
     Ran(Box<Ran>),
@@ -361,6 +373,7 @@ struct Ran {
 }
 
 /// What is told of a try beside its result.
+#[derive(Default)]
 struct Account {
     /// What the log does not have yet.
     told: Vec<Event>,

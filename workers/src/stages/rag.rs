@@ -12,14 +12,25 @@ use common::{
 };
 
 use crate::{
-    handler::{Handler, Progress, StageError},
+    handler::{Admission, Handler, Progress, StageError},
     kit::{Kit, KitError},
     providers::{Answerer, Grounds},
     retrieval::Retriever,
 };
 
+use history::{before, within_budget};
+use line::Line;
+
+mod history;
+mod line;
+
+/// Tokens of what was said before that an answer is made with.
+const HISTORY_TOKENS: usize = 2_000;
+
 pub struct Rag {
+    line: Line,
     conversations: Arc<dyn Conversations>,
+    history_tokens: usize,
     retriever: Retriever,
     answerer: Arc<dyn Answerer>,
 }
@@ -28,22 +39,34 @@ impl Rag {
     pub fn new(kit: &Kit) -> Result<Self, KitError> {
         let (retriever, answerer) = kit.answering()?;
         Ok(Self {
+            line: Line::new(&kit.backends),
             conversations: Arc::clone(&kit.backends.conversations),
+            history_tokens: HISTORY_TOKENS,
             retriever,
             answerer,
         })
     }
 
-    async fn history(&self, key: Option<&ConversationKey>) -> Result<Vec<PastTurn>, StageError> {
-        match key {
-            Some(key) => self.conversations.history(key).await.map_err(away),
-            None => Ok(Vec::new()),
-        }
+    /// What was said before `job`.
+    async fn history(
+        &self,
+        key: Option<&ConversationKey>,
+        job: &Job,
+    ) -> Result<Vec<PastTurn>, StageError> {
+        let Some(key) = key else {
+            return Ok(Vec::new());
+        };
+        let turns = self.conversations.history(key).await.map_err(away)?;
+        Ok(before(job.correlation_id, turns))
     }
 }
 
 #[async_trait]
 impl Handler for Rag {
+    async fn admit(&self, job: &Job) -> Admission {
+        self.line.admit(job).await
+    }
+
     async fn handle(
         &self,
         mut turn: Turn,
@@ -51,14 +74,14 @@ impl Handler for Rag {
         progress: &dyn Progress,
     ) -> Result<Turn, StageError> {
         let question = turn.user_text().unwrap_or_default().to_owned();
-        let conversation = conversation_of(job);
-        let history = self.history(conversation.as_ref()).await?;
+        let conversation = ConversationKey::of(job);
+        let history = self.history(conversation.as_ref(), job).await?;
         let found = self.retriever.retrieve(&question, &history).await?;
         let grounds = Grounds {
             question: &question,
             understanding: &found.understanding,
             passages: &found.passages,
-            history: &history,
+            history: within_budget(&history, self.history_tokens),
             emotion: turn.emotion.as_ref().map(|emotion| emotion.label),
         };
         let answer = self.answerer.answer(&grounds, progress).await?;
@@ -84,12 +107,6 @@ impl Handler for Rag {
             citations: answer.citations.clone(),
         }]
     }
-}
-
-fn conversation_of(job: &Job) -> Option<ConversationKey> {
-    let id = job.conversation_id.clone()?;
-    let tenant = job.tenant.clone();
-    Some(ConversationKey { tenant, id })
 }
 
 fn away(error: ConversationError) -> StageError {
