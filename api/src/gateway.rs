@@ -8,6 +8,7 @@ use common::{
     backends::Backends,
     broker::{Link, PublishError},
     claim_check::{ClaimError, Item},
+    conversation::{ConversationError, ConversationKey, PastTurn},
     envelope::{Envelope, Job},
     ids::{ConversationId, CorrelationId, RequestId, Tenant},
     pipeline::Route,
@@ -82,6 +83,12 @@ impl From<ClaimError> for GatewayError {
     }
 }
 
+impl From<ConversationError> for GatewayError {
+    fn from(error: ConversationError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 impl Gateway {
     /// `deadline` counts from a job's acceptance.
     pub fn new(backends: Backends, deadline: Duration) -> Self {
@@ -107,10 +114,10 @@ impl Gateway {
         let job = self.new_job(&new, caller);
         let id = job.correlation_id;
         let turn = self.turn(id, new).await?;
-        self.backends.replies.open(&job).await?;
+        self.record(&job).await?;
         let envelope = Envelope::first(job, turn, UnixMillis::now());
         if let Err(error) = self.backends.broker.publish(&envelope).await {
-            self.abandon(id, &error).await;
+            self.abandon(&envelope.job, &error).await;
             return Err(match error {
                 PublishError::Full => GatewayError::Overloaded,
                 other => GatewayError::Unavailable(other.to_string()),
@@ -159,10 +166,40 @@ impl Gateway {
         Ok(turn)
     }
 
+    /// Opens the log of `job` and gives it its place in its conversation, both
+    /// at once. Before its message is published: a worker must find them.
+    async fn record(&self, job: &Job) -> Result<(), GatewayError> {
+        let Backends {
+            replies,
+            conversations,
+            ..
+        } = &self.backends;
+        let accept = async {
+            match ConversationKey::of(job) {
+                Some(key) => {
+                    let id = job.correlation_id;
+                    conversations.accept(&key, id, job.deadline).await
+                }
+                None => Ok(()),
+            }
+        };
+        let half_done = match tokio::join!(replies.open(job), accept) {
+            (Ok(()), Ok(())) => return Ok(()),
+            // The store is away: to tell it of the end as well would only keep
+            // the caller waiting.
+            (Err(error), Err(_)) => return Err(error.into()),
+            (Err(error), Ok(())) => GatewayError::from(error),
+            (Ok(()), Err(error)) => GatewayError::from(error),
+        };
+        self.abandon(job, &half_done).await;
+        Err(half_done)
+    }
+
     /// The caller is told that nothing was accepted, so nothing must come of
     /// it: should the message have been stored after all, its worker finds the
-    /// job over.
-    async fn abandon(&self, id: CorrelationId, error: &PublishError) {
+    /// job over. What cannot be undone now is over at the job's deadline.
+    async fn abandon(&self, job: &Job, error: &impl std::fmt::Display) {
+        let id = job.correlation_id;
         warn!(correlation_id = %id, %error, "a job could not be queued");
         let error = Failure {
             code: "not_queued".into(),
@@ -171,9 +208,37 @@ impl Gateway {
             stage: None,
         };
         let end = [Event::Failed { error }];
-        if let Err(error) = self.backends.replies.append(id, &end).await {
+        let pass_over = async {
+            match ConversationKey::of(job) {
+                Some(key) => self.backends.conversations.pass_over(&key, id).await,
+                None => Ok(()),
+            }
+        };
+        let (closed, passed) = tokio::join!(self.backends.replies.append(id, &end), pass_over);
+        if let Err(error) = closed {
             warn!(correlation_id = %id, %error, "its log could not be closed");
         }
+        if let Err(error) = passed {
+            warn!(correlation_id = %id, %error, "its conversation waits for it until its deadline");
+        }
+    }
+
+    /// The turns of a conversation, the oldest first; empty when `tenant` has
+    /// no such conversation.
+    pub async fn conversation(
+        &self,
+        tenant: Tenant,
+        id: ConversationId,
+    ) -> Result<Vec<PastTurn>, GatewayError> {
+        let key = ConversationKey { tenant, id };
+        Ok(self.backends.conversations.history(&key).await?)
+    }
+
+    /// Forgets a conversation, if there is one, together with the turns of its
+    /// jobs under way; these are answered all the same.
+    pub async fn forget(&self, tenant: Tenant, id: ConversationId) -> Result<(), GatewayError> {
+        let key = ConversationKey { tenant, id };
+        Ok(self.backends.conversations.forget(&key).await?)
     }
 
     /// The job as it is now, or `None` when `tenant` has no such job.
@@ -223,5 +288,53 @@ impl Gateway {
             }
             _ => self.look(tenant, id).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use common::{
+        backends::{BackendConfig, connect},
+        broker::memory::MemoryBroker,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_could_not_be_queued_holds_up_none_behind_it() {
+        let config = BackendConfig::from_environment(&Default::default(), "test").unwrap();
+        let backends = Backends {
+            broker: Arc::new(MemoryBroker::new(1)),
+            ..connect(&config).await.unwrap()
+        };
+        let gateway = Gateway::new(backends, Duration::from_secs(60));
+        let caller = Caller {
+            tenant: Tenant::default(),
+            request_id: RequestId::new(),
+            traceparent: None,
+        };
+        let new = NewTurn {
+            route: Route::Text,
+            input: NewInput::Text("apa?".into()),
+            conversation_id: "a".parse().unwrap(),
+            voice: None,
+            response_format: None,
+        };
+        let submit = || gateway.submit(new.clone(), caller.clone());
+        let first = submit().await.unwrap();
+        assert_eq!(submit().await, Err(GatewayError::Overloaded));
+
+        let key = ConversationKey {
+            tenant: Tenant::default(),
+            id: new.conversation_id.clone(),
+        };
+        let conversations = &gateway.backends().conversations;
+        let third = CorrelationId::new();
+        let deadline = UnixMillis::now().after(Duration::from_secs(60));
+        conversations.accept(&key, third, deadline).await.unwrap();
+        let ahead = conversations.ahead_of(&key, third).await.unwrap().unwrap();
+        assert_eq!((ahead.jobs, ahead.nearest), (1, first));
     }
 }

@@ -183,7 +183,8 @@ fn given_conversation(headers: &HeaderMap) -> Result<Option<ConversationId>, Pro
         .transpose()
 }
 
-fn parse_conversation(text: &str) -> Result<ConversationId, Problem> {
+/// The name of a conversation, wherever a request has it.
+pub fn parse_conversation(text: &str) -> Result<ConversationId, Problem> {
     text.parse().map_err(|error: common::ids::InvalidId| {
         Problem::malformed("invalid_conversation_id", capitalised(&error.to_string()))
     })

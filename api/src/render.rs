@@ -179,7 +179,8 @@ fn kind(route: Route) -> &'static str {
     }
 }
 
-fn rfc3339(unix_millis: u64) -> String {
+/// A point in time, as every body has it.
+pub fn rfc3339(unix_millis: u64) -> String {
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(unix_millis);
     humantime::format_rfc3339_millis(time).to_string()
 }

@@ -18,6 +18,7 @@ use crate::{
 
 mod audio;
 mod chat;
+mod conversations;
 mod health;
 mod jobs;
 
@@ -28,6 +29,12 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/jobs", post(jobs::post).fallback(only_post))
         .route("/v1/jobs/{id}", get(jobs::get).fallback(only_get))
         .route("/v1/jobs/{id}/audio", get(jobs::audio).fallback(only_get))
+        .route(
+            "/v1/conversations/{id}",
+            get(conversations::get)
+                .delete(conversations::delete)
+                .fallback(only_get_and_delete),
+        )
         // Each reader has a bound of its own; axum's would come before it.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), require_key));
@@ -46,6 +53,10 @@ async fn only_post() -> Problem {
 
 async fn only_get() -> Problem {
     Problem::method_not_allowed("GET, HEAD")
+}
+
+async fn only_get_and_delete() -> Problem {
+    Problem::method_not_allowed("GET, HEAD, DELETE")
 }
 
 /// Speech is taken once it can be worked with.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod conversations;
 mod deployment;
 mod jobs;
 mod outages;
