@@ -15,6 +15,7 @@
 //! blocking thread.
 
 pub mod loudness;
+pub mod pieces;
 pub mod wav;
 
 mod clip;

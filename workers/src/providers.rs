@@ -22,12 +22,14 @@ use crate::{
 
 pub mod circuit;
 pub mod emotion_heuristic;
+pub mod emotion_service;
 pub mod espeak;
 pub mod extractive;
 pub mod failure;
 pub mod fallback;
 pub mod local;
 pub mod openai;
+pub mod prosa;
 pub mod whisper;
 
 #[async_trait]

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// Sizes from here on are placeholders of a writer that could not go back; no upload is that large.
-const PLACEHOLDER: u64 = 0x7fff_0000;
+pub(super) const PLACEHOLDER: u64 = 0x7fff_0000;
 
 /// A longer format chunk than any format has.
 const LONGEST_FORMAT: usize = 4_096;
