@@ -27,6 +27,7 @@ pub mod espeak;
 pub mod extractive;
 pub mod failure;
 pub mod fallback;
+pub mod generative;
 pub mod local;
 pub mod openai;
 pub mod prosa;
