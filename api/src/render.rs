@@ -74,6 +74,10 @@ pub fn result(view: &JobView, turn: &Turn, speech: Option<&Bytes>) -> Value {
         result["audio_encoding"] = json!(ResponseFormat::of(view).to_string());
         result["audio_duration"] = json!(spoken.duration().as_secs_f64());
     }
+    result["providers"] = json!(Providers::of(turn));
+    if let Some(usage) = turn.answer.as_ref().and_then(|answer| answer.usage) {
+        result["usage"] = json!(usage);
+    }
     if view.job.route == Route::Voice {
         result["exec_time"] = json!(Times::of(view, |times| times.work));
         result["queue_time"] = json!(Times::of(view, |times| times.queued));
@@ -100,6 +104,30 @@ fn audio(view: &JobView, speech: Option<&Bytes>) -> Option<String> {
             speech.map(|bytes| STANDARD.encode(bytes))
         }
         ResponseFormat::Url => Some(format!("{}/audio", job_path(view.job.correlation_id))),
+    }
+}
+
+/// What did the work, by the names of [`Times`].
+#[derive(Serialize)]
+struct Providers<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speech_to_text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emotion_analysis: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_rag: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text_to_speech: Option<&'a str>,
+}
+
+impl<'a> Providers<'a> {
+    fn of(turn: &'a Turn) -> Self {
+        Self {
+            speech_to_text: turn.transcript.as_ref().map(|it| it.provider.as_str()),
+            emotion_analysis: turn.emotion.as_ref().map(|it| it.provider.as_str()),
+            process_rag: turn.answer.as_ref().map(|it| it.provider.as_str()),
+            text_to_speech: turn.speech.as_ref().map(|it| it.provider.as_str()),
+        }
     }
 }
 
