@@ -22,7 +22,13 @@ pub(super) fn encode(clip: &Clip) -> Result<Vec<u8>, FlacError> {
         .into_verified()
         .map_err(|(_, error)| FlacError(error.to_string()))?;
     let source = MemSource::from_samples(&samples, 1, 16, RATE as usize);
-    let stream = encode_with_fixed_block_size(&config, source, BLOCK)
+    let mut stream = encode_with_fixed_block_size(&config, source, BLOCK)
+        .map_err(|error| FlacError(error.to_string()))?;
+    // The encoder counts the last block, which may be shorter, into the smallest size, which RFC 9639 (section 8.2) says
+    // not to: strict decoders then take the file for one of variable blocks and find no frame in it.
+    stream
+        .stream_info_mut()
+        .set_block_sizes(BLOCK, BLOCK)
         .map_err(|error| FlacError(error.to_string()))?;
     let mut file = ByteSink::new();
     stream

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
     sync::oneshot,
 };
 
@@ -75,23 +75,37 @@ async fn listening() -> (String, Arc<Mutex<Vec<Question>>>) {
     (address, kept)
 }
 
-/// A service that gives `answer`, byte by byte as it stands, and then closes or hangs.
+/// A service that takes a question and gives `answer`, as it stands; then it closes, or hangs until the client goes.
 async fn answering(answer: String, hangs: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let (mut from, mut to) = stream.into_split();
-        let reading = tokio::spawn(async move {
-            let mut sink = Vec::new();
-            let _ = from.read_to_end(&mut sink).await;
-        });
-        let _ = to.write_all(answer.as_bytes()).await;
+        let mut stream = BufReader::new(stream);
+        take_question(&mut stream).await;
+        let _ = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.flush().await;
         if hangs {
-            let _ = reading.await;
+            let _ = stream.read_u8().await;
         }
     });
     address
+}
+
+async fn take_question(stream: &mut BufReader<TcpStream>) {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    assert!(length > 0);
+    stream.read_exact(&mut vec![0; length]).await.unwrap();
 }
 
 fn http(status: &str, body: &str) -> String {
