@@ -264,7 +264,7 @@ async fn a_job_that_is_delivered_twice_adds_one_turn() {
     inside.succeeds(&job).await;
     assert_eq!(
         turns(&inside.deployment, &id, "job_id").await,
-        [job.clone()]
+        [job.as_str()]
     );
     // The copies have gone by the time a later job is answered.
     let next = chat(&inside.deployment, &id, "Terima kasih").await;
