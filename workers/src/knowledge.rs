@@ -11,6 +11,7 @@ pub mod analyser;
 pub mod bm25;
 pub mod chunk;
 pub mod document;
+pub mod fusion;
 pub mod index;
 pub mod lexicon;
 pub mod markdown;
@@ -67,7 +68,8 @@ pub struct DocumentRef {
 pub struct Description {
     /// Which adapter answers, for example `memory`.
     pub backend: &'static str,
-    pub documents: usize,
+    /// `None` where they are not counted: a collection of passages knows its documents by looking at each passage.
+    pub documents: Option<usize>,
     pub passages: usize,
 }
 

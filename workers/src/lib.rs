@@ -26,3 +26,5 @@ pub mod sentences;
 pub mod settlement;
 pub mod speakable;
 pub mod stages;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

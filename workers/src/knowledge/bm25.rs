@@ -99,7 +99,7 @@ impl Postings {
         let held_by = hits.iter().map(|(_, _, weight)| weight).sum();
         let idf = inverse_document_frequency(self.units as f32, held_by);
         for (unit, frequency, _) in hits {
-            scores[unit as usize] += weight * idf * frequency * (K1 + 1.0) / (K1 + frequency);
+            scores[unit as usize] += weight * idf * saturated(frequency);
         }
     }
 
@@ -142,6 +142,11 @@ fn average_lengths<const FIELDS: usize>(units: &[UnitTerms<FIELDS>]) -> [f32; FI
         let total: usize = units.iter().map(|unit| unit[field].len()).sum();
         (total as f32 / units.len().max(1) as f32).max(1.0)
     })
+}
+
+/// How much a word counts that occurs so often: ever less for each time more.
+pub fn saturated(frequency: f32) -> f32 {
+    frequency * (K1 + 1.0) / (K1 + frequency)
 }
 
 /// Never negative: a word in every unit tells nothing, it does not count against one.

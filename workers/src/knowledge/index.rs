@@ -1,16 +1,15 @@
 //! The knowledge base in memory.
 
-use std::collections::{HashMap, HashSet};
+mod build;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
-use super::analyser::stem::stem;
-use super::analyser::token::tokens;
-use super::bm25::{Field, NumberedForm, Postings, UnitTerms};
-use super::chunk::chunks;
-use super::document::Document;
-use super::lexicon::Lexicon;
+use super::bm25::{Field, NumberedForm, Postings};
+use super::fusion::{Ranking, fuse};
 use super::spelling::Spelling;
 use super::vocabulary::Vocabulary;
 use super::{Description, DocumentRef, KnowledgeBase, KnowledgeError, Passage};
@@ -18,7 +17,7 @@ use crate::query::Query;
 use crate::query::kind::QuestionKind;
 
 /// Title, heading and text of a passage. Set by hand; no sweep over other values has been made.
-const PASSAGE_FIELDS: [Field; 3] = [
+pub(super) const PASSAGE_FIELDS: [Field; 3] = [
     Field {
         weight: 1.5,
         normalisation: 0.6,
@@ -53,9 +52,6 @@ const DOCUMENT_SHARE: f32 = 0.4;
 const TITLE_NAMED: f32 = 0.3;
 const INTRODUCTION: f32 = 0.3;
 
-/// Reciprocal rank fusion of several queries (Cormack, Clarke and Büttcher 2009, who found 60).
-const RANK_CONSTANT: f32 = 60.0;
-
 /// Documents cut into passages, with postings over both.
 pub struct MemoryIndex {
     documents: Vec<DocumentRef>,
@@ -69,84 +65,32 @@ pub struct MemoryIndex {
 
 struct Entry {
     document: u32,
+    /// Within its document, from 0.
     number: u32,
+    /// Of a passage that was kept under an id.
+    id: Option<Uuid>,
     heading: Option<Arc<str>>,
     page: Option<u32>,
     text: Box<str>,
 }
 
 impl MemoryIndex {
-    /// Indexes the documents. 100,000 passages of 60 words took 4.4 s on one core of a release build.
-    pub fn build(documents: &[Document], lexicon: &Lexicon) -> Self {
-        let mut build = Build {
-            lexicon,
-            terms: HashMap::new(),
-            surfaces: HashSet::new(),
-            spelling: Spelling::default(),
-        };
-        let mut entries = Vec::new();
-        let mut passages: Vec<UnitTerms<3>> = Vec::new();
-        let mut whole: Vec<UnitTerms<2>> = Vec::with_capacity(documents.len());
-        for (number, document) in documents.iter().enumerate() {
-            let title = build.terms(&document.reference.title);
-            let mut text_of_all = Vec::new();
-            for (at, chunk) in chunks(document).into_iter().enumerate() {
-                let heading = chunk
-                    .heading
-                    .as_deref()
-                    .map(|heading| build.terms(heading))
-                    .unwrap_or_default();
-                let text = build.terms(&chunk.text);
-                text_of_all.extend_from_slice(&heading);
-                text_of_all.extend_from_slice(&text);
-                passages.push([title.clone(), heading, text]);
-                entries.push(Entry {
-                    document: number as u32,
-                    number: at as u32,
-                    heading: chunk.heading.map(Arc::from),
-                    page: document.page,
-                    text: chunk.text.into_boxed_str(),
-                });
-            }
-            whole.push([title, text_of_all]);
-        }
-        Self {
-            documents: documents
-                .iter()
-                .map(|document| document.reference.clone())
-                .collect(),
-            titles: whole
-                .iter()
-                .map(|[title, _]| title.as_slice().into())
-                .collect(),
-            passages: Postings::build(&passages, PASSAGE_FIELDS, build.terms.len()),
-            whole: Postings::build(&whole, DOCUMENT_FIELDS, build.terms.len()),
-            entries,
-            terms: build.terms,
-            spelling: build.spelling,
-        }
-    }
-
     /// The same as [`KnowledgeBase::search`], without waiting for anything.
     pub fn find(&self, queries: &[Query], top: usize) -> Vec<Passage> {
-        let mut fused: HashMap<usize, f32> = HashMap::new();
-        for query in queries {
-            for (rank, (entry, _)) in self.rank(query, top).into_iter().enumerate() {
-                *fused.entry(entry).or_default() +=
-                    query.weight / (RANK_CONSTANT + rank as f32 + 1.0);
-            }
-        }
-        let mut ranking: Vec<(usize, f32)> = fused.into_iter().collect();
-        sort_best_first(&mut ranking);
-        ranking.truncate(top);
-        ranking
+        let rankings = queries.iter().map(|query| Ranking {
+            weight: query.weight,
+            found: self.rank(query, top),
+        });
+        let mut fused = fuse(rankings);
+        fused.truncate(top);
+        fused
             .into_iter()
             .map(|(entry, score)| self.passage(entry, score))
             .collect()
     }
 
-    /// Passages by score for one query.
-    fn rank(&self, query: &Query, top: usize) -> Vec<(usize, f32)> {
+    /// The entries that fit one query, best first.
+    pub(super) fn rank(&self, query: &Query, top: usize) -> Vec<usize> {
         let mut scores = vec![0.0; self.entries.len()];
         let mut whole = vec![0.0; self.documents.len()];
         for term in &query.terms {
@@ -173,8 +117,8 @@ impl MemoryIndex {
             ranking.select_nth_unstable_by(top - 1, best_first);
         }
         ranking.truncate(top);
-        sort_best_first(&mut ranking);
-        ranking
+        ranking.sort_unstable_by(best_first);
+        ranking.into_iter().map(|(entry, _)| entry).collect()
     }
 
     /// By document, the share of its title that the query names, squared: a title half named is about something else.
@@ -207,11 +151,14 @@ impl MemoryIndex {
         term.forms.iter().filter_map(number).collect()
     }
 
-    fn passage(&self, at: usize, score: f32) -> Passage {
+    pub(super) fn passage(&self, at: usize, score: f32) -> Passage {
         let entry = &self.entries[at];
         let document = self.documents[entry.document as usize].clone();
         Passage {
-            id: format!("{}#{}", document.id, entry.number),
+            id: match entry.id {
+                Some(id) => id.to_string(),
+                None => format!("{}#{}", document.id, entry.number),
+            },
             document,
             heading: entry.heading.as_deref().map(str::to_owned),
             page: entry.page,
@@ -248,43 +195,6 @@ fn best_first(left: &(usize, f32), right: &(usize, f32)) -> std::cmp::Ordering {
     right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
 }
 
-fn sort_best_first(ranking: &mut [(usize, f32)]) {
-    ranking.sort_unstable_by(best_first);
-}
-
-struct Build<'a> {
-    lexicon: &'a Lexicon,
-    terms: HashMap<Box<str>, u32>,
-    surfaces: HashSet<Box<str>>,
-    spelling: Spelling,
-}
-
-impl Build<'_> {
-    /// The numbers of a text's terms, new ones counted up, and its words kept for correcting others.
-    fn terms(&mut self, text: &str) -> Vec<u32> {
-        let mut numbers = Vec::with_capacity(text.len() / 7);
-        for token in tokens(text) {
-            for word in std::iter::once(&token.text).chain(&token.parts) {
-                if !self.lexicon.is_function_word(word) {
-                    numbers.push(self.number(word));
-                }
-            }
-        }
-        numbers
-    }
-
-    fn number(&mut self, word: &str) -> u32 {
-        let stem = stem(word);
-        let next = self.terms.len() as u32;
-        let number = *self.terms.entry(stem.into_boxed_str()).or_insert(next);
-        if !self.surfaces.contains(word) {
-            self.surfaces.insert(word.into());
-            self.spelling.insert(word, number);
-        }
-        number
-    }
-}
-
 #[async_trait]
 impl KnowledgeBase for MemoryIndex {
     async fn search(&self, queries: &[Query], top: usize) -> Result<Vec<Passage>, KnowledgeError> {
@@ -294,7 +204,7 @@ impl KnowledgeBase for MemoryIndex {
     async fn describe(&self) -> Result<Description, KnowledgeError> {
         Ok(Description {
             backend: "memory",
-            documents: self.documents.len(),
+            documents: Some(self.documents.len()),
             passages: self.entries.len(),
         })
     }
@@ -328,7 +238,11 @@ impl Vocabulary for MemoryIndex {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::knowledge::document::Document;
+    use crate::knowledge::lexicon::Lexicon;
     use crate::query::Interpreter;
 
     fn index() -> (Arc<MemoryIndex>, Interpreter) {
@@ -422,6 +336,6 @@ mod tests {
         );
         assert_eq!(passages[0].heading.as_deref(), Some("Biaya"));
         let description = knowledge.describe().await.expect("in memory");
-        assert_eq!((description.documents, description.passages), (3, 5));
+        assert_eq!((description.documents, description.passages), (Some(3), 5));
     }
 }

@@ -237,7 +237,7 @@ impl Record {
     }
 }
 
-fn file_title(source: &str) -> String {
+pub(super) fn file_title(source: &str) -> String {
     let name = source
         .trim_end_matches('/')
         .rsplit(['/', '\\'])

@@ -1,0 +1,3 @@
+//! For tests alone: what to keep, find and ask about.
+
+pub mod passages;
