@@ -6,17 +6,22 @@
 //! is not decided here.
 //!
 //! - [`index::MemoryIndex`]: lexical, in process, no service needed.
+//! - [`hybrid::HybridIndex`]: that and vectors, in process; the queries are embedded by a service.
 
 pub mod analyser;
 pub mod bm25;
 pub mod chunk;
+pub mod dense;
 pub mod document;
+mod embedding;
 pub mod fusion;
+pub mod hybrid;
 pub mod index;
 pub mod lexicon;
 pub mod markdown;
 pub mod sentence;
 pub mod source;
+pub mod spell;
 pub mod spelling;
 pub mod store;
 pub mod vocabulary;

@@ -1,3 +1,4 @@
-//! For tests alone: what to keep, find and ask about.
+//! For tests alone: services that need no model, and what to ask them about.
 
+pub mod embedder;
 pub mod passages;
