@@ -7,6 +7,7 @@
 //!
 //! - [`index::MemoryIndex`]: lexical, in process, no service needed.
 //! - [`hybrid::HybridIndex`]: that and vectors, in process; the queries are embedded by a service.
+//! - [`qdrant::QdrantKnowledge`]: a collection in Qdrant, by vectors, by words, or both.
 
 pub mod analyser;
 pub mod bm25;
@@ -19,6 +20,7 @@ pub mod hybrid;
 pub mod index;
 pub mod lexicon;
 pub mod markdown;
+pub mod qdrant;
 pub mod sentence;
 pub mod source;
 pub mod spell;

@@ -1,4 +1,5 @@
-//! For tests alone: services that need no model, and what to ask them about.
+//! For tests alone: services that answer on the wire, and what to ask them about.
 
 pub mod embedder;
 pub mod passages;
+pub mod qdrant;
