@@ -12,6 +12,7 @@ mod lexical;
 mod link;
 mod payload;
 mod points;
+pub mod snapshots;
 #[cfg(test)]
 mod tests;
 
