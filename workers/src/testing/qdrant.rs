@@ -67,10 +67,12 @@ pub struct FakeQdrant {
 }
 
 impl FakeQdrant {
+    /// On a free port.
     pub async fn start() -> Self {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
+    /// Where something else has listened before, for instance.
     pub async fn start_at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
