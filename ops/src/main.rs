@@ -9,6 +9,7 @@ use common::{
 };
 
 mod eval;
+mod ingest;
 mod setup;
 
 /// Operates the assistant; settings come from the environment, as for the
@@ -31,12 +32,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Reads documents and brings a knowledge base up to date.
+    Ingest(ingest::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("itb-ops: {error:#}");
             ExitCode::FAILURE
@@ -45,12 +48,14 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
     let env = Environment::of_process();
     telemetry::start(&env, LogFormat::Text)?;
     telemetry::choose_cryptography();
     match command {
-        Command::Setup => setup::run(&env).await,
-        Command::Eval { questions, json } => eval::run(&env, &questions, json).await,
+        Command::Setup => setup::run(&env).await?,
+        Command::Eval { questions, json } => eval::run(&env, &questions, json).await?,
+        Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -31,6 +31,7 @@ fn section_chunks(section: &Section) -> Vec<Chunk> {
     for block in &section.blocks {
         match block {
             Block::Item(item) => cut.item(item),
+            Block::Row(row) => cut.row(row),
             Block::Paragraph(text) => {
                 for (at, range) in sentences(text).into_iter().enumerate() {
                     cut.sentence(&text[range], at == 0);
@@ -74,6 +75,16 @@ impl Cut {
         }
     }
 
+    /// Rows share a passage while it stays one thought; none is cut in the middle of a cell if that can be helped.
+    fn row(&mut self, row: &str) {
+        for piece in pieces_ending(row, "; ") {
+            if self.open.chars().count() + piece.chars().count() > TARGET_CHARS {
+                self.close();
+            }
+            self.push(piece, '\n');
+        }
+    }
+
     fn push(&mut self, piece: &str, separator: char) {
         if !self.open.is_empty() {
             self.open.push(separator);
@@ -104,11 +115,18 @@ pub fn item_text(line: &str) -> Option<(Option<u8>, &str)> {
 
 /// The text itself, or cut at white space where it is too long for one passage.
 fn pieces(text: &str) -> Vec<&str> {
+    pieces_ending(text, " ")
+}
+
+/// As [`pieces`], at the last `end` before the limit, or else at white space.
+fn pieces_ending<'a>(text: &'a str, end: &str) -> Vec<&'a str> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some((limit, _)) = rest.char_indices().nth(MAX_CHARS) {
         let at = rest[..limit]
-            .rfind(char::is_whitespace)
+            .rfind(end)
+            .map(|at| at + end.len())
+            .or_else(|| rest[..limit].rfind(char::is_whitespace))
             .filter(|at| *at > 0)
             .unwrap_or(limit);
         found.push(rest[..at].trim());
@@ -156,6 +174,35 @@ mod tests {
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].text.lines().count(), 13);
         assert_eq!(found[1].text, "Setelah itu selesai.");
+    }
+
+    #[test]
+    fn rows_are_kept_whole() {
+        let row = |number: usize| Block::Row(format!("- No: {number}; Nama: {}", "x".repeat(150)));
+        let document = |blocks| Document {
+            sections: vec![Section {
+                heading: None,
+                blocks,
+            }],
+            ..Document::from_markdown("uji", "")
+        };
+        let found = chunks(&document((1..=5).map(row).collect()));
+        let lines: Vec<usize> = found
+            .iter()
+            .map(|chunk| chunk.text.lines().count())
+            .collect();
+        assert_eq!(lines, [2, 2, 1]);
+        let long = Block::Row(format!(
+            "- {}",
+            "Kolom: nilai sel; ".repeat(300).trim_end_matches("; ")
+        ));
+        let found = chunks(&document(vec![long]));
+        assert!(found.len() > 1);
+        assert!(
+            found[1..]
+                .iter()
+                .all(|chunk| chunk.text.starts_with("Kolom: "))
+        );
     }
 
     #[test]

@@ -11,18 +11,20 @@ pub struct Section {
     pub blocks: Vec<Block>,
 }
 
-/// A paragraph, or one item of a list.
+/// A paragraph, one item of a list, or one row of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Block {
     Paragraph(String),
     /// With its mark, `- ` or `3. `, so that a reader of the plain text still sees the list.
     Item(String),
+    /// One record of a long table, `- column: cell; column: cell`. Unlike an item it is understood without its neighbours.
+    Row(String),
 }
 
 impl Block {
     pub fn text(&self) -> &str {
         match self {
-            Self::Paragraph(text) | Self::Item(text) => text,
+            Self::Paragraph(text) | Self::Item(text) | Self::Row(text) => text,
         }
     }
 }
@@ -90,7 +92,7 @@ impl Reader {
 
     fn continue_block(&mut self, text: &str) {
         match &mut self.open {
-            Some(Block::Paragraph(open) | Block::Item(open)) => {
+            Some(Block::Paragraph(open) | Block::Item(open) | Block::Row(open)) => {
                 open.push(' ');
                 open.push_str(text);
             }

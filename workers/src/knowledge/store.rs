@@ -21,6 +21,12 @@ pub trait PassageStore: Send + Sync {
     async fn put(&self, passages: Vec<StoredPassage>) -> Result<(), KnowledgeError>;
 
     async fn remove(&self, ids: &[Uuid]) -> Result<(), KnowledgeError>;
+
+    /// A run has come to its end, early or not: what was put and removed is kept from now on at the latest. `order` names
+    /// the passages that were seen, as they stand in their documents, for a store that keeps an order.
+    async fn finish(&self, _order: &[Uuid]) -> Result<(), KnowledgeError> {
+        Ok(())
+    }
 }
 
 /// A passage as it is kept.

@@ -1,0 +1,207 @@
+//! READERS: one for each format, told by the ending of a file and checked by its content.
+//!
+//! A reader gets the whole file and gives documents. It may panic, loop or ask for too much: it runs apart
+//! ([`contained`]), and what it is given is bounded.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+    time::Duration,
+};
+
+use workers::knowledge::{document::Document, store::StoredPassage};
+
+use super::roots::Candidate;
+
+mod archive;
+mod comma_separated;
+mod contained;
+mod encoding;
+mod html;
+mod json;
+mod markdown;
+mod office;
+mod pdf;
+mod row;
+mod sheet;
+mod text;
+
+pub use contained::hush_panics;
+
+/// Bytes of one file.
+pub const MAX_FILE: u64 = 100 * 1024 * 1024;
+
+/// Bytes of text in one file, when its marks are gone.
+const MAX_TEXT: usize = 32 * 1024 * 1024;
+
+/// Bytes of all that is packed in one file.
+const MAX_UNPACKED: u64 = 512 * 1024 * 1024;
+
+const MAX_PAGES: usize = 5_000;
+
+/// The longest time that a reader may take for one file.
+const MAX_TIME: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Markdown,
+    Text,
+    Html,
+    Pdf,
+    Word,
+    Sheet,
+    CommaSeparated,
+    Json,
+    JsonLines,
+}
+
+impl Format {
+    /// By the ending of the name.
+    pub fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        Some(match ending.as_str() {
+            "md" | "markdown" => Self::Markdown,
+            "txt" | "text" => Self::Text,
+            "html" | "htm" | "xhtml" => Self::Html,
+            "pdf" => Self::Pdf,
+            "docx" | "docm" => Self::Word,
+            "xlsx" | "xlsm" | "xls" | "ods" => Self::Sheet,
+            "csv" | "tsv" => Self::CommaSeparated,
+            "json" => Self::Json,
+            "jsonl" | "ndjson" => Self::JsonLines,
+            _ => return None,
+        })
+    }
+
+    fn reader(self) -> fn(&Original) -> Result<Content, ReadError> {
+        match self {
+            Self::Markdown => markdown::read,
+            Self::Text => text::read,
+            Self::Html => html::read,
+            Self::Pdf => pdf::read,
+            Self::Word => office::read,
+            Self::Sheet => sheet::read,
+            Self::CommaSeparated => comma_separated::read,
+            Self::Json => json::read,
+            Self::JsonLines => json::read_lines,
+        }
+    }
+}
+
+/// A file as it lies there.
+pub struct Original {
+    pub id: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Original {
+    /// The name of the file as a title, for a document that has none.
+    pub fn name(&self) -> String {
+        let name = self.id.rsplit('/').next().unwrap_or(&self.id);
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        super::outline::one_line(&stem.replace(['-', '_'], " "))
+    }
+
+    pub fn ending(&self) -> String {
+        let ending = self.id.rsplit_once('.').map(|(_, ending)| ending);
+        ending.unwrap_or_default().to_ascii_lowercase()
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub struct Content {
+    /// Several of one id are pages of one document.
+    pub documents: Vec<Document>,
+    /// Already cut.
+    pub passages: Vec<StoredPassage>,
+}
+
+impl From<Document> for Content {
+    fn from(document: Document) -> Self {
+        Self {
+            documents: vec![document],
+            passages: Vec::new(),
+        }
+    }
+}
+
+impl Content {
+    fn text_bytes(&self) -> usize {
+        let blocks = self
+            .documents
+            .iter()
+            .flat_map(|document| &document.sections);
+        let blocks = blocks.flat_map(|section| &section.blocks);
+        let cut = self.passages.iter().map(|passage| passage.text.len());
+        blocks.map(|block| block.text().len()).chain(cut).sum()
+    }
+}
+
+/// Why a file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("holds more than {limit} {what}")]
+    TooMuch { what: &'static str, limit: u64 },
+    #[error("is not {0}, whatever its name says")]
+    NotA(&'static str),
+    #[error("is protected by a password")]
+    Encrypted,
+    #[error("holds no text")]
+    NoText,
+    #[error(
+        "holds pictures of pages and no text: it must be put through character recognition first"
+    )]
+    Scanned,
+    #[error("is broken: {0}")]
+    Broken(String),
+    #[error("is so broken that its reader gave up")]
+    Panicked,
+    #[error("could not be read within {0:?}")]
+    TooSlow(Duration),
+}
+
+impl ReadError {
+    fn broken(error: impl std::fmt::Display) -> Self {
+        // The messages of parsers can quote the whole file.
+        Self::Broken(error.to_string().chars().take(200).collect())
+    }
+}
+
+/// Reads a file; blocks for as long as it takes, up to five minutes.
+pub fn read(file: &Candidate) -> Result<Content, ReadError> {
+    let original = Original {
+        id: file.id.clone(),
+        bytes: bounded_bytes(&file.path)?,
+    };
+    if original.bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(ReadError::NoText);
+    }
+    let reader = file.format.reader();
+    let content = contained::run(MAX_TIME, move || reader(&original))?;
+    match content.text_bytes() {
+        0 => Err(ReadError::NoText),
+        1..=MAX_TEXT => Ok(content),
+        _ => Err(ReadError::TooMuch {
+            what: "bytes of text",
+            limit: MAX_TEXT as u64,
+        }),
+    }
+}
+
+fn bounded_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = Vec::new();
+    File::open(path)?
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(ReadError::TooMuch {
+            what: "bytes",
+            limit: MAX_FILE,
+        });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,302 @@
+//! What is seen of a page while its tags go by.
+
+use std::collections::BTreeMap;
+
+use workers::knowledge::markdown::Section;
+
+use crate::ingest::{
+    articles,
+    outline::{Outline, one_line},
+};
+
+use super::super::row;
+
+/// What of a page is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What stands in `<main>`.
+    Main,
+    /// All but menus, asides and feet.
+    Body,
+    Everything,
+}
+
+const INVISIBLE: &[&str] = &[
+    "script", "style", "noscript", "template", "svg", "iframe", "button", "select", "object",
+    "canvas",
+];
+const AROUND: &[&str] = &["nav", "footer", "aside"];
+const INLINE: &[&str] = &[
+    "a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img",
+    "input", "ins", "kbd", "label", "mark", "q", "s", "samp", "small", "span", "strike", "strong",
+    "sub", "sup", "time", "tt", "u", "var", "wbr", "html", "body", "head", "meta", "link",
+];
+
+pub struct Page {
+    extent: Extent,
+    outline: Outline,
+    title: String,
+    first_heading: Option<String>,
+    url: Option<String>,
+    in_title: bool,
+    main: usize,
+    /// The element that hides what is in it, and how often it is open.
+    hidden: Option<(String, usize)>,
+    open: String,
+    kind: Kind,
+    lists: Vec<List>,
+    tables: Vec<Table>,
+    seen: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Paragraph,
+    Heading(u8),
+    Item,
+}
+
+#[derive(Default)]
+struct List {
+    /// Of the next item, in a list that is counted.
+    number: Option<u32>,
+    mark: String,
+}
+
+#[derive(Default)]
+struct Table {
+    columns: Vec<String>,
+    cells: Vec<String>,
+    /// Whether the row so far is of headings alone.
+    headings: bool,
+    in_cell: bool,
+}
+
+impl Page {
+    pub fn new(extent: Extent) -> Self {
+        Self {
+            extent,
+            outline: Outline::default(),
+            title: String::new(),
+            first_heading: None,
+            url: None,
+            in_title: false,
+            main: 0,
+            hidden: None,
+            open: String::new(),
+            kind: Kind::Paragraph,
+            lists: Vec::new(),
+            tables: Vec::new(),
+            seen: false,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        !self.seen && self.open.trim().is_empty() && self.tables.is_empty()
+    }
+
+    pub fn open(&mut self, name: &str, attributes: &BTreeMap<String, String>, closed: bool) {
+        if let Some((hiding, depth)) = &mut self.hidden {
+            if hiding == name && !closed {
+                *depth += 1;
+            }
+            return;
+        }
+        if self.hides(name) {
+            if !closed {
+                self.hidden = Some((name.to_owned(), 1));
+            }
+            return;
+        }
+        match name {
+            "title" => self.in_title = self.title.is_empty(),
+            "link" | "meta" => self.address(attributes),
+            "main" => {
+                self.flush();
+                self.main += 1;
+            }
+            "br" => self.open.push(' '),
+            "li" => self.item(),
+            "ul" | "menu" => self.list(None),
+            "ol" => {
+                let start = attributes.get("start").and_then(|start| start.parse().ok());
+                self.list(Some(start.unwrap_or(1)));
+            }
+            "table" => {
+                self.flush();
+                self.tables.push(Table::default());
+            }
+            "tr" => self.end_row(),
+            "td" | "th" => self.cell(name == "th"),
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.flush();
+                self.kind = Kind::Heading(name.as_bytes()[1] - b'0');
+            }
+            _ if INLINE.contains(&name) => {}
+            _ => self.boundary(),
+        }
+    }
+
+    fn hides(&self, name: &str) -> bool {
+        INVISIBLE.contains(&name) || (self.extent != Extent::Everything && AROUND.contains(&name))
+    }
+
+    pub fn close(&mut self, name: &str) {
+        if let Some((hiding, depth)) = &mut self.hidden {
+            if hiding == name {
+                *depth -= 1;
+                if *depth == 0 {
+                    self.hidden = None;
+                }
+            }
+            return;
+        }
+        match name {
+            "title" => self.in_title = false,
+            "main" => {
+                self.flush();
+                self.main = self.main.saturating_sub(1);
+            }
+            "ul" | "ol" | "menu" => {
+                self.flush();
+                self.lists.pop();
+            }
+            "td" | "th" => self.end_cell(),
+            "tr" => self.end_row(),
+            "table" => {
+                self.end_row();
+                self.tables.pop();
+            }
+            _ if INLINE.contains(&name) => {}
+            _ => self.boundary(),
+        }
+    }
+
+    pub fn text(&mut self, text: &str) {
+        if self.in_title {
+            self.title.push_str(text);
+        } else if self.hidden.is_none() && (self.extent != Extent::Main || self.main > 0) {
+            self.open.push_str(text);
+        }
+    }
+
+    fn address(&mut self, attributes: &BTreeMap<String, String>) {
+        let of = |name: &str| attributes.get(name).map(String::as_str);
+        let canonical = of("rel").is_some_and(|rel| rel.eq_ignore_ascii_case("canonical"));
+        let found = if canonical { of("href") } else { of("content") };
+        let shared = of("property") == Some("og:url");
+        let Some(url) = found.filter(|url| url.starts_with("http")) else {
+            return;
+        };
+        // What the page itself calls its address comes first.
+        if canonical || (shared && self.url.is_none()) {
+            self.url = Some(url.trim().to_owned());
+        }
+    }
+
+    fn list(&mut self, number: Option<u32>) {
+        self.flush();
+        self.lists.push(List {
+            number,
+            mark: String::new(),
+        });
+    }
+
+    fn item(&mut self) {
+        self.flush();
+        if let Some(list) = self.lists.last_mut() {
+            list.mark = match &mut list.number {
+                Some(number) => {
+                    *number = number.saturating_add(1);
+                    format!("{}.", *number - 1)
+                }
+                None => "-".into(),
+            };
+        }
+        self.kind = Kind::Item;
+    }
+
+    fn cell(&mut self, heading: bool) {
+        self.end_cell();
+        if let Some(table) = self.tables.last_mut() {
+            table.headings = heading && (table.headings || table.cells.is_empty());
+            table.in_cell = true;
+        }
+    }
+
+    fn end_cell(&mut self) {
+        match self.tables.last_mut() {
+            Some(table) if table.in_cell => {
+                table.in_cell = false;
+                table.cells.push(one_line(&std::mem::take(&mut self.open)));
+            }
+            // A caption, or text that is astray between cells.
+            _ => self.flush(),
+        }
+    }
+
+    fn end_row(&mut self) {
+        self.end_cell();
+        let Some(table) = self.tables.last_mut() else {
+            return;
+        };
+        let cells = std::mem::take(&mut table.cells);
+        if std::mem::take(&mut table.headings) {
+            table.columns = cells;
+        } else if cells.iter().any(|cell| !cell.is_empty()) {
+            let mut columns = table.columns.clone();
+            // The first cell names the row.
+            if let Some(first) = columns.first_mut() {
+                first.clear();
+            }
+            self.seen = true;
+            self.outline.item(&row::named(&columns, &cells));
+        }
+    }
+
+    /// The end of a block, which inside of a cell is no more than a space.
+    fn boundary(&mut self) {
+        if self.tables.last().is_some_and(|table| table.in_cell) {
+            self.open.push(' ');
+        } else {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let text = one_line(&std::mem::take(&mut self.open));
+        if text.is_empty() {
+            return;
+        }
+        self.seen = true;
+        match std::mem::replace(&mut self.kind, Kind::Paragraph) {
+            Kind::Heading(1) if self.first_heading.is_none() => {
+                self.outline.title();
+                self.first_heading = Some(text);
+            }
+            Kind::Heading(level) => self.outline.heading(level, &text),
+            Kind::Item => {
+                let mark = self.lists.last().map_or("-", |list| list.mark.as_str());
+                self.outline.item(&format!("{mark} {text}"));
+            }
+            Kind::Paragraph => match articles::level(&text) {
+                Some(level) => self.outline.heading(6 + level, &text),
+                None => self.outline.paragraph(&text),
+            },
+        }
+    }
+
+    /// The title, the address and the sections.
+    pub fn finish(mut self) -> (Option<String>, Option<String>, Vec<Section>) {
+        self.end_row();
+        self.flush();
+        let title = one_line(&self.title);
+        // A site puts its own name around the title of the page.
+        let title = match self.first_heading {
+            Some(heading) if title.is_empty() || title.contains(&heading) => heading,
+            _ => title,
+        };
+        let sections = self.outline.take();
+        ((!title.is_empty()).then_some(title), self.url, sections)
+    }
+}

@@ -1,0 +1,306 @@
+//! JSON: our own form, what LangChain writes, passages that were stored, and any other object as its keys and values.
+
+use serde_json::{Map, Value};
+use workers::knowledge::{
+    DocumentRef,
+    document::Document,
+    markdown::{self, Block, Section},
+    store::StoredPassage,
+};
+
+use super::{Content, Original, ReadError, encoding};
+use crate::ingest::{articles, outline::one_line, passages};
+
+const MAX_RECORDS: usize = 500_000;
+
+pub fn read(original: &Original) -> Result<Content, ReadError> {
+    let text = encoding::text(&original.bytes)?;
+    let value = serde_json::from_str(&text).map_err(ReadError::broken)?;
+    let mut records = Records::of(original);
+    for record in unwrapped(value) {
+        records.push(record)?;
+    }
+    Ok(records.content)
+}
+
+pub fn read_lines(original: &Original) -> Result<Content, ReadError> {
+    let text = encoding::text(&original.bytes)?;
+    let mut records = Records::of(original);
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let record = serde_json::from_str(line)
+            .map_err(|error| ReadError::broken(format!("line {number}: {error}")))?;
+        records.push(record)?;
+    }
+    Ok(records.content)
+}
+
+/// The elements of an array, also of one that is all there is in an object, as exports write it.
+fn unwrapped(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(values) => values,
+        Value::Object(object) if object.len() == 1 => match object.into_iter().next() {
+            Some((_, Value::Array(values))) if values.iter().all(Value::is_object) => values,
+            Some((key, value)) => vec![Value::Object(Map::from_iter([(key, value)]))],
+            None => Vec::new(),
+        },
+        other => vec![other],
+    }
+}
+
+struct Records<'a> {
+    original: &'a Original,
+    content: Content,
+}
+
+impl<'a> Records<'a> {
+    fn of(original: &'a Original) -> Self {
+        Self {
+            original,
+            content: Content::default(),
+        }
+    }
+
+    fn push(&mut self, record: Value) -> Result<(), ReadError> {
+        if self.content.documents.len() + self.content.passages.len() >= MAX_RECORDS {
+            return Err(ReadError::TooMuch {
+                what: "records",
+                limit: MAX_RECORDS as u64,
+            });
+        }
+        let Value::Object(record) = record else {
+            return Err(ReadError::Broken(
+                "a record is not an object in braces".into(),
+            ));
+        };
+        if let Ok(stored) = serde_json::from_value::<StoredPassage>(Value::Object(record.clone())) {
+            self.content.passages.push(self.adopted(stored));
+        } else {
+            let document = self.document(record);
+            self.content.documents.push(document);
+        }
+        Ok(())
+    }
+
+    /// A stored passage as one of this file. A vector is only as good as the model that made it, which is not known.
+    fn adopted(&self, stored: StoredPassage) -> StoredPassage {
+        let reference = DocumentRef {
+            id: self.id(Some(&stored.document.id)),
+            ..stored.document
+        };
+        passages::passage(reference, stored.heading, stored.page, stored.text)
+    }
+
+    fn document(&self, record: Map<String, Value>) -> Document {
+        if let Some(text) = string(&record, "page_content") {
+            let empty = Map::new();
+            let metadata = record.get("metadata").and_then(Value::as_object);
+            return self.lang_chain(text, metadata.unwrap_or(&empty));
+        }
+        let title = string(&record, "title");
+        let url = string(&record, "url");
+        let id = key(&record, "id");
+        let name = id.as_deref().or(url).or(title);
+        let reference = DocumentRef {
+            id: self.id(name),
+            title: title.map_or_else(|| self.original.name(), one_line),
+            url: url.map(str::to_owned),
+        };
+        match string(&record, "text") {
+            Some(text) => self.made(reference, page(&record, 0), sections(text)),
+            None => self.made(reference, None, flattened(&record)),
+        }
+    }
+
+    /// The form of LangChain's documents: `source` is a path or an address, and pages are counted from 0.
+    fn lang_chain(&self, text: &str, metadata: &Map<String, Value>) -> Document {
+        let source = string(metadata, "source");
+        let link = source.filter(|source| source.starts_with("http"));
+        let title = string(metadata, "title");
+        let id = key(metadata, "id");
+        let reference = DocumentRef {
+            id: self.id(id.as_deref().or(source).or(title)),
+            title: title
+                .map(one_line)
+                .or_else(|| source.map(file_title))
+                .unwrap_or_else(|| self.original.name()),
+            url: string(metadata, "url").or(link).map(str::to_owned),
+        };
+        self.made(reference, page(metadata, 1), sections(text))
+    }
+
+    fn made(&self, reference: DocumentRef, page: Option<u32>, sections: Vec<Section>) -> Document {
+        Document {
+            reference,
+            page,
+            sections,
+        }
+    }
+
+    /// Of a document in this file. What has no name of its own belongs to the file.
+    fn id(&self, name: Option<&str>) -> String {
+        match name {
+            Some(name) => format!("{}#{}", self.original.id, one_line(name)),
+            None => self.original.id.clone(),
+        }
+    }
+}
+
+fn string<'a>(record: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    let text = record.get(key)?.as_str()?;
+    (!text.trim().is_empty()).then_some(text)
+}
+
+fn key(record: &Map<String, Value>, name: &str) -> Option<String> {
+    match record.get(name)? {
+        Value::Number(number) => Some(number.to_string()),
+        _ => string(record, name).map(str::to_owned),
+    }
+}
+
+fn page(record: &Map<String, Value>, offset: u32) -> Option<u32> {
+    let page = u32::try_from(record.get("page")?.as_u64()?).ok()?;
+    page.checked_add(offset).filter(|page| *page > 0)
+}
+
+fn file_title(source: &str) -> String {
+    let name = source.trim_end_matches('/').rsplit(['/', '\\']).next();
+    let name = name.unwrap_or(source);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    one_line(&stem.replace(['-', '_'], " "))
+}
+
+/// Markdown when it looks like it, text otherwise.
+fn sections(text: &str) -> Vec<Section> {
+    let marked = |line: &str| line.starts_with(['#', '|']);
+    if text.lines().any(|line| marked(line.trim_start())) {
+        markdown::sections(text)
+    } else {
+        articles::sections(text)
+    }
+}
+
+/// `- kunci: nilai; kunci dalam: nilai` of an object that has no text of its own.
+fn flattened(record: &Map<String, Value>) -> Vec<Section> {
+    let mut parts = Vec::new();
+    flatten("", &Value::Object(record.clone()), &mut parts);
+    if parts.is_empty() {
+        return Vec::new();
+    }
+    vec![Section {
+        heading: None,
+        blocks: vec![Block::Row(format!("- {}", parts.join("; ")))],
+    }]
+}
+
+/// As deep as the parser allows, which is 128 levels.
+fn flatten(path: &str, value: &Value, parts: &mut Vec<String>) {
+    match value {
+        Value::Null => {}
+        Value::Object(object) => {
+            for (key, value) in object {
+                let key = key.replace('_', " ");
+                flatten(one_line(&format!("{path} {key}")).as_str(), value, parts);
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                flatten(path, value, parts);
+            }
+        }
+        Value::Bool(truth) => {
+            parts.push(format!("{path}: {}", if *truth { "ya" } else { "tidak" }))
+        }
+        Value::Number(number) => parts.push(format!("{path}: {number}")),
+        Value::String(text) => {
+            let text = one_line(text);
+            if !text.is_empty() {
+                parts.push(format!("{path}: {text}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Original {
+        Original {
+            id: "docs/a.json".into(),
+            bytes: text.into(),
+        }
+    }
+
+    #[test]
+    fn each_form_of_a_record_is_known() {
+        for (text, id, title, page, first) in [
+            (
+                r#"{"id": 7, "title": "Judul", "url": "https://a.id", "text": "Isi."}"#,
+                "docs/a.json#7",
+                "Judul",
+                None,
+                "Isi.",
+            ),
+            (
+                r#"[{"page_content": "Isi.", "metadata": {"source": "/x/aturan-baru.pdf", "page": 4}}]"#,
+                "docs/a.json#/x/aturan-baru.pdf",
+                "aturan baru",
+                Some(5),
+                "Isi.",
+            ),
+            (
+                r#"{"data": [{"nama": "Asrama", "biaya": {"per_bulan": 5, "lunas": false, "catatan": null}}]}"#,
+                "docs/a.json",
+                "a",
+                None,
+                "- biaya lunas: tidak; biaya per bulan: 5; nama: Asrama",
+            ),
+            (r#"{"text": "Isi."}"#, "docs/a.json", "a", None, "Isi."),
+        ] {
+            let content = read(&of(text)).expect(text);
+            let document = &content.documents[0];
+            assert_eq!(document.reference.id, id);
+            assert_eq!(document.reference.title, title);
+            assert_eq!(document.page, page);
+            let mut block = document.sections[0].blocks[0].text().to_owned();
+            if first.starts_with('-') && block != first {
+                // The order of the keys is that of the file when a crate asks serde_json for it.
+                let mut parts: Vec<&str> = block[2..].split("; ").collect();
+                parts.sort_unstable();
+                block = format!("- {}", parts.join("; "));
+            }
+            assert_eq!(block, first);
+        }
+    }
+
+    #[test]
+    fn a_stored_passage_stays_as_it_was_cut() {
+        let stored = passages::passage(
+            DocumentRef {
+                id: "x".into(),
+                title: "X".into(),
+                url: None,
+            },
+            Some("S".into()),
+            Some(3),
+            "Isi. Lagi.".into(),
+        );
+        let content =
+            read_lines(&of(&serde_json::to_string(&stored).expect("JSON"))).expect("read");
+        let found = &content.passages[0];
+        assert_eq!(found.document.id, "docs/a.json#x");
+        assert_eq!((&found.text, found.page), (&stored.text, stored.page));
+    }
+
+    #[test]
+    fn what_is_broken_is_named_by_its_line() {
+        let error = read_lines(&of("{\"text\": \"a\"}\n{\"text\": ")).expect_err("broken");
+        assert!(error.to_string().contains("line 2"), "{error}");
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(matches!(read(&of(&deep)), Err(ReadError::Broken(_))));
+        assert!(matches!(read(&of("[1, 2]")), Err(ReadError::Broken(_))));
+    }
+}

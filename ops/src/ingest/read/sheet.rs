@@ -1,0 +1,141 @@
+//! Spreadsheets: one section for each sheet, one row of text for each row.
+
+use std::io::Cursor;
+
+use calamine::{Data, DataType as _, Reader as _, Xlsx, XlsxError, open_workbook_from_rs};
+use workers::knowledge::{DocumentRef, document::Document, markdown::Section};
+
+use super::{
+    Content, Original, ReadError,
+    archive::{Archive, COMPOUND_FILE},
+    row::{MAX_COLUMNS, Rows},
+};
+
+const MAX_ROWS: usize = 1_000_000;
+
+pub fn read(original: &Original) -> Result<Content, ReadError> {
+    let sections = match original.ending().as_str() {
+        "xls" => old(original)?,
+        "ods" => open_document(original)?,
+        _ => {
+            Archive::open(&original.bytes, "a spreadsheet")?;
+            new(original)?
+        }
+    };
+    Ok(Document {
+        reference: DocumentRef {
+            id: original.id.clone(),
+            title: original.name(),
+            url: None,
+        },
+        page: None,
+        sections,
+    }
+    .into())
+}
+
+/// Cell by cell: a sheet with two cells can claim the 17 billion between them.
+fn new(original: &Original) -> Result<Vec<Section>, ReadError> {
+    let bytes = Cursor::new(original.bytes.as_slice());
+    let mut book: Xlsx<_> =
+        open_workbook_from_rs(bytes).map_err(|error: XlsxError| match error {
+            XlsxError::Password => ReadError::Encrypted,
+            error => ReadError::broken(error),
+        })?;
+    let mut sections = Vec::new();
+    for name in book.sheet_names() {
+        // A sheet that holds a chart has no cells.
+        let Ok(mut cells) = book.worksheet_cells_reader(&name) else {
+            continue;
+        };
+        let mut rows = Rows::default();
+        let mut count = 0;
+        let mut row: (u32, Vec<String>) = (0, Vec::new());
+        while let Some(cell) = cells.next_cell().map_err(ReadError::broken)? {
+            let (at, column) = cell.get_position();
+            if at != row.0 {
+                rows.push(std::mem::take(&mut row.1).into_iter());
+                row.0 = at;
+                count += 1;
+                check_rows(count)?;
+            }
+            let column = column as usize;
+            if column < MAX_COLUMNS {
+                row.1.resize((column + 1).max(row.1.len()), String::new());
+                row.1[column] = written(&Data::from(cell.get_value().clone()));
+            }
+        }
+        rows.push(row.1.into_iter());
+        sections.extend(rows.finish(Some(name)));
+    }
+    Ok(sections)
+}
+
+fn old(original: &Original) -> Result<Vec<Section>, ReadError> {
+    if !original.bytes.starts_with(COMPOUND_FILE) {
+        return Err(ReadError::NotA("a spreadsheet"));
+    }
+    let bytes = Cursor::new(original.bytes.as_slice());
+    let book: calamine::Xls<_> =
+        open_workbook_from_rs(bytes).map_err(|error: calamine::XlsError| match error {
+            calamine::XlsError::Password => ReadError::Encrypted,
+            error => ReadError::broken(error),
+        })?;
+    whole_sheets(book)
+}
+
+fn open_document(original: &Original) -> Result<Vec<Section>, ReadError> {
+    Archive::open(&original.bytes, "a spreadsheet")?;
+    let bytes = Cursor::new(original.bytes.as_slice());
+    let book: calamine::Ods<_> =
+        open_workbook_from_rs(bytes).map_err(|error: calamine::OdsError| match error {
+            calamine::OdsError::Password => ReadError::Encrypted,
+            error => ReadError::broken(error),
+        })?;
+    whole_sheets(book)
+}
+
+fn whole_sheets<'a, B>(mut book: B) -> Result<Vec<Section>, ReadError>
+where
+    B: calamine::Reader<Cursor<&'a [u8]>, Error: std::fmt::Display>,
+{
+    let mut sections = Vec::new();
+    for (name, range) in book.worksheets() {
+        check_rows(range.height())?;
+        let mut rows = Rows::default();
+        for row in range.rows() {
+            rows.push(row.iter().map(written));
+        }
+        sections.extend(rows.finish(Some(name)));
+    }
+    Ok(sections)
+}
+
+fn check_rows(count: usize) -> Result<(), ReadError> {
+    if count > MAX_ROWS {
+        return Err(ReadError::TooMuch {
+            what: "rows",
+            limit: MAX_ROWS as u64,
+        });
+    }
+    Ok(())
+}
+
+/// A cell as one would read it: whole numbers without a fraction, days as days.
+fn written(cell: &Data) -> String {
+    match cell {
+        Data::Float(number) => number.to_string(),
+        Data::DateTime(time) if time.is_datetime() => {
+            let (year, month, day, hour, minute, ..) = time.to_ymd_hms_milli();
+            match (hour, minute) {
+                (0, 0) => format!("{year:04}-{month:02}-{day:02}"),
+                _ if time.as_f64() < 1.0 => format!("{hour:02}.{minute:02}"),
+                _ => format!("{year:04}-{month:02}-{day:02} {hour:02}.{minute:02}"),
+            }
+        }
+        Data::Bool(true) => "ya".into(),
+        Data::Bool(false) => "tidak".into(),
+        Data::Error(_) | Data::Empty => String::new(),
+        other => other.as_string().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,62 @@
+//! What became of a run.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Names listed in the text; the JSON holds all.
+const LISTED: usize = 20;
+
+#[derive(Debug, Default, Serialize)]
+pub struct Summary {
+    pub target: String,
+    pub dry_run: bool,
+    /// It was broken off; what was written until then is kept, and nothing was removed.
+    pub interrupted: bool,
+    pub documents: usize,
+    pub added: usize,
+    pub unchanged: usize,
+    pub removed: usize,
+    pub failed: Vec<Failure>,
+    /// Files of a kind that cannot be read.
+    pub skipped: Vec<String>,
+    pub hidden: usize,
+    pub seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    pub file: String,
+    pub reason: String,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Failure { file, reason } in &self.failed {
+            writeln!(out, "failed: {file} {reason}")?;
+        }
+        for file in self.skipped.iter().take(LISTED) {
+            writeln!(out, "skipped: {file} (no reader for this kind of file)")?;
+        }
+        if let Some(more) = self.skipped.len().checked_sub(LISTED + 1) {
+            writeln!(out, "skipped: and {} more", more + 1)?;
+        }
+        if self.interrupted {
+            writeln!(out, "interrupted: run it again to go on")?;
+        }
+        let dry = if self.dry_run { " would be" } else { "" };
+        writeln!(
+            out,
+            "{}: {} documents read; passages: {}{dry} added, {} unchanged, {}{dry} removed; \
+             files: {} failed, {} skipped, {} hidden",
+            self.target,
+            self.documents,
+            self.added,
+            self.unchanged,
+            self.removed,
+            self.failed.len(),
+            self.skipped.len(),
+            self.hidden
+        )
+    }
+}
