@@ -9,11 +9,11 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use common::config::Environment;
 use tokio::{sync::watch, task::JoinHandle};
+use workers::knowledge::passages::passages;
 
 mod articles;
 mod file_store;
 mod outline;
-mod passages;
 mod plan;
 mod progress;
 mod read;
@@ -226,7 +226,7 @@ impl Run {
                 return Ok(());
             }
         };
-        let mut passages = passages::passages(&content.documents);
+        let mut passages = passages(&content.documents);
         passages.extend(content.passages);
         let ids = passages.iter().map(|passage| passage.document.id.clone());
         self.documents.extend(ids);

@@ -94,7 +94,11 @@ pub fn local_answering(
 ) -> Result<(Retriever, Arc<dyn Answerer>), ConfigError> {
     let documents = match &config.knowledge {
         None => source::bundled(),
-        Some(path) => source::load(path).map_err(|error| unusable(path, &error))?,
+        Some(path) => {
+            source::load(path)
+                .map_err(|error| unusable(path, &error))?
+                .documents
+        }
     };
     let mut institution = Institution::bundled();
     if let Some(contact) = &config.help_contact {

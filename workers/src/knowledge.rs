@@ -21,6 +21,7 @@ pub mod index;
 pub mod lexicon;
 pub mod markdown;
 pub mod qdrant;
+pub mod passages;
 pub mod sentence;
 pub mod source;
 pub mod spell;

@@ -92,10 +92,9 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use workers::knowledge::DocumentRef;
+    use workers::knowledge::{DocumentRef, passages::passage};
 
     use super::*;
-    use crate::ingest::passages::passage;
 
     fn of(document: &str, text: &str) -> StoredPassage {
         let document = DocumentRef {

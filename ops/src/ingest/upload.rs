@@ -208,3 +208,90 @@ async fn retried<T, E, F: Future<Output = Result<T, E>>>(
     }
     call().await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use workers::knowledge::{document::Document, passages::passages};
+
+    use super::*;
+    use crate::ingest::file_store::FileStore;
+
+    const IMPATIENT: Patience = Patience {
+        attempts: 3,
+        first_wait: Duration::ZERO,
+        longest_wait: Duration::from_secs(1),
+    };
+
+    /// Gives vectors, after the errors that it is made with.
+    struct Scripted {
+        errors: Mutex<Vec<StageError>>,
+        calls: Mutex<Vec<usize>>,
+    }
+
+    #[async_trait]
+    impl Embedder for Scripted {
+        async fn embed(&self, texts: &[String], _: Purpose) -> Result<Vec<Vec<f32>>, StageError> {
+            self.calls.lock().unwrap().push(texts.len());
+            match self.errors.lock().unwrap().pop() {
+                Some(error) => Err(error),
+                None => Ok(vec![vec![0.5]; texts.len()]),
+            }
+        }
+
+        fn dimension(&self) -> usize {
+            1
+        }
+
+        fn model(&self) -> &str {
+            "scripted"
+        }
+    }
+
+    fn asked(wait: Duration) -> StageError {
+        StageError::Transient {
+            code: "busy",
+            detail: String::new(),
+            retry_after: Some(wait),
+        }
+    }
+
+    /// Whether all was written, how many calls there were, and how many passages are kept.
+    async fn upload(count: usize, errors: Vec<StageError>) -> (bool, Vec<usize>, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(FileStore::open(&folder.path().join("kb.jsonl")).unwrap());
+        let embedder = Arc::new(Scripted {
+            errors: Mutex::new(errors),
+            calls: Mutex::default(),
+        });
+        let text: String = (0..count).map(|at| format!("## {at}\nIsi.\n")).collect();
+        let mut upload = Upload::new(store.clone(), Some(embedder.clone()), IMPATIENT);
+        let found = passages(&[Document::from_markdown("a", &text)]);
+        let added = upload.add(found).await;
+        let written = match added {
+            Ok(()) => upload.flush().await,
+            Err(error) => Err(error),
+        };
+        let calls = embedder.calls.lock().unwrap().clone();
+        (written.is_ok(), calls, store.list().await.unwrap().len())
+    }
+
+    #[tokio::test]
+    async fn passages_are_embedded_and_kept_batch_by_batch() {
+        assert_eq!(upload(150, vec![]).await, (true, vec![64, 64, 22], 150));
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_may_pass_is_tried_again_as_the_other_side_asks() {
+        let passing = || vec![asked(Duration::ZERO), StageError::transient("reset", "")];
+        assert_eq!(upload(1, passing()).await, (true, vec![1, 1, 1], 1));
+        let too_often = vec![asked(Duration::ZERO); 3];
+        assert_eq!(upload(1, too_often).await, (false, vec![1, 1, 1], 0));
+        let too_long = vec![asked(Duration::from_secs(60))];
+        assert_eq!(upload(1, too_long).await, (false, vec![1], 0));
+        let lasting = vec![StageError::internal("key", "")];
+        assert_eq!(upload(1, lasting).await, (false, vec![1], 0));
+    }
+}

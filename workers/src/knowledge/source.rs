@@ -9,6 +9,8 @@ use serde::Deserialize;
 use super::DocumentRef;
 use super::document::Document;
 use super::markdown;
+use super::passages::passages;
+use super::store::StoredPassage;
 
 /// The documents in the binary, by name. Written by `build.rs` from the folder `knowledge`.
 const BUNDLED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/bundled_documents.rs"));
@@ -18,6 +20,39 @@ const MAX_TEXT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What an index in memory is made for; above it a vector database is the better place.
 const MAX_DOCUMENTS: usize = 100_000;
+
+/// The same for passages that are cut already.
+const MAX_PASSAGES: usize = 500_000;
+
+/// What was found: documents to be cut, and passages as `itb-ops ingest` has cut them.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    pub documents: Vec<Document>,
+    pub passages: Vec<StoredPassage>,
+}
+
+impl Loaded {
+    /// All as passages, those of the documents last.
+    pub fn into_passages(mut self) -> Vec<StoredPassage> {
+        self.passages.extend(passages(&self.documents));
+        self.passages
+    }
+
+    fn check(&self, path: &Path) -> Result<(), SourceError> {
+        let too_many = |what, limit| SourceError::TooMany {
+            path: path.to_owned(),
+            what,
+            limit,
+        };
+        if self.documents.len() > MAX_DOCUMENTS {
+            return Err(too_many("documents", MAX_DOCUMENTS));
+        }
+        if self.passages.len() > MAX_PASSAGES {
+            return Err(too_many("passages", MAX_PASSAGES));
+        }
+        Ok(())
+    }
+}
 
 /// Why documents could not be loaded. Every variant names the place to look at.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +71,12 @@ pub enum SourceError {
     },
     #[error("{path} holds more than {limit} bytes of text in one document")]
     TooLarge { path: PathBuf, limit: u64 },
-    #[error("{path} holds more than {limit} documents")]
-    TooMany { path: PathBuf, limit: usize },
+    #[error("{path} holds more than {limit} {what}")]
+    TooMany {
+        path: PathBuf,
+        what: &'static str,
+        limit: usize,
+    },
     #[error("{path} holds no document: expected *.md or *.jsonl")]
     Empty { path: PathBuf },
 }
@@ -51,26 +90,21 @@ pub fn bundled() -> Vec<Document> {
 }
 
 /// Loads a `.jsonl` file, a `.md` file, or a folder of both with its subfolders, in the order of their names.
-pub fn load(path: &Path) -> Result<Vec<Document>, SourceError> {
-    let mut documents = Vec::new();
+pub fn load(path: &Path) -> Result<Loaded, SourceError> {
+    let mut loaded = Loaded::default();
     for file in files(path)? {
         match extension(&file) {
-            "jsonl" => load_lines(&file, &mut documents)?,
-            _ => documents.push(load_markdown(path, &file)?),
+            "jsonl" => load_lines(&file, &mut loaded)?,
+            _ => loaded.documents.push(load_markdown(path, &file)?),
         }
-        if documents.len() > MAX_DOCUMENTS {
-            return Err(SourceError::TooMany {
-                path: path.to_owned(),
-                limit: MAX_DOCUMENTS,
-            });
-        }
+        loaded.check(path)?;
     }
-    if documents.is_empty() {
+    if loaded.documents.is_empty() && loaded.passages.is_empty() {
         return Err(SourceError::Empty {
             path: path.to_owned(),
         });
     }
-    Ok(documents)
+    Ok(loaded)
 }
 
 fn extension(path: &Path) -> &str {
@@ -133,7 +167,7 @@ fn load_markdown(root: &Path, file: &Path) -> Result<Document, SourceError> {
     ))
 }
 
-fn load_lines(file: &Path, documents: &mut Vec<Document>) -> Result<(), SourceError> {
+fn load_lines(file: &Path, loaded: &mut Loaded) -> Result<(), SourceError> {
     let mut reader = BufReader::new(File::open(file).map_err(unreadable(file))?);
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     for number in 1.. {
@@ -160,21 +194,21 @@ fn load_lines(file: &Path, documents: &mut Vec<Document>) -> Result<(), SourceEr
                 line: number,
                 reason: error.to_string(),
             })?;
-        documents.push(record.into_document(&format!("{stem}-{number}")));
-        if documents.len() > MAX_DOCUMENTS {
-            return Err(SourceError::TooMany {
-                path: file.to_owned(),
-                limit: MAX_DOCUMENTS,
-            });
+        match record.into_entry(&format!("{stem}-{number}")) {
+            Entry::Document(document) => loaded.documents.push(document),
+            Entry::Passage(passage) => loaded.passages.push(passage),
         }
+        loaded.check(file)?;
     }
     Ok(())
 }
 
-/// A line of JSON: our own form, or what LangChain writes.
+/// A line of JSON: a passage that was stored, our own form of a document, or what LangChain writes.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Record {
+    /// Comes first: the others would take it for a document.
+    Stored(StoredPassage),
     Plain {
         id: Option<String>,
         title: Option<String>,
@@ -197,9 +231,15 @@ struct Metadata {
     page: Option<u32>,
 }
 
+enum Entry {
+    Document(Document),
+    Passage(StoredPassage),
+}
+
 impl Record {
-    fn into_document(self, fallback_id: &str) -> Document {
-        match self {
+    fn into_entry(self, fallback_id: &str) -> Entry {
+        let document = match self {
+            Self::Stored(passage) => return Entry::Passage(passage),
             Self::Plain {
                 id,
                 title,
@@ -233,7 +273,8 @@ impl Record {
                     &page_content,
                 )
             }
-        }
+        };
+        Entry::Document(document)
     }
 }
 
@@ -293,7 +334,7 @@ mod tests {
              {\"page_content\":\"Isi.\",\"metadata\":{\"source\":\"https://y.id/z\",\"other\":[1]}}\n",
         )
         .expect("write");
-        let documents = load(&folder).expect("documents");
+        let documents = load(&folder).expect("documents").documents;
         let ids: Vec<&str> = documents
             .iter()
             .map(|document| document.reference.id.as_str())
@@ -305,6 +346,25 @@ mod tests {
             documents[3].reference.url.as_deref(),
             Some("https://y.id/z")
         );
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn stored_passages_are_told_from_documents_and_keep_their_ids() {
+        let folder = folder("stored");
+        let document = Document::from_markdown("a", "## S\nIsi.");
+        let stored = passages(&[document]).remove(0);
+        let line = serde_json::to_string(&stored).expect("JSON");
+        fs::write(
+            folder.join("kb.jsonl"),
+            format!("{line}\n{{\"text\":\"Lain.\"}}\n"),
+        )
+        .expect("write");
+        let loaded = load(&folder).expect("loaded");
+        assert_eq!(loaded.passages, std::slice::from_ref(&stored));
+        assert_eq!(loaded.documents.len(), 1);
+        let all = loaded.into_passages();
+        assert_eq!((all.len(), all[0].id), (2, stored.id));
         fs::remove_dir_all(folder).expect("removed");
     }
 

@@ -5,11 +5,12 @@ use workers::knowledge::{
     DocumentRef,
     document::Document,
     markdown::{self, Block, Section},
+    passages,
     store::StoredPassage,
 };
 
 use super::{Content, Original, ReadError, encoding};
-use crate::ingest::{articles, outline::one_line, passages};
+use crate::ingest::{articles, outline::one_line};
 
 const MAX_RECORDS: usize = 500_000;
 

@@ -3,15 +3,19 @@
 //! `pdf-extract` finds the characters and their places. It panics on some broken files, which [`super::contained`]
 //! makes failures of those files.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-use pdf_extract::{Dictionary, Object, PlainTextOutput, output_doc_page};
+use pdf_extract::{ConvertToFmt, Dictionary, Object, PlainTextOutput, output_doc_page};
 use workers::knowledge::{DocumentRef, document::Document, markdown::Block};
 
 use super::{Content, MAX_PAGES, MAX_TEXT, Original, ReadError};
 use crate::ingest::{articles::Articles, outline::one_line};
 
 mod lines;
+mod nesting;
 mod weight;
 
 /// How far before the mark of a PDF other bytes may stand (ISO 32000-1, annex H, note 13).
@@ -60,6 +64,7 @@ fn open(bytes: &[u8]) -> Result<pdf_extract::Document, ReadError> {
     if pdf.is_encrypted() && pdf.decrypt("").is_err() {
         return Err(ReadError::Encrypted);
     }
+    nesting::prepare(&mut pdf)?;
     Ok(pdf)
 }
 
@@ -71,32 +76,66 @@ fn pages(pdf: &pdf_extract::Document) -> Result<Vec<String>, ReadError> {
             limit: MAX_PAGES as u64,
         });
     }
-    let mut total = 0;
+    let mut left = 2 * MAX_TEXT;
     let mut pages = Vec::with_capacity(numbers.len());
     for number in numbers {
-        let mut text = String::new();
-        let page = catch_unwind(AssertUnwindSafe(|| {
-            output_doc_page(pdf, &mut PlainTextOutput::new(&mut text), number)
-        }));
-        match page {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(ReadError::broken(format!("page {number}: {error}"))),
-            Err(_) => {
-                return Err(ReadError::broken(format!(
-                    "page {number} cannot be understood"
-                )));
-            }
-        }
-        total += text.len();
-        if total > 2 * MAX_TEXT {
-            return Err(ReadError::TooMuch {
-                what: "bytes of text",
-                limit: MAX_TEXT as u64,
-            });
-        }
+        let text = page(pdf, number, left)?;
+        left -= text.len();
         pages.push(text);
     }
     Ok(pages)
+}
+
+fn page(pdf: &pdf_extract::Document, number: u32, limit: usize) -> Result<String, ReadError> {
+    let mut text = String::new();
+    let mut full = false;
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let out = Bounded {
+            text: &mut text,
+            full: &mut full,
+            limit,
+        };
+        output_doc_page(pdf, &mut PlainTextOutput::new(out), number)
+    }));
+    if full {
+        return Err(ReadError::TooMuch {
+            what: "bytes of text",
+            limit: MAX_TEXT as u64,
+        });
+    }
+    match result {
+        Ok(Ok(())) => Ok(text),
+        Ok(Err(error)) => Err(ReadError::broken(format!("page {number}: {error}"))),
+        Err(_) => Err(ReadError::broken(format!(
+            "page {number} cannot be understood"
+        ))),
+    }
+}
+
+/// A page can show the same part millions of times.
+struct Bounded<'a> {
+    text: &'a mut String,
+    full: &'a mut bool,
+    limit: usize,
+}
+
+impl ConvertToFmt for Bounded<'_> {
+    type Writer = Self;
+
+    fn convert(self) -> Self {
+        self
+    }
+}
+
+impl fmt::Write for Bounded<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        *self.full = self.text.len() + text.len() > self.limit;
+        if *self.full {
+            return Err(fmt::Error);
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
 }
 
 /// One for each page with text; headings and paragraphs go on over the page's end.

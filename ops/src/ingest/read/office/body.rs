@@ -27,7 +27,8 @@ pub struct Body {
 struct Paragraph {
     text: String,
     role: Option<Role>,
-    listed: bool,
+    /// Whether it is an item of a list; by its style when nothing else says so.
+    listed: Option<bool>,
 }
 
 #[derive(Default)]
@@ -88,14 +89,16 @@ impl Body {
             "tab" | "br" | "cr" => self.paragraph.text.push(' '),
             "noBreakHyphen" => self.paragraph.text.push('-'),
             "pStyle" => {
-                self.paragraph.role = value().and_then(|style| self.styles.role(&style));
+                let style = value().unwrap_or_default();
+                self.paragraph.role = self.styles.role(&style);
+                self.paragraph.listed = Some(self.styles.is_list(&style));
             }
             "outlineLvl" => {
                 let role = value().and_then(|level| outline(&level));
                 self.paragraph.role = self.paragraph.role.or(role);
             }
             // The number 0 takes a paragraph out of the list of its style.
-            "numId" => self.paragraph.listed = value().is_some_and(|list| list != "0"),
+            "numId" => self.paragraph.listed = value().map(|list| list != "0"),
             _ => {}
         }
     }
@@ -136,7 +139,7 @@ impl Body {
             }
             Some(Role::Title) => self.outline.heading(1, &text),
             Some(Role::Heading(level)) => self.outline.heading(level, &text),
-            None if listed => self.outline.item(&format!("- {text}")),
+            None if listed == Some(true) => self.outline.item(&format!("- {text}")),
             None => match articles::level(&text) {
                 Some(level) => self.outline.heading(9 + level, &text),
                 None => self.outline.paragraph(&text),

@@ -1,6 +1,6 @@
 //! Which styles are headings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use quick_xml::{
     Reader, XmlVersion,
@@ -20,6 +20,7 @@ pub enum Role {
 #[derive(Default)]
 pub struct Styles {
     roles: HashMap<String, Role>,
+    lists: HashSet<String>,
     based_on: HashMap<String, String>,
 }
 
@@ -36,6 +37,9 @@ impl Styles {
                     "name" => styles.set(&id, value(&tag, "w:val").and_then(|name| role(&name))),
                     "outlineLvl" => {
                         styles.set(&id, value(&tag, "w:val").and_then(|at| outline(&at)))
+                    }
+                    "numId" if value(&tag, "w:val").is_some_and(|list| list != "0") => {
+                        styles.lists.insert(id.clone());
                     }
                     "basedOn" => {
                         if let Some(parent) = value(&tag, "w:val") {
@@ -57,15 +61,19 @@ impl Styles {
     }
 
     pub fn role(&self, id: &str) -> Option<Role> {
-        let mut id = id;
-        // Styles can be based on each other in a circle.
-        for _ in 0..16 {
-            if let Some(role) = self.roles.get(id) {
-                return Some(*role);
-            }
-            id = self.based_on.get(id)?;
-        }
-        None
+        self.line(id).find_map(|id| self.roles.get(id)).copied()
+    }
+
+    /// Whether paragraphs of this style are items of a list.
+    pub fn is_list(&self, id: &str) -> bool {
+        self.line(id).any(|id| self.lists.contains(id))
+    }
+
+    /// A style and those that it is based on, which can be each other in a circle.
+    fn line<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a str> {
+        const LONGEST: usize = 16;
+        let next = |id: &&'a str| self.based_on.get(*id).map(String::as_str);
+        std::iter::successors(Some(id), next).take(LONGEST)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::{DocumentRef, chunk::chunks, document::Document, store::StoredPassage};
 use uuid::Uuid;
-use workers::knowledge::{DocumentRef, chunk::chunks, document::Document, store::StoredPassage};
 
 /// Made once at random; another one would give every passage a new id.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f0c_3e0a_54c7_4b7b_9d0e_6a54_7f21_b0c9);

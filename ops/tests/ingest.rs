@@ -1,0 +1,460 @@
+//! `itb-ops ingest` as it is run by hand, into a file.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Cursor, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+
+struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self {
+            folder: TempDir::new().expect("a temporary folder"),
+        };
+        fs::create_dir(desk.docs()).expect("a folder");
+        desk
+    }
+
+    fn docs(&self) -> PathBuf {
+        self.folder.path().join("docs")
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.docs().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, content).expect("written");
+    }
+
+    fn fixture(&self, name: &str) {
+        self.write(name, fs::read(Path::new(FIXTURES).join(name)).expect(name));
+    }
+
+    fn target(&self) -> PathBuf {
+        self.folder.path().join("kb.jsonl")
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_itb-ops"))
+            .arg("ingest")
+            .args(arguments)
+            .arg("--to")
+            .arg(self.target())
+            .current_dir(self.folder.path())
+            .env_remove("QDRANT_URL")
+            .output()
+            .expect("the program runs")
+    }
+
+    /// The exit code and the summary of a run over `docs`.
+    fn ingest(&self, more: &[&str]) -> (i32, Value) {
+        let output = self.run(&[&["docs", "--json"], more].concat());
+        let code = output.status.code().expect("it ended by itself");
+        let summary = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        (code, summary)
+    }
+
+    fn passages(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.target()).unwrap_or_default();
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a passage"))
+            .collect()
+    }
+
+    /// Heading, page and text of a document's passages.
+    fn of(&self, document: &str) -> Vec<(String, Value, String)> {
+        let written = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let passages = self.passages().into_iter();
+        passages
+            .filter(|passage| passage["document"]["id"] == document)
+            .map(|passage| {
+                let page = passage["page"].clone();
+                (
+                    written(&passage["heading"]),
+                    page,
+                    written(&passage["text"]),
+                )
+            })
+            .collect()
+    }
+}
+
+fn counts(summary: &Value) -> [u64; 3] {
+    ["added", "unchanged", "removed"].map(|name| summary[name].as_u64().expect("a number"))
+}
+
+fn reasons(summary: &Value) -> BTreeMap<String, String> {
+    let failures = summary["failed"].as_array().expect("a list").iter();
+    failures
+        .map(|failure| {
+            let text = |key: &str| failure[key].as_str().expect("a text").to_owned();
+            (text("file"), text("reason"))
+        })
+        .collect()
+}
+
+fn mixed_folder() -> Desk {
+    let desk = Desk::new();
+    for name in [
+        "panduan-asrama.docx",
+        "kontak-unit.xlsx",
+        "beasiswa.xls",
+        "lab.ods",
+        "peraturan-akademik.pdf",
+        "terkunci-ubah.pdf",
+    ] {
+        desk.fixture(name);
+    }
+    desk.write("a.md", "---\ntitle: Cuti\nurl: https://a.id/cuti\n---\n## Syarat\nLunas.\n\n| Jenjang | UKT |\n|---|---|\n| S1 | Rp1 |\n");
+    desk.write("sub/b.txt", b"Biaya caf\xe9 Rp10.000.");
+    desk.write(
+        "c.html",
+        "<title>Halaman</title><h1>Halaman</h1><p>Isi halaman.",
+    );
+    desk.write("d.csv", "Nama;Biaya\nAsrama;Rp1,5 juta\n");
+    desk.write("e.json", r#"[{"page_content": "Isi dokumen.", "metadata": {"source": "https://a.id/e", "page": 0}}]"#);
+    desk.write(
+        "f.jsonl",
+        "{\"id\": \"x\", \"text\": \"Satu.\"}\n{\"id\": \"y\", \"text\": \"Dua.\"}\n",
+    );
+    desk.write("logo.png", [0x89, b'P', b'N', b'G']);
+    desk.write(".rahasia/g.md", "Tersembunyi.");
+    desk
+}
+
+#[test]
+fn a_mixed_folder_is_read_whole_and_the_second_run_changes_nothing() {
+    let desk = mixed_folder();
+    let (code, first) = desk.ingest(&[]);
+    assert_eq!((code, reasons(&first).len()), (0, 0), "{first}");
+    assert_eq!(first["documents"], 13);
+    assert_eq!(first["skipped"], serde_json::json!(["docs/logo.png"]));
+    assert_eq!(first["hidden"], 1);
+    let written = fs::read(desk.target()).expect("written");
+    let changed = fs::metadata(desk.target())
+        .expect("written")
+        .modified()
+        .expect("a time");
+
+    let (code, second) = desk.ingest(&[]);
+    assert_eq!(code, 0);
+    assert_eq!(counts(&second), [0, counts(&first)[0], 0]);
+    assert_eq!(fs::read(desk.target()).expect("written"), written);
+    let again = fs::metadata(desk.target()).expect("written").modified();
+    assert_eq!(again.expect("a time"), changed);
+}
+
+#[test]
+fn each_format_keeps_its_structure() {
+    let desk = mixed_folder();
+    desk.ingest(&[]);
+    let texts = |document: &str| -> Vec<(String, String)> {
+        let found = desk.of(document).into_iter();
+        found.map(|(heading, _, text)| (heading, text)).collect()
+    };
+    let pair = |heading: &str, text: &str| (heading.to_owned(), text.to_owned());
+    assert_eq!(
+        texts("docs/panduan-asrama.docx"),
+        [
+            pair(
+                "Syarat penghuni",
+                "Penghuni adalah mahasiswa tahun pertama & kedua.\n- Fotokopi KTM\n- Surat sehat"
+            ),
+            pair(
+                "Syarat penghuni – Tarif",
+                "- Tunggal; Biaya: Rp900.000; Fasilitas: AC\n- Ganda; Biaya: Rp600.000; Fasilitas: Kipas"
+            ),
+            pair(
+                "Syarat penghuni – Tarif – Pasal 4",
+                "Tamu menginap dilarang."
+            ),
+        ]
+    );
+    assert_eq!(
+        texts("docs/kontak-unit.xlsx"),
+        [
+            pair(
+                "Kontak",
+                "- Unit: Direktorat Pendidikan; Telepon: 022-2500935; Lantai: 3\n- Unit: UPT Perpustakaan; Lantai: 1"
+            ),
+            pair(
+                "Jadwal",
+                "- Kegiatan: Wisuda Oktober; Tanggal: 2025-10-18; Kuota: 1250.5"
+            ),
+        ]
+    );
+    assert_eq!(
+        texts("docs/beasiswa.xls"),
+        [pair("Beasiswa", "- Nama: KIP Kuliah; Nilai: 12")]
+    );
+    assert_eq!(
+        texts("docs/lab.ods"),
+        [pair("Lab", "- Lab: Fisika Dasar; Gedung: Labtek V")]
+    );
+    assert_eq!(texts("docs/sub/b.txt"), [pair("", "Biaya café Rp10.000.")]);
+    assert_eq!(
+        texts("docs/d.csv"),
+        [pair("", "- Nama: Asrama; Biaya: Rp1,5 juta")]
+    );
+    assert_eq!(texts("docs/c.html"), [pair("", "Isi halaman.")]);
+    assert_eq!(texts("docs/f.jsonl#y"), [pair("", "Dua.")]);
+    assert_eq!(
+        texts("docs/a.md"),
+        [pair("Syarat", "Lunas.\n- S1; UKT: Rp1")]
+    );
+    let document = &desk.passages()[0]["document"];
+    assert_eq!(
+        (&document["title"], &document["url"]),
+        (&"Cuti".into(), &"https://a.id/cuti".into())
+    );
+}
+
+#[test]
+fn a_pdf_keeps_its_pages_and_articles() {
+    let desk = Desk::new();
+    desk.fixture("peraturan-akademik.pdf");
+    desk.ingest(&[]);
+    let found = desk.of("docs/peraturan-akademik.pdf");
+    let seen: Vec<(&str, u64, &str)> = found
+        .iter()
+        .map(|(heading, page, text)| (heading.as_str(), page.as_u64().unwrap_or(0), text.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (
+                "BAB III KEMAHASISWAAN – Pasal 12",
+                1,
+                "(1) Mahasiswa dapat mengajukan cuti akademik paling lama dua semester berturut-turut setelah menempuh dua \
+                 semester pertama dan mendapat izin dekan fakultas atau sekolah masing-masing.\n\
+                 (2) Permohonan diajukan sebelum masa perwalian berakhir."
+            ),
+            (
+                "BAB III KEMAHASISWAAN – Pasal 12",
+                2,
+                "(3) Mahasiswa yang cuti tidak membayar biaya pendidikan."
+            ),
+            (
+                "BAB III KEMAHASISWAAN – Pasal 13",
+                2,
+                "Masa studi program sarjana paling lama enam tahun."
+            ),
+            (
+                "BAB III KEMAHASISWAAN – Pasal 14",
+                3,
+                "Peraturan ini berlaku sejak tanggal ditetapkan."
+            ),
+        ]
+    );
+    assert_eq!(
+        desk.passages()[0]["document"]["title"],
+        "Peraturan Akademik"
+    );
+}
+
+#[test]
+fn only_what_changed_is_written_and_what_is_gone_is_removed() {
+    let desk = Desk::new();
+    desk.write("a.md", "## Satu\nIsi satu.\n## Dua\nIsi dua.\n");
+    desk.write("b.md", "Isi b.");
+    desk.write("c.md", "Isi c.");
+    assert_eq!(counts(&desk.ingest(&[]).1), [4, 0, 0]);
+
+    desk.write("a.md", "## Satu\nIsi lain.\n## Dua\nIsi dua.\n");
+    assert_eq!(counts(&desk.ingest(&["--dry-run"]).1), [1, 3, 1]);
+    assert_eq!(counts(&desk.ingest(&[]).1), [1, 3, 1]);
+    let texts: Vec<String> = desk
+        .of("docs/a.md")
+        .into_iter()
+        .map(|(_, _, text)| text)
+        .collect();
+    assert_eq!(
+        texts,
+        ["Isi lain.", "Isi dua."],
+        "the order of the document"
+    );
+
+    fs::remove_file(desk.docs().join("b.md")).expect("removed");
+    assert_eq!(counts(&desk.ingest(&[]).1), [0, 3, 1]);
+    assert!(desk.of("docs/b.md").is_empty());
+}
+
+#[test]
+fn other_roots_are_left_alone_unless_pruned() {
+    let desk = Desk::new();
+    desk.write("a.md", "Isi a.");
+    let other = desk.folder.path().join("lain");
+    fs::create_dir(&other).expect("a folder");
+    fs::write(other.join("a.md"), "Isi lain.").expect("written");
+    assert_eq!(desk.run(&["docs", "lain"]).status.code(), Some(0));
+    assert_eq!(counts(&desk.ingest(&[]).1), [0, 1, 0]);
+    assert_eq!(desk.of("lain/a.md").len(), 1);
+    assert_eq!(counts(&desk.ingest(&["--prune"]).1), [0, 1, 1]);
+    assert!(desk.of("lain/a.md").is_empty());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_keeps_its_passages() {
+    let desk = Desk::new();
+    desk.fixture("panduan-asrama.docx");
+    desk.write("a.md", "Isi.");
+    let (_, first) = desk.ingest(&[]);
+    desk.write("panduan-asrama.docx", "PK, and then nothing");
+    let (code, second) = desk.ingest(&[]);
+    assert_eq!(code, 2);
+    assert_eq!(counts(&second), [0, 1, 0]);
+    assert_eq!(desk.passages().len() as u64, counts(&first)[0]);
+}
+
+#[test]
+fn what_is_broken_or_hostile_is_reported_and_the_rest_goes_on() {
+    let desk = Desk::new();
+    desk.write("baik.md", "Isi.");
+    desk.fixture("rahasia.pdf");
+    desk.fixture("pindaian.pdf");
+    let pdf = fs::read(Path::new(FIXTURES).join("peraturan-akademik.pdf")).expect("a fixture");
+    desk.write("terpotong.pdf", &pdf[..900]);
+    desk.write("bukan.pdf", "Ini bukan PDF.");
+    desk.write("kosong.txt", "");
+    desk.write("spasi.md", " \n\t\n");
+    desk.write("biner.txt", [0, 1, 2, 3, 255]);
+    desk.write("biner.csv", [0, 1, 2, 3, 255]);
+    desk.write("bom.docx", bomb("word/document.xml"));
+    desk.write("bom.xlsx", bomb("xl/workbook.xml"));
+    desk.write("bukan.docx", zipped("lain.xml", b"<a/>"));
+    desk.write(
+        "rusak.docx",
+        zipped("word/document.xml", b"<w:document><w:p><w:t>Isi</w:body>"),
+    );
+    desk.write("rusak.xlsx", zipped("xl/workbook.xml", b"<workbook"));
+    desk.write(
+        "rusak.xls",
+        [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, 0],
+    );
+    desk.write("dalam.json", "[".repeat(1_000_000));
+    desk.write("rusak.jsonl", "{\"text\": \"a\"}\n{\"text\"\n");
+    desk.write("menu.html", "<nav></nav><script>var a;</script>");
+    let (code, summary) = desk.ingest(&[]);
+    assert_eq!(code, 2);
+    assert_eq!(desk.of("docs/baik.md").len(), 1);
+    let reasons = reasons(&summary);
+    for (name, reason) in [
+        ("rahasia.pdf", "is protected by a password"),
+        ("pindaian.pdf", "pictures of pages"),
+        ("terpotong.pdf", ""),
+        ("bukan.pdf", "is not a PDF"),
+        ("kosong.txt", "holds no text"),
+        ("spasi.md", "holds no text"),
+        ("biner.txt", "is not text"),
+        ("biner.csv", "is not text"),
+        ("bom.docx", "bytes when unpacked"),
+        ("bom.xlsx", "bytes when unpacked"),
+        ("bukan.docx", "is not a Word document"),
+        ("rusak.docx", "is broken"),
+        ("rusak.xlsx", "is broken"),
+        ("rusak.xls", ""),
+        ("dalam.json", "is broken"),
+        ("rusak.jsonl", "line 2"),
+        ("menu.html", "holds no text"),
+    ] {
+        let found = reasons.get(&format!("docs/{name}"));
+        let found = found.unwrap_or_else(|| panic!("{name} is not reported: {reasons:?}"));
+        assert!(found.contains(reason), "{name}: {found}");
+    }
+    assert_eq!(reasons.len(), 17);
+}
+
+#[test]
+fn what_is_merely_extreme_is_read() {
+    let desk = Desk::new();
+    desk.fixture("jarang.xlsx");
+    desk.write("panjang.txt", "kata ".repeat(400_000));
+    desk.write(
+        "dalam.html",
+        format!("{}Isi dalam.", "<div><b>".repeat(200_000)),
+    );
+    let (code, summary) = desk.ingest(&[]);
+    assert_eq!(code, 0, "{summary}");
+    assert_eq!(desk.of("docs/jarang.xlsx")[0].2, "- Kolom: nilai");
+    assert_eq!(desk.of("docs/dalam.html")[0].2, "Isi dalam.");
+    let long = desk.of("docs/panjang.txt");
+    assert!(long.iter().all(|(_, _, text)| text.len() <= 2_000));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_in_circles_do_no_harm() {
+    let desk = Desk::new();
+    desk.write("a.md", "Isi.");
+    std::os::unix::fs::symlink(desk.docs(), desk.docs().join("lagi")).expect("a link");
+    std::os::unix::fs::symlink("putaran.md", desk.docs().join("putaran.md")).expect("a link");
+    let (code, summary) = desk.ingest(&[]);
+    assert_eq!((code, &summary["documents"]), (2, &1.into()));
+    assert!(reasons(&summary).contains_key("docs/putaran.md"));
+}
+
+#[test]
+fn what_is_asked_for_wrongly_changes_nothing() {
+    let desk = Desk::new();
+    desk.write("sub/a.md", "Isi.");
+    for (arguments, reason) in [
+        (vec!["tidak-ada"], "tidak-ada cannot be read"),
+        (vec!["docs", "docs/sub"], "lies within"),
+    ] {
+        let output = desk.run(&arguments);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.contains(reason), "{error}");
+        assert!(!desk.target().exists());
+    }
+    desk.ingest(&[]);
+    fs::remove_dir_all(desk.docs().join("sub")).expect("removed");
+    assert_eq!(
+        desk.run(&["docs"]).status.code(),
+        Some(1),
+        "an empty folder"
+    );
+    assert_eq!(desk.passages().len(), 1);
+
+    fs::write(desk.target(), "{\"something\": \"else\"}\n").expect("written");
+    desk.write("a.md", "Isi.");
+    let output = desk.run(&["docs"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not a passage"));
+    assert!(
+        fs::read_to_string(desk.target())
+            .expect("kept")
+            .contains("something")
+    );
+}
+
+fn zipped(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    archive.start_file(name, options).expect("a part");
+    archive.write_all(content).expect("written");
+    archive.finish().expect("a zip file").into_inner()
+}
+
+/// A file of less than 1 MB that unpacks to 600 MB.
+fn bomb(name: &str) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    archive.start_file(name, options).expect("a part");
+    let zeros = vec![b' '; 1 << 20];
+    for _ in 0..600 {
+        archive.write_all(&zeros).expect("written");
+    }
+    archive.finish().expect("a zip file").into_inner()
+}
