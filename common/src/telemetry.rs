@@ -18,7 +18,8 @@ pub enum LogFormat {
 
 /// What is logged without `RUST_LOG`. Clients of servers that are away say so
 /// on every attempt; our own lines about it suffice.
-const DEFAULT_FILTER: &str = "info,lapin=error,redis=warn,symphonia=error";
+const DEFAULT_FILTER: &str =
+    "info,lapin=error,redis=warn,symphonia=error,lopdf=off,pdf_extract=off";
 
 /// Starts logging to standard error, in the format of `LOG_FORMAT` or else
 /// `default`. A second call changes nothing.

@@ -172,7 +172,7 @@ fn is_name(line: &str) -> bool {
         first.is_none_or(|first| first.is_uppercase() || first.is_numeric())
             || SMALL_WORDS.contains(&word.to_lowercase().as_str())
     };
-    starts_large && ends_open && words.len() <= LONGEST_NAME && words.iter().all(|word| large(word))
+    starts_large && ends_open && words.len() <= LONGEST_NAME && words.iter().all(large)
 }
 
 fn is_capitals(line: &str) -> bool {

@@ -66,7 +66,7 @@ impl Format {
             "html" | "htm" | "xhtml" => Self::Html,
             "pdf" => Self::Pdf,
             "docx" | "docm" => Self::Word,
-            "xlsx" | "xlsm" | "xls" | "ods" => Self::Sheet,
+            "xlsx" | "xlsm" => Self::Sheet,
             "csv" | "tsv" => Self::CommaSeparated,
             "json" => Self::Json,
             "jsonl" | "ndjson" => Self::JsonLines,
@@ -101,11 +101,6 @@ impl Original {
         let name = self.id.rsplit('/').next().unwrap_or(&self.id);
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         super::outline::one_line(&stem.replace(['-', '_'], " "))
-    }
-
-    pub fn ending(&self) -> String {
-        let ending = self.id.rsplit_once('.').map(|(_, ending)| ending);
-        ending.unwrap_or_default().to_ascii_lowercase()
     }
 }
 

@@ -10,7 +10,7 @@ use super::{MAX_UNPACKED, ReadError};
 const MAX_PARTS: usize = 20_000;
 
 /// What office programs write around a document that has a password (\[MS-OFFCRYPTO\], compound file).
-pub const COMPOUND_FILE: &[u8] = &[0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
+const COMPOUND_FILE: &[u8] = &[0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
 
 pub struct Archive<'a>(ZipArchive<Cursor<&'a [u8]>>);
 

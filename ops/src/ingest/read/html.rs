@@ -42,7 +42,7 @@ fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let label = declared.trim_start_matches(['"', '\'']);
     let end = label
         .find(|character: char| !character.is_ascii_alphanumeric() && !"-_:".contains(character));
-    Encoding::for_label(label[..end.unwrap_or(label.len())].as_bytes())
+    Encoding::for_label(&label.as_bytes()[..end.unwrap_or(label.len())])
 }
 
 /// Token by token: no tree is made, so that no depth of nesting does harm.

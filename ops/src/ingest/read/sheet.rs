@@ -7,21 +7,16 @@ use workers::knowledge::{DocumentRef, document::Document, markdown::Section};
 
 use super::{
     Content, Original, ReadError,
-    archive::{Archive, COMPOUND_FILE},
+    archive::Archive,
     row::{MAX_COLUMNS, Rows},
 };
 
 const MAX_ROWS: usize = 1_000_000;
 
+/// The newest format alone: the parsers of the older one (`.xls`) and of OpenDocument (`.ods`) lay out every cell that a
+/// sheet claims to have, which a broken file makes more than any memory holds.
 pub fn read(original: &Original) -> Result<Content, ReadError> {
-    let sections = match original.ending().as_str() {
-        "xls" => old(original)?,
-        "ods" => open_document(original)?,
-        _ => {
-            Archive::open(&original.bytes, "a spreadsheet")?;
-            new(original)?
-        }
-    };
+    Archive::open(&original.bytes, "a spreadsheet")?;
     Ok(Document {
         reference: DocumentRef {
             id: original.id.clone(),
@@ -29,13 +24,13 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
             url: None,
         },
         page: None,
-        sections,
+        sections: sections(original)?,
     }
     .into())
 }
 
 /// Cell by cell: a sheet with two cells can claim the 17 billion between them.
-fn new(original: &Original) -> Result<Vec<Section>, ReadError> {
+fn sections(original: &Original) -> Result<Vec<Section>, ReadError> {
     let bytes = Cursor::new(original.bytes.as_slice());
     let mut book: Xlsx<_> =
         open_workbook_from_rs(bytes).map_err(|error: XlsxError| match error {
@@ -66,46 +61,6 @@ fn new(original: &Original) -> Result<Vec<Section>, ReadError> {
             }
         }
         rows.push(row.1.into_iter());
-        sections.extend(rows.finish(Some(name)));
-    }
-    Ok(sections)
-}
-
-fn old(original: &Original) -> Result<Vec<Section>, ReadError> {
-    if !original.bytes.starts_with(COMPOUND_FILE) {
-        return Err(ReadError::NotA("a spreadsheet"));
-    }
-    let bytes = Cursor::new(original.bytes.as_slice());
-    let book: calamine::Xls<_> =
-        open_workbook_from_rs(bytes).map_err(|error: calamine::XlsError| match error {
-            calamine::XlsError::Password => ReadError::Encrypted,
-            error => ReadError::broken(error),
-        })?;
-    whole_sheets(book)
-}
-
-fn open_document(original: &Original) -> Result<Vec<Section>, ReadError> {
-    Archive::open(&original.bytes, "a spreadsheet")?;
-    let bytes = Cursor::new(original.bytes.as_slice());
-    let book: calamine::Ods<_> =
-        open_workbook_from_rs(bytes).map_err(|error: calamine::OdsError| match error {
-            calamine::OdsError::Password => ReadError::Encrypted,
-            error => ReadError::broken(error),
-        })?;
-    whole_sheets(book)
-}
-
-fn whole_sheets<'a, B>(mut book: B) -> Result<Vec<Section>, ReadError>
-where
-    B: calamine::Reader<Cursor<&'a [u8]>, Error: std::fmt::Display>,
-{
-    let mut sections = Vec::new();
-    for (name, range) in book.worksheets() {
-        check_rows(range.height())?;
-        let mut rows = Rows::default();
-        for row in range.rows() {
-            rows.push(row.iter().map(written));
-        }
         sections.extend(rows.finish(Some(name)));
     }
     Ok(sections)
