@@ -85,8 +85,10 @@ impl Articles {
             return;
         }
         self.unnamed = false;
-        if self.open.is_none() && is_capitals(line) && is_name(line) {
-            return self.outline.heading(2, line);
+        if self.open.is_none()
+            && let Some(level) = chapter(line)
+        {
+            return self.outline.heading(level, line);
         }
         if let Some(mark) = mark(line) {
             self.close();
@@ -180,6 +182,23 @@ fn is_capitals(line: &str) -> bool {
     letters.clone().count() >= 4
         && line.chars().count() <= LONGEST_HEADING
         && letters.clone().all(char::is_uppercase)
+}
+
+/// The level of a heading that names no part: in capitals, or counted like `2.5 Pendaftaran ulang`.
+fn chapter(line: &str) -> Option<u8> {
+    if is_capitals(line) && is_name(line) {
+        return Some(2);
+    }
+    let (number, name) = line.split_once(' ')?;
+    let numbers: Vec<&str> = number.trim_end_matches('.').split('.').collect();
+    let counted = (2..=4).contains(&numbers.len())
+        && numbers.iter().all(|number| {
+            (1..=2).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+        });
+    let named = name.chars().next().is_some_and(char::is_uppercase)
+        && name.chars().count() <= 80
+        && !name.ends_with(['.', ';', ':', ',', '?', '!']);
+    (counted && named).then_some(numbers.len() as u8)
 }
 
 enum Mark<'a> {
@@ -292,6 +311,21 @@ mod tests {
             ("Bab yang lalu", false),
         ] {
             assert_eq!(heading(line).is_some(), is_heading, "{line}");
+        }
+    }
+
+    #[test]
+    fn capitals_and_counted_names_are_headings() {
+        for (line, level) in [
+            ("TATA CARA PENDAFTARAN", Some(2)),
+            ("2.5 Pendaftaran ulang", Some(2)),
+            ("2.5.1. Syarat", Some(3)),
+            ("3.51 adalah IPK paling rendah", None),
+            ("1. Mengisi formulir", None),
+            ("08.30 Pembukaan acara.", None),
+            ("UKT", None),
+        ] {
+            assert_eq!(chapter(line), level, "{line}");
         }
     }
 

@@ -22,7 +22,14 @@ pub fn of_pages(pages: &[String]) -> Vec<Vec<String>> {
 }
 
 fn lines(page: &str) -> Vec<String> {
-    page.lines().map(|line| one_line(&folded(line))).collect()
+    let lines = page.lines().map(|line| one_line(&folded(line)));
+    lines.filter(|line| !is_of_contents(line)).collect()
+}
+
+/// A line of a table of contents, whose dots lead to a page number.
+fn is_of_contents(line: &str) -> bool {
+    let close = line.replace(' ', "");
+    close.contains(".....") || close.contains("……")
 }
 
 /// Ligatures as the letters that they stand for. A soft hyphen at the end of a line parts a word.
