@@ -7,11 +7,11 @@ use common::config::Environment;
 use workers::{
     config::WorkerConfig,
     eval::{self, Outcome, Question, Report, report},
-    kit::local_answering,
+    kit::answering,
 };
 
 pub async fn run(env: &Environment, file: &Path, json: bool) -> anyhow::Result<()> {
-    let (retriever, answerer) = local_answering(&WorkerConfig::from_environment(env)?)?;
+    let (retriever, answerer) = answering(&WorkerConfig::from_environment(env)?).await?;
     let mut outcomes = Vec::new();
     for question in read(file)? {
         outcomes.push(eval::ask(&question, &retriever, answerer.as_ref()).await?);

@@ -11,12 +11,12 @@ use common::{
     retry::RetryPolicy,
 };
 
-use self::providers::ProviderConfig;
 use crate::{
     audio::Limits,
     provision::{ProvisionConfig, SttModel},
     runner::StageConfig,
 };
+use providers::ProviderConfig;
 
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -31,7 +31,16 @@ pub struct WorkerConfig {
     /// How long the spoken answer is kept.
     pub retention: Retention,
     pub provision: ProvisionConfig,
-    stages: Vec<StageConfig>,
+    /// Tokens of what was said before that an answer is made with.
+    pub history_tokens: usize,
+    stages: Vec<StageSettings>,
+}
+
+#[derive(Clone, Debug)]
+struct StageSettings {
+    config: StageConfig,
+    /// For one call of one provider.
+    call_timeout: Duration,
 }
 
 /// Settings of the recogniser in this process.
@@ -65,33 +74,50 @@ const LONGEST_TRY: u64 = 600;
 
 impl WorkerConfig {
     pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        let providers = ProviderConfig::from_environment(env)?;
         Ok(Self {
             knowledge: env.text("KNOWLEDGE_PATH").map(PathBuf::from),
             help_contact: env.text("HELP_CONTACT").map(str::to_owned),
-            providers: ProviderConfig::from_environment(env)?,
             hearing: HearingConfig::from_environment(env)?,
             audio: Limits {
                 max_duration: env.seconds("MAX_AUDIO_SECONDS", 1..=3_600, 300)?,
             },
             retention: Retention(env.seconds("JOB_TTL", 60..=31_536_000, 86_400)?),
             provision: provision(env)?,
+            history_tokens: env.number("HISTORY_TOKENS", 0..=100_000, 2_000)?,
             stages: Stage::ALL
                 .iter()
-                .map(|stage| stage_config(env, *stage))
+                .map(|stage| stage_settings(env, *stage, &providers))
                 .collect::<Result<_, _>>()?,
+            providers,
         })
     }
 
     pub fn of(&self, stage: Stage) -> StageConfig {
+        self.settings(stage).config.clone()
+    }
+
+    /// For one call of one provider of `stage`.
+    pub fn call_timeout(&self, stage: Stage) -> Duration {
+        self.settings(stage).call_timeout
+    }
+
+    fn settings(&self, stage: Stage) -> &StageSettings {
         self.stages
             .iter()
-            .find(|config| config.stage == stage)
+            .find(|settings| settings.config.stage == stage)
             .expect("every stage is configured")
-            .clone()
     }
 }
 
-fn stage_config(env: &Environment, stage: Stage) -> Result<StageConfig, ConfigError> {
+/// To embed a question and search for it.
+const RETRIEVAL: Duration = Duration::from_secs(40);
+
+fn stage_settings(
+    env: &Environment,
+    stage: Stage,
+    providers: &ProviderConfig,
+) -> Result<StageSettings, ConfigError> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let cores = u16::try_from(cores).unwrap_or(u16::MAX).clamp(1, 256);
     // The timeouts have the names that the predecessor gave them. What keeps a
@@ -104,14 +130,28 @@ fn stage_config(env: &Environment, stage: Stage) -> Result<StageConfig, ConfigEr
         Stage::Tts => ("TTS_TIMEOUT", 60, cores),
     };
     let concurrency_variable = format!("{}_CONCURRENCY", stage.as_str().to_ascii_uppercase());
-    Ok(StageConfig {
+    let call_timeout = env.seconds(timeout_variable, 1..=LONGEST_TRY, timeout)?;
+    // Each provider of the list may use up its time before the last one answers.
+    let (asked, before) = match stage {
+        Stage::Stt => (providers.speech_to_text.len(), Duration::ZERO),
+        Stage::Emotion => (providers.emotion.len(), Duration::ZERO),
+        Stage::Rag => (providers.answers.len(), RETRIEVAL),
+        Stage::Tts => (providers.text_to_speech.len(), Duration::ZERO),
+    };
+    let asked = u32::try_from(asked).unwrap_or(u32::MAX);
+    let timeout = before.saturating_add(call_timeout.saturating_mul(asked));
+    let config = StageConfig {
         stage,
         concurrency: env.number(&concurrency_variable, 1..=1_024, concurrency)?,
-        timeout: env.seconds(timeout_variable, 1..=LONGEST_TRY, timeout)?,
+        timeout: timeout.min(Duration::from_secs(LONGEST_TRY)),
         retries: RetryPolicy {
             max_attempts: env.number("MAX_ATTEMPTS", 1..=20, 4)?,
         },
         grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
+    };
+    Ok(StageSettings {
+        config,
+        call_timeout,
     })
 }
 
@@ -206,7 +246,7 @@ mod tests {
             ("LLM_TIMEOUT", "9"),
         ];
         let config = WorkerConfig::from_environment(&env.into_iter().collect()).unwrap();
-        let rag = config.of(Stage::Rag);
-        assert_eq!((rag.concurrency, rag.timeout), (7, Duration::from_secs(9)));
+        assert_eq!(config.of(Stage::Rag).concurrency, 7);
+        assert_eq!(config.call_timeout(Stage::Rag), Duration::from_secs(9));
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     recording::Recording,
 };
 
+pub mod arriving;
 pub mod circuit;
 pub mod emotion_heuristic;
 pub mod emotion_service;

@@ -1,13 +1,12 @@
 //! From a question to the passages that may answer it.
 
-use std::sync::Arc;
-
 use common::conversation::PastTurn;
 
 use crate::{
     handler::StageError,
     knowledge::{KnowledgeBase, KnowledgeError, Passage},
-    query::{Interpreter, Understanding},
+    providers::fallback::Fallback,
+    query::{Interpreter, Query, Understanding},
 };
 
 /// Passages that an answer may be made of.
@@ -16,7 +15,7 @@ const PASSAGES: usize = 10;
 /// Understands questions and searches for them.
 pub struct Retriever {
     interpreter: Interpreter,
-    knowledge: Arc<dyn KnowledgeBase>,
+    knowledge: Fallback<dyn KnowledgeBase>,
 }
 
 /// What was found for a question.
@@ -27,7 +26,7 @@ pub struct Retrieved {
 }
 
 impl Retriever {
-    pub fn new(interpreter: Interpreter, knowledge: Arc<dyn KnowledgeBase>) -> Self {
+    pub fn new(interpreter: Interpreter, knowledge: Fallback<dyn KnowledgeBase>) -> Self {
         Self {
             interpreter,
             knowledge,
@@ -44,17 +43,28 @@ impl Retriever {
         &self,
         question: &str,
         history: &[PastTurn],
-    ) -> Result<Retrieved, KnowledgeError> {
+    ) -> Result<Retrieved, StageError> {
         let earlier: Vec<&str> = history.iter().map(|turn| turn.user.as_str()).collect();
         let understanding = self.interpreter.understand(question, &earlier);
         let passages = match understanding.queries.as_slice() {
             [] => Vec::new(),
-            queries => self.knowledge.search(queries, PASSAGES).await?,
+            queries => self.search(queries).await?,
         };
         Ok(Retrieved {
             understanding,
             passages,
         })
+    }
+
+    async fn search(&self, queries: &[Query]) -> Result<Vec<Passage>, StageError> {
+        let mut tries = self.knowledge.tries();
+        while let Some(one) = tries.next() {
+            let found = one.provider.search(queries, PASSAGES).await;
+            if let Some(end) = tries.judge(one, found.map_err(StageError::from)) {
+                return end;
+            }
+        }
+        tries.give_up()
     }
 }
 

@@ -19,8 +19,8 @@ mod tts;
 pub async fn handler(stage: Stage, kit: &Kit) -> Result<Arc<dyn Handler>, KitError> {
     Ok(match stage {
         Stage::Stt => Arc::new(stt::Stt::new(kit).await?),
-        Stage::Emotion => Arc::new(emotion::Emotion::new(kit)),
-        Stage::Rag => Arc::new(rag::Rag::new(kit)?),
+        Stage::Emotion => Arc::new(emotion::Emotion::new(kit)?),
+        Stage::Rag => Arc::new(rag::Rag::new(kit).await?),
         Stage::Tts => Arc::new(tts::Tts::new(kit).await?),
     })
 }

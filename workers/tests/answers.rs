@@ -4,14 +4,14 @@ use common::config::Environment;
 use workers::{
     config::WorkerConfig,
     eval::{self, Question, report},
-    kit::local_answering,
+    kit::answering,
 };
 
 #[tokio::test]
 async fn the_bundled_documents_answer_the_questions_of_the_set() {
     let env: Environment = [("HOME", "/nonexistent")].into_iter().collect();
     let config = WorkerConfig::from_environment(&env).expect("valid");
-    let (retriever, answerer) = local_answering(&config).expect("the bundled documents");
+    let (retriever, answerer) = answering(&config).await.expect("the bundled documents");
     let questions = include_str!("../../ops/eval/questions.jsonl");
     let mut outcomes = Vec::new();
     for line in questions.lines() {

@@ -4,10 +4,17 @@
 //! outright. Without it every provider is asked whose settings are there, the
 //! remote ones first.
 
+use std::str::FromStr;
+
 use common::config::{ConfigError, Environment, Secret};
 use reqwest::Url;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+use crate::{
+    knowledge::qdrant::QdrantConfig,
+    providers::{emotion_service, prosa},
+};
+
+#[derive(Clone, Debug)]
 pub struct ProviderConfig {
     pub speech_to_text: Vec<HearingProvider>,
     pub emotion: Vec<EmotionProvider>,
@@ -26,7 +33,7 @@ pub enum HearingProvider {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EmotionProvider {
-    Service { url: String },
+    Service(emotion_service::Address),
     Heuristic,
 }
 
@@ -42,7 +49,7 @@ pub enum SpeakingProvider {
     Espeak,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum KnowledgeProvider {
     Qdrant(QdrantConfig),
     /// The bundled documents, or those of `KNOWLEDGE_PATH`, in this process.
@@ -52,15 +59,8 @@ pub enum KnowledgeProvider {
 /// How a vendor is reached; its usual address when none is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    pub url: Option<String>,
+    pub endpoint: Option<prosa::Endpoint>,
     pub key: Secret,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QdrantConfig {
-    pub url: String,
-    pub key: Option<Secret>,
-    pub collection: String,
 }
 
 /// A model behind an OpenAI-compatible address.
@@ -83,9 +83,6 @@ pub enum Vendor {
     /// Ollama, vLLM, llama.cpp or whatever else speaks the protocol.
     Custom,
 }
-
-/// The collection that the first version of the assistant used.
-const COLLECTION: &str = "informasi-umum-itb";
 
 impl ProviderConfig {
     pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
@@ -130,8 +127,9 @@ const EMOTION: &[Known<EmotionProvider>] = &[
         name: "service",
         needs: "EMOTION_ANALYSIS_URL",
         configure: |env| {
-            let url = url(env, "EMOTION_ANALYSIS_URL", HTTP)?;
-            Ok(url.map(|url| EmotionProvider::Service { url }))
+            let expected = "an address that begins with http:// or https://";
+            let address = address(env, "EMOTION_ANALYSIS_URL", expected)?;
+            Ok(address.map(EmotionProvider::Service))
         },
     },
     Known {
@@ -184,7 +182,10 @@ const KNOWLEDGE: &[Known<KnowledgeProvider>] = &[
     Known {
         name: "qdrant",
         needs: "QDRANT_URL",
-        configure: |env| Ok(qdrant(env)?.map(KnowledgeProvider::Qdrant)),
+        configure: |env| {
+            let config = QdrantConfig::from_environment(env)?;
+            Ok(config.map(KnowledgeProvider::Qdrant))
+        },
     },
     Known {
         name: "embedded",
@@ -240,9 +241,13 @@ fn account(
     key_variable: &str,
     url_variable: &str,
 ) -> Result<Option<Account>, ConfigError> {
-    let url = url(env, url_variable, WEB_SOCKET)?;
+    let endpoint = address(
+        env,
+        url_variable,
+        "an address that begins with ws:// or wss://",
+    )?;
     let key = env.secret(key_variable)?;
-    Ok(key.map(|key| Account { url, key }))
+    Ok(key.map(|key| Account { endpoint, key }))
 }
 
 fn chat_model(env: &Environment, vendor: Vendor) -> Result<Option<ModelConfig>, ConfigError> {
@@ -258,7 +263,7 @@ fn chat_model(env: &Environment, vendor: Vendor) -> Result<Option<ModelConfig>, 
     let config = ModelConfig {
         vendor,
         key: env.secret(key)?,
-        base_url: url(env, base_url, HTTP)?,
+        base_url: url(env, base_url)?,
         model: env.text(model).map(str::to_owned),
         dimension: None,
     };
@@ -306,11 +311,11 @@ fn embedding_model(env: &Environment, vendor: Vendor) -> Result<Option<ModelConf
         Some(_) => Some(env.number("EMBEDDING_DIMENSION", 1..=65_536, 1)?),
         None => None,
     };
-    let own = url(env, BASE_URL, HTTP)?;
+    let own = url(env, BASE_URL)?;
     let config = ModelConfig {
         vendor,
         key: env.secret(key)?,
-        base_url: own.or(url(env, base_url, HTTP)?),
+        base_url: own.or(url(env, base_url)?),
         model: env.text(MODEL).map(str::to_owned),
         dimension,
     };
@@ -347,34 +352,30 @@ fn usable(
     }
 }
 
-fn qdrant(env: &Environment) -> Result<Option<QdrantConfig>, ConfigError> {
-    let key = env.secret("QDRANT_API_KEY")?;
-    let collection = env.text("QDRANT_COLLECTION_NAME").unwrap_or(COLLECTION);
-    let url = url(env, "QDRANT_URL", HTTP)?;
-    Ok(url.map(|url| QdrantConfig {
-        url,
-        key,
-        collection: collection.to_owned(),
-    }))
+/// The address without a slash at its end.
+fn url(env: &Environment, variable: &str) -> Result<Option<String>, ConfigError> {
+    let expected = "an address that begins with http:// or https://";
+    let url = address::<Url>(env, variable, expected)?;
+    let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    match url {
+        Some(url) if !usable(&url) => Err(no_address(variable, expected)),
+        url => Ok(url.map(|url| url.as_str().trim_end_matches('/').to_owned())),
+    }
 }
 
-const HTTP: &[&str] = &["http", "https"];
-const WEB_SOCKET: &[&str] = &["ws", "wss"];
+fn address<T: FromStr>(
+    env: &Environment,
+    variable: &str,
+    expected: &str,
+) -> Result<Option<T>, ConfigError> {
+    let address = env.text(variable).map(str::parse);
+    let address = address.transpose();
+    address.map_err(|_| no_address(variable, expected))
+}
 
-/// The address without a slash at its end.
-fn url(env: &Environment, variable: &str, schemes: &[&str]) -> Result<Option<String>, ConfigError> {
-    let Some(value) = env.text(variable) else {
-        return Ok(None);
-    };
-    let valid =
-        Url::parse(value).is_ok_and(|url| schemes.contains(&url.scheme()) && url.has_host());
-    if valid {
-        Ok(Some(value.trim_end_matches('/').to_owned()))
-    } else {
-        // The value is not shown: an address may carry a password.
-        let expected = format!("an address that begins with {}://", schemes.join(":// or "));
-        Err(ConfigError::because(variable, "no such address", expected))
-    }
+/// The value is not shown: an address may carry a password.
+fn no_address(variable: &str, expected: &str) -> ConfigError {
+    ConfigError::because(variable, "no such address", expected)
 }
 
 #[cfg(test)]
@@ -401,7 +402,10 @@ mod tests {
         assert_eq!(config.emotion, [EmotionProvider::Heuristic]);
         assert_eq!(config.answers, [AnswerProvider::Extractive]);
         assert_eq!(config.text_to_speech, [SpeakingProvider::Espeak]);
-        assert_eq!(config.knowledge, [KnowledgeProvider::Embedded]);
+        assert!(matches!(
+            config.knowledge.as_slice(),
+            [KnowledgeProvider::Embedded]
+        ));
         assert_eq!(config.embedder, None);
     }
 

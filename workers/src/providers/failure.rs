@@ -22,6 +22,9 @@ pub const UNAUTHORIZED: &str = "provider_unauthorized";
 /// It does not accept what we asked for.
 pub const REFUSED: &str = "provider_refused";
 
+/// It has no such voice; another synthesiser may.
+pub const UNKNOWN_VOICE: &str = "unknown_voice";
+
 /// A longer wait than this is no use to any job.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 

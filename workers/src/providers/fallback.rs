@@ -169,9 +169,21 @@ fn resting(rest: Duration) -> StageError {
     }
 }
 
-/// What is wrong with the user's input is so for every provider.
+/// What is wrong with the user's input is so for every provider, but for the
+/// names of voices, which each has for itself.
 fn another_may_help(error: &StageError) -> bool {
-    !matches!(
+    !is_the_users(error)
+        || matches!(
+            error,
+            StageError::Permanent {
+                code: failure::UNKNOWN_VOICE,
+                ..
+            }
+        )
+}
+
+fn is_the_users(error: &StageError) -> bool {
+    matches!(
         error,
         StageError::Permanent {
             kind: common::reply::FailureKind::UnprocessableInput,
@@ -184,7 +196,7 @@ fn verdict<T>(result: &Result<T, StageError>) -> Verdict {
     let Err(error) = result else {
         return Verdict::Alive;
     };
-    if !another_may_help(error) {
+    if is_the_users(error) {
         return Verdict::Alive;
     }
     match error {

@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::{
     audio::Limits,
     handler::{Handler, Progress, StageError},
-    kit::Kit,
+    kit::{Kit, KitError},
     providers::EmotionClassifier,
     recording::Recording,
 };
@@ -27,12 +27,12 @@ pub struct Emotion {
 }
 
 impl Emotion {
-    pub fn new(kit: &Kit) -> Self {
-        Self {
+    pub fn new(kit: &Kit) -> Result<Self, KitError> {
+        Ok(Self {
             claims: Arc::clone(&kit.backends.claims),
             limits: kit.config.audio,
-            classifier: kit.emotion(),
-        }
+            classifier: kit.emotion()?,
+        })
     }
 
     async fn classify(&self, turn: &Turn) -> Result<turn::Emotion, StageError> {

@@ -24,9 +24,6 @@ use line::Line;
 mod history;
 mod line;
 
-/// Tokens of what was said before that an answer is made with.
-const HISTORY_TOKENS: usize = 2_000;
-
 pub struct Rag {
     line: Line,
     conversations: Arc<dyn Conversations>,
@@ -36,12 +33,12 @@ pub struct Rag {
 }
 
 impl Rag {
-    pub fn new(kit: &Kit) -> Result<Self, KitError> {
-        let (retriever, answerer) = kit.answering()?;
+    pub async fn new(kit: &Kit) -> Result<Self, KitError> {
+        let (retriever, answerer) = kit.answering().await?;
         Ok(Self {
             line: Line::new(&kit.backends),
             conversations: Arc::clone(&kit.backends.conversations),
-            history_tokens: HISTORY_TOKENS,
+            history_tokens: kit.config.history_tokens,
             retriever,
             answerer,
         })

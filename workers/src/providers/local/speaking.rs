@@ -8,6 +8,7 @@ use crate::{
     providers::{
         SpeechSynthesizer, Spoken,
         espeak::{Espeak, SpeakError, Voice},
+        failure,
     },
 };
 
@@ -51,7 +52,7 @@ impl SpeechSynthesizer for LocalSpeech {
 
 fn unknown_voice() -> StageError {
     StageError::unprocessable(
-        "unknown_voice",
+        failure::UNKNOWN_VOICE,
         "The synthesiser has no such voice; voices are named like id, en-us or id+f3.",
     )
 }

@@ -243,5 +243,5 @@ fn could_be_a_model(voice: &str) -> bool {
 }
 
 fn unknown_voice() -> StageError {
-    StageError::unprocessable("unknown_voice", "The synthesiser has no such voice.")
+    StageError::unprocessable(failure::UNKNOWN_VOICE, "The synthesiser has no such voice.")
 }
