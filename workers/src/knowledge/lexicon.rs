@@ -35,6 +35,10 @@ pub struct Lexicon {
     attributes: HashSet<String>,
     continuations: Vec<String>,
     offices: HashSet<String>,
+    records: HashSet<String>,
+    secrets: HashSet<String>,
+    /// By stem.
+    fields: HashSet<String>,
     present: Vec<String>,
     pub(crate) colloquial: Phrases<Vec<String>>,
     pub(crate) kinds: Phrases<QuestionKind>,
@@ -85,6 +89,9 @@ impl Lexicon {
             attributes: stemmed(include_str!("../../data/lexicon/attributes.txt")),
             elsewhere: words(include_str!("../../data/lexicon/elsewhere.txt")),
             offices: stemmed(include_str!("../../data/lexicon/offices.txt")),
+            records: words(include_str!("../../data/lexicon/records.txt")),
+            secrets: words(include_str!("../../data/lexicon/secrets.txt")),
+            fields: stemmed(include_str!("../../data/lexicon/fields.txt")),
             present: padded_phrases(include_str!("../../data/lexicon/present.txt")),
             continuations: padded_phrases(include_str!("../../data/lexicon/continuations.txt")),
             name_heads: words(include_str!("../../data/lexicon/name_heads.txt")),
@@ -276,6 +283,21 @@ impl Lexicon {
     /// Whether a stem is an office, which somebody holds: `rektor`.
     pub fn is_office(&self, stem: &str) -> bool {
         self.offices.contains(stem)
+    }
+
+    /// What each person has one of: `ipk`.
+    pub fn is_record(&self, word: &str) -> bool {
+        self.records.contains(word)
+    }
+
+    /// What nobody is told: `password`.
+    pub fn is_secret(&self, word: &str) -> bool {
+        self.secrets.contains(word)
+    }
+
+    /// What a field of study is taught in, with its name after it: `jurusan`.
+    pub fn is_field(&self, stem: &str) -> bool {
+        self.fields.contains(stem)
     }
 
     /// Whether a text, folded with spaces around its words, speaks of the present: "saat ini".

@@ -104,12 +104,7 @@ impl Extractive {
         let choose = |query: &Query| {
             let weighed = confidence::weigh(query, &*self.vocabulary);
             let mut choices = select::choose(query, &weighed, &readings, &self.evidence, words);
-            if !choices
-                .iter()
-                .any(|choice| confidence::is_answer(choice, query))
-            {
-                choices.clear();
-            }
+            choices.retain(|choice| confidence::is_answer(choice, query));
             choices
         };
         let choices: Vec<Vec<Choice>> = understanding.queries.iter().map(choose).collect();

@@ -16,8 +16,14 @@ const COMMON_RARITY: f32 = 0.12;
 /// Words that open a follow-up.
 const OPENERS: &[&str] = &[
     "kalau", "terus", "lalu", "lantas", "kemudian", "dan", "tapi", "untuk", "berarti", "what",
-    "and", "selain",
+    "and", "selain", "yang",
 ];
+
+/// Spelled so surely that one stands for the other: `doctorate` for `doktor`.
+const SAME: f32 = 0.9;
+
+/// How often, or for how long: an earlier question's measure is not what the next one is about.
+const MEASURES: &[&str] = &["setahun", "semester", "tahun", "bulan", "minggu", "hari", "sekali"];
 
 /// Words that point back, wherever they stand.
 const POINTERS: &[&str] = &[
@@ -92,10 +98,9 @@ fn replaced_by(term: &Term, earlier: &[Term], lexicon: &Lexicon) -> Option<usize
 }
 
 fn members(term: &Term, lexicon: &Lexicon) -> Vec<Member> {
-    term.forms
-        .first()
-        .map(|form| lexicon.alternatives.members(&form.stems))
-        .unwrap_or_default()
+    let same = term.forms.iter().filter(|form| form.weight >= SAME);
+    same.flat_map(|form| lexicon.alternatives.members(&form.stems))
+        .collect()
 }
 
 fn join(alone: Query, previous: &Query, lexicon: &Lexicon) -> Query {
@@ -106,7 +111,8 @@ fn join(alone: Query, previous: &Query, lexicon: &Lexicon) -> Query {
         .collect();
     let asks_anew = alone.kind != QuestionKind::Open && !is_continued(&alone);
     let carried = previous.terms.iter().enumerate().filter(|(at, term)| {
-        let aspect_of_the_old = asks_anew && term.role == Role::Aspect;
+        let measure = MEASURES.contains(&term.surface.as_str());
+        let aspect_of_the_old = asks_anew && (term.role == Role::Aspect || measure);
         !replaced.contains(at)
             && !aspect_of_the_old
             && !alone.terms.iter().any(|own| own.forms == term.forms)

@@ -121,8 +121,45 @@ pub fn is_personal(words: &[Word], lexicon: &Lexicon) -> bool {
     let english = words
         .windows(2)
         .any(|pair| pair[0].text == "my" && !lexicon.is_filler(&pair[1].text));
-    matches!(kind, QuestionKind::Quantity | QuestionKind::Person) && (owned || english)
+    let told = matches!(kind, QuestionKind::Quantity | QuestionKind::Person);
+    told && (owned || english) || asks_for_record(kind, words, lexicon) || asks_for_secret(kind, words, lexicon)
 }
+
+/// What each student has one of is told by no document, whatever the question word: "apa jadwal kuliah saya besok".
+fn asks_for_record(kind: QuestionKind, words: &[Word], lexicon: &Lexicon) -> bool {
+    let told = matches!(
+        kind,
+        QuestionKind::Thing | QuestionKind::Time | QuestionKind::Definition
+    );
+    let own = |word: &Word| matches!(word.text.as_str(), "saya" | "aku" | "gue" | "my");
+    let record = |word: &Word| lexicon.is_record(&word.text);
+    let near = words.windows(RECORD_REACH.min(words.len()).max(1));
+    told && near.into_iter().any(|window| window.iter().any(own) && window.iter().any(record))
+}
+
+/// A secret is told to nobody; how it is set or what to do without it is another question.
+fn asks_for_secret(kind: QuestionKind, words: &[Word], lexicon: &Lexicon) -> bool {
+    let any = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.text.as_str()));
+    let told = matches!(
+        kind,
+        QuestionKind::Thing | QuestionKind::Definition | QuestionKind::Quantity
+    );
+    let secret = words.iter().any(|word| lexicon.is_secret(&word.text));
+    secret && (told || any(GIVING)) && !any(MANAGING)
+}
+
+/// How far `saya` may stand from what is the user's own: "jadwal kuliah saya".
+const RECORD_REACH: usize = 3;
+
+const GIVING: &[&str] = &[
+    "kasih", "beri", "berikan", "beritahu", "minta", "bagi", "sebutkan", "tell", "give", "share", "show",
+];
+
+/// Words of questions about the keeping of a secret.
+const MANAGING: &[&str] = &[
+    "lupa", "ganti", "mengganti", "ubah", "mengubah", "reset", "atur", "mengatur", "hilang", "salah", "bocor", "aman",
+    "syarat", "dilakukan", "melakukan", "forgot", "forget", "forgotten", "change", "changing",
+];
 
 /// Words between `berapa` and what is to be counted.
 const COUNTING: &[&str] = &[
@@ -138,9 +175,10 @@ pub fn counted(words: &[Word], terms: &[Term], lexicon: &Lexicon) -> Option<Stri
             "berapa" | "jumlah" | "many" | "siapa" | "who"
         )
     })?;
-    let next = words[at..]
-        .iter()
-        .find(|word| !COUNTING.contains(&word.text.as_str()))?;
+    let named = |word: &&Word| !COUNTING.contains(&word.text.as_str());
+    let person = matches!(words[at].text.as_str(), "siapa" | "who");
+    let before = || words[..at].iter().find(named).filter(|_| person);
+    let next = words[at..].iter().find(named).or_else(before)?;
     let begins = |term: &&Term| term.surface.split(' ').next() == Some(next.text.as_str());
     let counted = terms.iter().find(begins)?;
     (!lexicon.is_light(&stem(&next.text))).then(|| counted.surface.clone())

@@ -28,6 +28,7 @@ pub fn detect(message: &str, lexicon: &Lexicon) -> Language {
                 .colloquial
                 .longest_at(std::slice::from_ref(&token.text))
                 .is_some()
+            || lexicon.is_light(word)
         {
             indonesian += 2;
         } else if lexicon.english.contains(word) {
@@ -75,6 +76,10 @@ mod tests {
             ("hello", Language::English),
             ("deadline bayar UKT kapan?", Language::Indonesian),
             ("Apa itu drop out?", Language::Indonesian),
+            (
+                "Berapa uang kuliah program magister per semester?",
+                Language::Indonesian,
+            ),
             ("kalo do gimana", Language::Indonesian),
             ("", Language::Indonesian),
         ] {

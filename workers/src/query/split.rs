@@ -9,6 +9,9 @@ const CONJUNCTIONS: &[&str] = &["dan", "atau", "serta", "terus", "lalu", "sama",
 
 const JOINING: &[&str] = &["dan", "serta", "sama", "and"];
 
+/// A topic that is only named has so few words, the institution's name among them.
+const NAMED_TOPIC: usize = 2;
+
 /// How many words after a conjunction may stand before the question word: "dan untuk S2 berapa".
 const REACH: usize = 2;
 
@@ -66,10 +69,24 @@ fn aspects(words: Vec<Word>, lexicon: &Lexicon) -> Vec<Vec<Word>> {
     let place = places
         .map(|(at, _)| at)
         .find(|at| names_aspect(&words[..*at], lexicon) && names_aspect(&words[at + 1..], lexicon));
-    match place {
+    match place.or_else(|| between_topics(&words, lexicon)) {
         Some(at) => vec![words[..at].to_vec(), words[at + 1..].to_vec()],
         None => vec![words],
     }
+}
+
+/// Where two topics are only named, nothing being asked of them: "beasiswa dan asrama".
+fn between_topics(words: &[Word], lexicon: &Lexicon) -> Option<usize> {
+    let listed = |list: &[&str], word: &Word| list.contains(&word.text.as_str());
+    let mut joins = words.iter().enumerate().filter(|(_, word)| listed(JOINING, word));
+    let (at, _) = joins.next()?;
+    let topics = |words: &[Word]| {
+        let content = words.iter().filter(|word| !lexicon.is_filler(&word.text));
+        let found: Vec<bool> = content.map(|word| lexicon.is_light(&stem(&word.text))).collect();
+        (1..=NAMED_TOPIC).contains(&found.len()) && !found.contains(&true)
+    };
+    let only = joins.next().is_none() && kind::detect(words, lexicon) == kind::QuestionKind::Open;
+    (only && topics(&words[..at]) && topics(&words[at + 1..])).then_some(at)
 }
 
 /// Begins with an aspect that a topic follows.
@@ -131,6 +148,7 @@ mod tests {
                 "jadwal wisuda sama jam buka perpustakaan",
                 vec!["jadwal wisuda", "jam buka perpustakaan"],
             ),
+            ("beasiswa dan asrama itb", vec!["beasiswa", "asrama itb"]),
             ("", vec![]),
         ] {
             let parts = questions(message, words(message, &lexicon), &lexicon);

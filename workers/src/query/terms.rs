@@ -23,6 +23,9 @@ const UNKNOWN_WEIGHT: f32 = 0.85;
 /// A number in a question rarely tells what it is about: "lulus dalam 5 tahun", "wisuda 2026".
 const NUMBER_WEIGHT: f32 = 0.2;
 
+/// A name in more than about a fifth of the passages is that of the institution itself, or of its city.
+const HOME_RARITY: f32 = 0.3;
+
 /// More terms are left out; a question has a handful.
 const MAX_TERMS: usize = 24;
 
@@ -162,7 +165,9 @@ fn single(content: &Content, stem: &str, lexicon: &Lexicon, vocabulary: &dyn Voc
     let adverb = word.text.len() > 5 && word.text.ends_with("ly");
     let common = adverb || lexicon.is_common(stem) || lexicon.is_common(&word.text);
     let named = content.after_preposition || (word.capital && !content.first);
-    let elsewhere = lexicon.is_elsewhere(&word.text) || (unknown && lexicon.is_other_topic(stem));
+    let at_home = vocabulary.rarity(stem) < HOME_RARITY;
+    let elsewhere = (lexicon.is_elsewhere(&word.text) && !at_home)
+        || (unknown && lexicon.is_other_topic(stem));
     let role = match () {
         () if elsewhere => Role::Name,
         () if is_number(&word.text) => Role::Aspect,

@@ -65,6 +65,7 @@ impl Question<'_> {
             (self.is_about_another(unit), ANOTHER),
             (self.lacks_attribute(matches, unit), UNTOLD),
             (self.lacks_office(unit), NAMELESS),
+            (self.lacks_field(matches, unit), UNTOLD),
             (
                 self.needs_evidence() && self.is_scattered(matches, unit),
                 SCATTERED,
@@ -95,7 +96,7 @@ impl Question<'_> {
     fn lacks_attribute(&self, matches: &Matches, unit: &Unit) -> bool {
         self.terms.iter().enumerate().any(|(at, term)| {
             let attribute =
-                |form: &Form| form.stems.len() == 1 && self.lexicon.is_attribute(&form.stems[0]);
+                |form: &Form| form.stems.iter().all(|stem| self.lexicon.is_attribute(stem));
             let asked = term.term.forms.first().is_some_and(attribute);
             asked && matches.heading[at] == 0.0 && strength(term.term, &unit.stems) == 0.0
         })
@@ -110,6 +111,23 @@ impl Question<'_> {
         let mut offices = self.terms.iter().filter(|term| office(term));
         self.kind == QuestionKind::Person
             && offices.any(|term| strength(term.term, &unit.stems) == 0.0)
+    }
+
+    /// "Ada jurusan psikologi?" is told only where a programme of study is spoken of.
+    fn lacks_field(&self, matches: &Matches, unit: &Unit) -> bool {
+        let named = |at: usize| self.terms.get(at + 1).is_some_and(|next| next.term.role == Role::Topic);
+        let exists = matches!(self.kind, QuestionKind::YesNo | QuestionKind::Open);
+        exists
+            && self.terms.iter().enumerate().any(|(at, term)| {
+                let over = matches.heading[at].max(matches.title[at]);
+                self.is_field(term) && named(at) && over == 0.0 && strength(term.term, &unit.stems) == 0.0
+            })
+    }
+
+    /// `jurusan`, `fakultas`
+    fn is_field(&self, term: &Weighed) -> bool {
+        let field = |form: &Form| form.stems.iter().all(|stem| self.lexicon.is_field(stem));
+        term.term.forms.iter().any(field)
     }
 
     /// One of the main topics stands neither in the sentence nor over it.
@@ -147,6 +165,7 @@ impl Question<'_> {
                 && !abbreviation
                 && !self.asks_for(&stem)
                 && !self.lexicon.is_light(&stem)
+                && !self.lexicon.is_common(&stem)
                 && !self.lexicon.is_office(&stem)
                 && self.vocabulary.rarity(&stem) >= NAME_RARITY
         })
@@ -166,6 +185,10 @@ impl Question<'_> {
         let Some(topic) = self.heaviest() else {
             return false;
         };
+        // "Planologi di fakultas apa?" is answered by a list that holds it.
+        if self.terms.iter().any(|term| self.is_field(term)) {
+            return false;
+        }
         let weighty = WEIGHTY * self.terms[topic].weight;
         let alone = self
             .terms

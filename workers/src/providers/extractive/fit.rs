@@ -33,6 +33,8 @@ mod weight {
     pub const TITLE: f32 = 0.06;
     /// The heading asks the same kind of question.
     pub const HEADING_KIND: f32 = 0.1;
+    /// The heading names the aspect that is asked for: "Syarat".
+    pub const HEADING_ASPECT: f32 = 0.1;
     /// The heading or title narrows the topic to something that was not asked.
     pub const NARROWER_HEADING: f32 = -0.1;
     pub const NARROWER_TITLE: f32 = -0.08;
@@ -66,6 +68,12 @@ const NAMING: &[&str] = &[
 /// How much a title or heading that names the main topic adds, and how much of the weight of unknown words it takes off.
 const ANCHOR: f32 = 0.08;
 const SPARED: f32 = 0.5;
+
+/// From this strength on a match is the word itself, or another for the same thing.
+const OWN_WORD: f32 = 0.9;
+
+/// From this weight on an unknown word is a noun, and no everyday one.
+const THING_WEIGHT: f32 = 0.8;
 
 /// How near the topic of a list has to be to that of the question: schools are listed with faculties.
 const LISTED_TOPIC: f32 = 0.5;
@@ -236,7 +244,9 @@ impl Question<'_> {
             });
         let counts = |term: &Weighed| {
             let asked = self.query.counted.as_ref() == Some(&term.term.surface);
-            let spared = !term.known && !asked && term.term.role != Role::Name;
+            // Whether there is such a thing cannot be told by a text that lacks the word for it.
+            let thing = self.kind == QuestionKind::YesNo && term.term.weight >= THING_WEIGHT;
+            let spared = !term.known && !asked && !thing && term.term.role != Role::Name;
             term.weight * if spared { 1.0 - SPARED * anchored } else { 1.0 }
         };
         let total: f32 = self.terms.iter().map(counts).sum();
@@ -284,8 +294,15 @@ impl Question<'_> {
         weight::HEADING * share(self.terms, over)
             + weight::TITLE * share(self.terms, &matches.title)
             + if same_kind { weight::HEADING_KIND } else { 0.0 }
+            + if self.names_aspect(matches) { weight::HEADING_ASPECT } else { 0.0 }
             + weight::NARROWER_HEADING * self.narrower(&reading.heading)
             + weight::NARROWER_TITLE * self.narrower(&reading.title)
+    }
+
+    fn names_aspect(&self, matches: &Matches) -> bool {
+        let named = self.terms.iter().zip(&matches.heading);
+        let mut named = named.filter(|(_, strength)| **strength >= OWN_WORD);
+        named.any(|(term, _)| term.term.role == Role::Aspect)
     }
 
     /// The share of words that the question does not hold.
