@@ -2,7 +2,7 @@
 
 use super::kind::QuestionKind;
 use super::words::Word;
-use super::{Query, Role, Term};
+use super::{Form, Query, Role, Term};
 use crate::knowledge::lexicon::Lexicon;
 use crate::knowledge::lexicon::alternatives::Member;
 use crate::knowledge::vocabulary::Vocabulary;
@@ -62,6 +62,9 @@ fn leans(
         let names_institution = alone.terms.iter().any(|term| term.role != Role::Aspect);
         return !(alone.kind == QuestionKind::Definition && names_institution);
     }
+    // "Yang komputasi jurusannya apa saja?" is about computing, of what was spoken of before.
+    let specific = own.iter().filter(|term| !is_field(term, lexicon)).count();
+    let single = own.len() == 1 || specific == 1;
     let opened = words
         .first()
         .is_some_and(|word| OPENERS.contains(&word.text.as_str()));
@@ -74,7 +77,7 @@ fn leans(
         .iter()
         .all(|term| replaced_by(term, &previous.terms, lexicon).is_some());
     let bare = alone.kind == QuestionKind::Open && words.len() <= 3;
-    replaces && (opened || bare) || own.len() == 1 && (opened || points_back)
+    replaces && (opened || bare) || single && (opened || points_back)
 }
 
 fn is_topic(term: &Term, vocabulary: &dyn Vocabulary) -> bool {
@@ -84,6 +87,11 @@ fn is_topic(term: &Term, vocabulary: &dyn Vocabulary) -> bool {
             .all(|stem| vocabulary.rarity(stem) < COMMON_RARITY)
     });
     term.role != Role::Aspect && !common
+}
+
+fn is_field(term: &Term, lexicon: &Lexicon) -> bool {
+    let field = |form: &Form| form.stems.iter().all(|stem| lexicon.is_field(stem));
+    term.forms.iter().any(field)
 }
 
 /// The place of the earlier term that a new one excludes: `sarjana` for `magister`.

@@ -177,8 +177,13 @@ pub fn counted(words: &[Word], terms: &[Term], lexicon: &Lexicon) -> Option<Stri
     })?;
     let named = |word: &&Word| !COUNTING.contains(&word.text.as_str());
     let person = matches!(words[at].text.as_str(), "siapa" | "who");
-    let before = || words[..at].iter().find(named).filter(|_| person);
+    let all = words.get(at + 1).is_some_and(|word| word.text == "saja");
+    let before = || words[..at].iter().find(named).filter(|_| person && all);
     let next = words[at..].iter().find(named).or_else(before)?;
+    // "Siapa Karel Bosscha?" asks about a name, not for one.
+    if person && next.capital {
+        return None;
+    }
     let begins = |term: &&Term| term.surface.split(' ').next() == Some(next.text.as_str());
     let counted = terms.iter().find(begins)?;
     (!lexicon.is_light(&stem(&next.text))).then(|| counted.surface.clone())

@@ -21,14 +21,17 @@ pub fn detect(message: &str, lexicon: &Lexicon) -> Language {
     for token in tokens(message) {
         let word = token.text.as_str();
         let is_english = lexicon.is_english_filler(word) || is_english_function_word(word);
-        if is_english {
+        let is_indonesian = lexicon.is_filler(word) && !is_english_function_word(word);
+        if is_english && is_indonesian {
+            continue;
+        } else if is_english {
             english += 2;
         } else if lexicon.is_filler(word)
             || lexicon
                 .colloquial
                 .longest_at(std::slice::from_ref(&token.text))
                 .is_some()
-            || lexicon.is_light(word)
+            || lexicon.kinds.begins(word)
         {
             indonesian += 2;
         } else if lexicon.english.contains(word) {

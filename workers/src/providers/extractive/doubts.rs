@@ -24,6 +24,9 @@ const SPREAD: f32 = 0.3;
 /// A term of at least this share of the heaviest one's weight is a main topic.
 const WEIGHTY: f32 = 0.5;
 
+/// An everyday verb or adjective is put otherwise as easily as it is put.
+const EVERYDAY: f32 = 0.5;
+
 /// Lighter words, such as the institution's name, stand everywhere.
 const EVERYWHERE: f32 = 0.15;
 
@@ -137,7 +140,8 @@ impl Question<'_> {
         };
         let weighty = SPREAD * self.terms[topic].weight;
         self.terms.iter().enumerate().any(|(at, term)| {
-            let main = term.known && term.term.role == Role::Topic && term.weight >= weighty;
+            let everyday = term.term.weight <= EVERYDAY;
+            let main = term.known && term.term.role == Role::Topic && !everyday && term.weight >= weighty;
             let over = matches.heading[at].max(matches.title[at]);
             main && over == 0.0 && strength(term.term, &unit.stems) == 0.0
         })

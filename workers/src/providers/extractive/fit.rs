@@ -43,7 +43,7 @@ mod weight {
     /// It begins with the topic and says what that is.
     pub const DEFINES: f32 = 0.14;
     /// A number stands beside what is counted.
-    pub const COUNTED: f32 = 0.08;
+    pub const COUNTED: f32 = 0.15;
     /// The sentence names something, and a name is asked for.
     pub const NAMES: f32 = 0.14;
     /// The sentence leans on the one before it.

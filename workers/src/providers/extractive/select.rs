@@ -144,11 +144,24 @@ fn extend(
     if reading.units[best.unit].continues && best.unit > 0 {
         units.start -= 1;
     }
-    while let Some(grown) = grown(&units, reading, |unit| of_passage[unit].score >= bar) {
+    let points = |unit: usize| leads_on(kind, best, unit, reading);
+    while let Some(grown) = grown(&units, reading, |unit| of_passage[unit].score >= bar || points(unit)) {
         units = grown;
     }
     units
 }
+
+/// "Jam buka dapat berbeda." alone leaves the question open; the next sentence says where the answer stands.
+fn leads_on(kind: QuestionKind, best: &Candidate, unit: usize, reading: &Reading) -> bool {
+    let fact = matches!(kind, QuestionKind::Time | QuestionKind::Quantity | QuestionKind::Duration);
+    let told = reading.units[best.unit].folded.split(' ').any(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    let pointer = |folded: &str| POINTERS.iter().any(|phrase| folded.contains(phrase));
+    let next = &reading.units[unit].folded;
+    fact && !told && unit == best.unit + 1 && pointer(next) && !pointer(&reading.units[best.unit].folded)
+}
+
+/// What stands before the place where a figure is kept up to date.
+const POINTERS: &[&str] = &[" diumumkan di ", " diumumkan dalam ", " tercantum di ", " tercantum dalam ", " terdapat di ", " ada di laman ", " di laman "];
 
 /// One more sentence after or before, while the answer stays short.
 fn grown(
