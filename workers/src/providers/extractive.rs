@@ -29,6 +29,9 @@ use fit::Words;
 use reading::Reading;
 use select::Choice;
 
+/// Sentences of an answer, lists aside: what is listened to must be short.
+const MAX_SENTENCES: usize = 4;
+
 /// An answer to one turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -101,9 +104,10 @@ impl Extractive {
             lexicon: &self.lexicon,
             vocabulary: &*self.vocabulary,
         };
+        let room = (MAX_SENTENCES / understanding.queries.len()).max(1);
         let choose = |query: &Query| {
             let weighed = confidence::weigh(query, &*self.vocabulary);
-            let mut choices = select::choose(query, &weighed, &readings, &self.evidence, words);
+            let mut choices = select::choose(query, &weighed, &readings, &self.evidence, words, room);
             choices.retain(|choice| confidence::is_answer(choice, query));
             choices
         };

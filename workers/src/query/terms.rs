@@ -188,9 +188,15 @@ fn single(content: &Content, stem: &str, lexicon: &Lexicon, vocabulary: &dyn Voc
 }
 
 fn is_number(word: &str) -> bool {
-    word.bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    let digits = word
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    digits || NUMBER_WORDS.contains(&word)
 }
+
+const NUMBER_WORDS: &[&str] = &[
+    "satu", "dua", "tiga", "empat", "lima", "enam", "tujuh", "delapan", "sembilan", "sepuluh",
+];
 
 /// Words that only say in what a question wants its answer counted: "berapa semester".
 const UNITS: &[&str] = &[

@@ -42,6 +42,20 @@ impl Alternatives {
         }
     }
 
+    /// The spellings of what a phrase, given as stems, excludes.
+    pub fn rivals(&self, stems: &[String]) -> impl Iterator<Item = &Vec<String>> {
+        let named = self.members(stems);
+        let of = move |member: Member| named.iter().any(|named| named.excludes(member));
+        let groups = self.groups.iter().enumerate();
+        groups
+            .flat_map(|(group, members)| {
+                let members = members.iter().enumerate();
+                members.map(move |(member, spellings)| (Member { group, member }, spellings))
+            })
+            .filter(move |(member, _)| of(*member))
+            .flat_map(|(_, spellings)| spellings)
+    }
+
     /// The groups' members that a phrase, given as stems, spells.
     pub fn members(&self, stems: &[String]) -> Vec<Member> {
         let mut found = Vec::new();

@@ -30,6 +30,10 @@ pub fn answer(
             }
         }
     }
+    let quoted = citations.iter().map(|citation| citation.quote.as_str());
+    if let Some(opening) = institution.quoting(quoted, language) {
+        parts.insert(0, opening);
+    }
     Answer {
         text: parts.join(" "),
         citations,

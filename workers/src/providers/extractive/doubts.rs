@@ -66,6 +66,7 @@ impl Question<'_> {
             (lacking, LACKING_EVIDENCE),
             (uncounted, UNCOUNTED),
             (self.is_about_another(unit), ANOTHER),
+            (self.names_rival(unit), ANOTHER),
             (self.lacks_attribute(matches, unit), UNTOLD),
             (self.lacks_office(unit), NAMELESS),
             (self.lacks_field(matches, unit), UNTOLD),
@@ -93,6 +94,14 @@ impl Question<'_> {
             own && strength(term.term, &unit.stems) == 0.0
         };
         self.terms.iter().any(elsewhere) && self.terms.iter().any(lacks)
+    }
+
+    /// The sentence is about another campus or level of study than was asked.
+    fn names_rival(&self, unit: &Unit) -> bool {
+        let named = |term: &&Weighed| strength(term.term, &unit.stems) == 0.0;
+        let forms = self.terms.iter().filter(named).flat_map(|term| term.term.forms.first());
+        let mut rivals = forms.flat_map(|form| self.lexicon.alternatives.rivals(&form.stems));
+        rivals.any(|rival| unit.stems.windows(rival.len().max(1)).any(|window| window == rival.as_slice()))
     }
 
     /// A price, an address or the like is asked for, and neither sentence nor heading speaks of one.

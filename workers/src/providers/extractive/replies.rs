@@ -1,5 +1,6 @@
 //! What is said where no document is quoted.
 
+use crate::knowledge::analyser::token::tokens;
 use crate::query::language::Language;
 use crate::query::small_talk::SmallTalk;
 
@@ -65,6 +66,14 @@ impl Institution {
         }
     }
 
+    /// What comes before quotes in another language than the question's: they are not translated.
+    pub fn quoting<'a>(&self, quotes: impl Iterator<Item = &'a str>, language: Language) -> Option<String> {
+        let mut foreign = quotes.filter(|quote| !is_english(quote));
+        let name = &self.name;
+        (language == Language::English && foreign.next().is_some())
+            .then(|| format!("The {name} documents are in Indonesian; they say:"))
+    }
+
     /// The reply to a message without anything to search for.
     pub fn unclear(&self, language: Language) -> String {
         let Self {
@@ -128,3 +137,13 @@ impl Institution {
         }
     }
 }
+
+/// Whether a quote can be read by someone who asks in English: articles and prepositions tell.
+fn is_english(quote: &str) -> bool {
+    let words = tokens(quote);
+    let telling = words.iter().filter(|word| matches!(word.text.as_str(), "the" | "of" | "for" | "and" | "a" | "to"));
+    telling.count() * ENGLISH_SHARE >= words.len()
+}
+
+/// Of English prose at least every tenth word is one of the commonest.
+const ENGLISH_SHARE: usize = 10;

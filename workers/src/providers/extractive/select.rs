@@ -39,12 +39,14 @@ pub struct Choice {
 }
 
 /// The best part of the passages, and a second one where it adds something; empty when there is nothing to choose from.
+/// At most `room` sentences, lists aside.
 pub fn choose(
     query: &Query,
     terms: &[Weighed],
     readings: &[Reading],
     evidence: &Evidence,
     words: Words,
+    room: usize,
 ) -> Vec<Choice> {
     let kind = query.kind;
     let found = candidates(query, terms, readings, evidence, words);
@@ -70,12 +72,19 @@ pub fn choose(
             None => break,
         }
     }
+    let mut left = room;
+    let mut choices: Vec<Choice> = Vec::new();
+    for part in chosen {
+        let whole = if best.lists { MAX_SENTENCES } else { left.min(MAX_SENTENCES) };
+        if whole > 0 {
+            let (units, choice) = choice(kind, part, &found, readings, whole);
+            left = left.saturating_sub(units);
+            choices.push(choice);
+        }
+    }
     // An introduction reads better before the details, however well these fit.
-    chosen.sort_by_key(|chosen| !readings[chosen.passage].is_introduction());
-    chosen
-        .into_iter()
-        .map(|best| choice(kind, best, &found, readings))
-        .collect()
+    choices.sort_by_key(|choice| !readings[choice.passage].is_introduction());
+    choices
 }
 
 fn best<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> Option<&'a Candidate> {
@@ -110,18 +119,20 @@ fn choice(
     best: &Candidate,
     found: &[Candidate],
     readings: &[Reading],
-) -> Choice {
+    room: usize,
+) -> (usize, Choice) {
     let reading = &readings[best.passage];
     let of_passage: Vec<&Candidate> = found
         .iter()
         .filter(|other| other.passage == best.passage)
         .collect();
-    let units = extend(kind, best, &of_passage, reading);
-    Choice {
+    let units = extend(kind, best, &of_passage, reading, room);
+    let choice = Choice {
         passage: best.passage,
         span: reading.units[units.start].span.start..reading.units[units.end - 1].span.end,
         confidence: best.coverage,
-    }
+    };
+    (units.len(), choice)
 }
 
 /// The units to take with the best one: its whole list, or neighbours that belong to the answer.
@@ -130,6 +141,7 @@ fn extend(
     best: &Candidate,
     of_passage: &[&Candidate],
     reading: &Reading,
+    room: usize,
 ) -> Range<usize> {
     if let Some(list) = reading.list_around(best.unit) {
         return list;
@@ -141,11 +153,11 @@ fn extend(
             JOINS_FACT
         };
     let mut units = best.unit..best.unit + 1;
-    if reading.units[best.unit].continues && best.unit > 0 {
+    if reading.units[best.unit].continues && best.unit > 0 && room > 1 {
         units.start -= 1;
     }
     let points = |unit: usize| leads_on(kind, best, unit, reading);
-    while let Some(grown) = grown(&units, reading, |unit| of_passage[unit].score >= bar || points(unit)) {
+    while let Some(grown) = grown(&units, reading, room, |unit| of_passage[unit].score >= bar || points(unit)) {
         units = grown;
     }
     units
@@ -167,6 +179,7 @@ const POINTERS: &[&str] = &[" diumumkan di ", " diumumkan dalam ", " tercantum d
 fn grown(
     units: &Range<usize>,
     reading: &Reading,
+    room: usize,
     joins: impl Fn(usize) -> bool,
 ) -> Option<Range<usize>> {
     let after = (units.end, units.start..units.end + 1);
@@ -177,7 +190,7 @@ fn grown(
     [after, before].into_iter().find_map(|(new, grown)| {
         let unit = reading.units.get(new)?;
         let length = reading.units[grown.end - 1].span.end - reading.units[grown.start].span.start;
-        let fits = grown.len() <= MAX_SENTENCES && length <= MAX_CHARS;
+        let fits = grown.len() <= room && length <= MAX_CHARS;
         (unit.shape == Shape::Sentence && fits && joins(new)).then_some(grown)
     })
 }
