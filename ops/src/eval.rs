@@ -1,26 +1,56 @@
 //! `itb-ops eval`: how well the documents are found and the questions answered.
 
-use std::{collections::BTreeMap, path::Path};
+mod floors;
+mod table;
 
-use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
 use common::config::Environment;
+use serde_json::json;
 use workers::{
     config::WorkerConfig,
-    eval::{self, Outcome, Question, Report, report},
+    eval::{self, Outcome, Question, report},
     kit::answering,
 };
 
-pub async fn run(env: &Environment, file: &Path, json: bool) -> anyhow::Result<()> {
+use floors::Floors;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// One question a line: `id`, `question`, `expect` (documents that answer; empty where none does), `words`
+    /// (that a right answer holds), `kind`, `history`.
+    questions: PathBuf,
+    /// The measures as JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// What became of every question, in the JSON too.
+    #[arg(long, requires = "json")]
+    outcomes: bool,
+    /// Lists what went wrong: the question, what was found, what was answered.
+    #[arg(long, conflicts_with = "json")]
+    details: bool,
+    #[command(flatten)]
+    floors: Floors,
+}
+
+/// Measures and prints; fails after that when a floor is missed.
+pub async fn run(env: &Environment, options: &Options) -> anyhow::Result<()> {
     let (retriever, answerer) = answering(&WorkerConfig::from_environment(env)?).await?;
     let mut outcomes = Vec::new();
-    for question in read(file)? {
+    for question in read(&options.questions)? {
         outcomes.push(eval::ask(&question, &retriever, answerer.as_ref()).await?);
     }
-    if json {
-        println!("{}", serde_json::to_string(&report(&outcomes))?);
+    if options.json {
+        print_json(&outcomes, options.outcomes)?;
     } else {
-        print_table(&outcomes);
+        if options.details {
+            table::print_misses(&outcomes);
+        }
+        table::print(&outcomes);
     }
+    let missed = options.floors.missed(&report(&outcomes));
+    ensure!(missed.is_empty(), "{}", missed.join("; "));
     Ok(())
 }
 
@@ -30,41 +60,29 @@ fn read(file: &Path) -> anyhow::Result<Vec<Question>> {
     let lines = (1..)
         .zip(text.lines())
         .filter(|(_, line)| !line.trim().is_empty());
-    lines
+    let questions: Vec<Question> = lines
         .map(|(number, line)| {
             serde_json::from_str(line).with_context(|| format!("{}, line {number}", file.display()))
         })
-        .collect()
+        .collect::<anyhow::Result<_>>()?;
+    ensure!(
+        !questions.is_empty(),
+        "{} holds no question",
+        file.display()
+    );
+    Ok(questions)
 }
 
-fn print_table(outcomes: &[Outcome]) {
-    let mut kinds: BTreeMap<&str, Vec<Outcome>> = BTreeMap::new();
-    for outcome in outcomes {
-        kinds
-            .entry(&outcome.kind)
-            .or_default()
-            .push(outcome.clone());
+fn print_json(outcomes: &[Outcome], with_outcomes: bool) -> anyhow::Result<()> {
+    let mut measures = serde_json::to_value(report(outcomes))?;
+    if with_outcomes {
+        let told = outcomes.iter().map(|outcome| {
+            let mut told = serde_json::to_value(outcome)?;
+            told["miss"] = json!(outcome.miss());
+            Ok(told)
+        });
+        measures["outcomes"] = told.collect::<Result<Vec<_>, serde_json::Error>>()?.into();
     }
-    println!(
-        "{:<14}{:>10}{:>8}{:>8}{:>8}{:>10}{:>10}{:>10}",
-        "kind", "questions", "hit@1", "hit@5", "MRR", "declined*", "answered*", "verbatim"
-    );
-    for (kind, outcomes) in &kinds {
-        print_row(kind, &report(outcomes));
-    }
-    print_row("all", &report(outcomes));
-    println!("* wrongly: answerable ones declined, unanswerable ones answered");
-}
-
-fn print_row(kind: &str, report: &Report) {
-    println!(
-        "{kind:<14}{:>10}{:>8.3}{:>8.3}{:>8.3}{:>10.3}{:>10.3}{:>10.3}",
-        report.questions,
-        report.hit_at_1,
-        report.hit_at_5,
-        report.mean_reciprocal_rank,
-        report.wrongly_declined,
-        report.wrongly_answered,
-        report.verbatim_quotes
-    );
+    println!("{measures}");
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `itb-ops`: what operators do by hand.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::{
@@ -26,12 +26,7 @@ enum Command {
     /// Fetches what speech needs into the data folder, and waits for it.
     Setup,
     /// Asks the questions of a file (JSON lines) and measures the answers.
-    Eval {
-        questions: PathBuf,
-        /// The measures as JSON instead of a table.
-        #[arg(long)]
-        json: bool,
-    },
+    Eval(eval::Options),
     /// Reads documents and brings a knowledge base up to date.
     Ingest(ingest::Arguments),
 }
@@ -54,7 +49,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     telemetry::choose_cryptography();
     match command {
         Command::Setup => setup::run(&env).await?,
-        Command::Eval { questions, json } => eval::run(&env, &questions, json).await?,
+        Command::Eval(options) => eval::run(&env, &options).await?,
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -49,6 +49,9 @@ pub struct Outcome {
     pub id: String,
     pub kind: String,
     pub question: String,
+    /// The user's messages before it, the oldest first.
+    pub earlier: Vec<String>,
+    pub expected: Vec<String>,
     pub searched: Vec<String>,
     pub answerable: bool,
     /// The place of the first expected document among the distinct documents found, from 1.
@@ -63,6 +66,41 @@ pub struct Outcome {
     pub verbatim: usize,
     pub answer: String,
     pub confidence: f32,
+}
+
+/// What is wrong with an answer, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Miss {
+    /// No document answers, yet something was said.
+    Answered,
+    /// A quote stands in no passage.
+    QuoteNotFound,
+    /// The documents answer, yet nothing was said.
+    Declined,
+    /// No expected document is cited.
+    OtherDocument,
+    /// The words of a right answer are missing.
+    WordsMissing,
+    /// The answer is right, but no expected document is among the first found.
+    NotFound,
+}
+
+impl Outcome {
+    /// What is wrong, if anything is.
+    pub fn miss(&self) -> Option<Miss> {
+        let deep = self.rank.is_none_or(|rank| rank > DEPTH);
+        let found = [
+            (!self.answerable && !self.declined, Miss::Answered),
+            (self.verbatim < self.quotes, Miss::QuoteNotFound),
+            (self.answerable && self.declined, Miss::Declined),
+            (self.answerable && !self.cites_expected, Miss::OtherDocument),
+            (self.answerable && !self.holds_words, Miss::WordsMissing),
+            (self.answerable && deep, Miss::NotFound),
+        ];
+        let mut found = found.into_iter();
+        found.find(|(applies, _)| *applies).map(|(_, miss)| miss)
+    }
 }
 
 /// The measures over a set of questions; shares are 0 to 1.
@@ -126,6 +164,7 @@ fn outcome(
 ) -> Outcome {
     let found = distinct_documents(passages);
     let expected = |id: &String| question.expect.contains(id);
+    let earlier = question.history.iter().flatten();
     let spoken = answer.text.to_lowercase();
     let proofs: Vec<Option<&Passage>> = answer
         .citations
@@ -136,6 +175,8 @@ fn outcome(
         id: question.id.clone(),
         kind: question.kind.clone(),
         question: question.question.clone(),
+        earlier: earlier.map(|earlier| earlier.user.clone()).collect(),
+        expected: question.expect.clone(),
         searched,
         answerable: !question.expect.is_empty(),
         rank: found.iter().position(expected).map(|at| at + 1),
@@ -213,7 +254,11 @@ pub fn report(outcomes: &[Outcome]) -> Report {
         wrongly_answered: share(&unanswerable, |outcome| !outcome.declined),
         cites_expected: share(&answered, |outcome| outcome.cites_expected),
         holds_words: share(&answered, |outcome| outcome.holds_words),
-        verbatim_quotes: verbatim as f32 / quotes.max(1) as f32,
+        verbatim_quotes: if quotes == 0 {
+            1.0
+        } else {
+            verbatim as f32 / quotes as f32
+        },
     }
 }
 
@@ -231,6 +276,8 @@ mod tests {
             id: "q".into(),
             kind: "formal".into(),
             question: "?".into(),
+            earlier: Vec::new(),
+            expected: Vec::new(),
             searched: Vec::new(),
             answerable,
             rank,
@@ -263,6 +310,29 @@ mod tests {
             (0.25, 0.5)
         );
         assert_eq!(report.verbatim_quotes, 1.0);
+    }
+
+    #[test]
+    fn a_miss_names_what_is_worst() {
+        let words_missing = Outcome {
+            holds_words: false,
+            ..outcome(true, Some(1), false)
+        };
+        let forged = Outcome {
+            verbatim: 0,
+            ..outcome(true, Some(1), false)
+        };
+        for (outcome, miss) in [
+            (outcome(true, Some(1), false), None),
+            (outcome(false, None, true), None),
+            (outcome(false, None, false), Some(Miss::Answered)),
+            (outcome(true, Some(1), true), Some(Miss::Declined)),
+            (outcome(true, Some(6), false), Some(Miss::NotFound)),
+            (words_missing, Some(Miss::WordsMissing)),
+            (forged, Some(Miss::QuoteNotFound)),
+        ] {
+            assert_eq!(outcome.miss(), miss, "{outcome:?}");
+        }
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl Extractive {
         let room = (MAX_SENTENCES / understanding.queries.len()).max(1);
         let choose = |query: &Query| {
             let weighed = confidence::weigh(query, &*self.vocabulary);
-            let mut choices = select::choose(query, &weighed, &readings, &self.evidence, words, room);
+            let mut choices =
+                select::choose(query, &weighed, &readings, &self.evidence, words, room);
             choices.retain(|choice| confidence::is_answer(choice, query));
             choices
         };

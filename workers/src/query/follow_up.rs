@@ -23,7 +23,9 @@ const OPENERS: &[&str] = &[
 const SAME: f32 = 0.9;
 
 /// How often, or for how long: an earlier question's measure is not what the next one is about.
-const MEASURES: &[&str] = &["setahun", "semester", "tahun", "bulan", "minggu", "hari", "sekali"];
+const MEASURES: &[&str] = &[
+    "setahun", "semester", "tahun", "bulan", "minggu", "hari", "sekali",
+];
 
 /// Words that point back, wherever they stand.
 const POINTERS: &[&str] = &[

@@ -122,7 +122,9 @@ pub fn is_personal(words: &[Word], lexicon: &Lexicon) -> bool {
         .windows(2)
         .any(|pair| pair[0].text == "my" && !lexicon.is_filler(&pair[1].text));
     let told = matches!(kind, QuestionKind::Quantity | QuestionKind::Person);
-    told && (owned || english) || asks_for_record(kind, words, lexicon) || asks_for_secret(kind, words, lexicon)
+    told && (owned || english)
+        || asks_for_record(kind, words, lexicon)
+        || asks_for_secret(kind, words, lexicon)
 }
 
 /// What each student has one of is told by no document, whatever the question word: "apa jadwal kuliah saya besok".
@@ -134,12 +136,18 @@ fn asks_for_record(kind: QuestionKind, words: &[Word], lexicon: &Lexicon) -> boo
     let own = |word: &Word| matches!(word.text.as_str(), "saya" | "aku" | "gue" | "my");
     let record = |word: &Word| lexicon.is_record(&word.text);
     let near = words.windows(RECORD_REACH.min(words.len()).max(1));
-    told && near.into_iter().any(|window| window.iter().any(own) && window.iter().any(record))
+    told && near
+        .into_iter()
+        .any(|window| window.iter().any(own) && window.iter().any(record))
 }
 
 /// A secret is told to nobody; how it is set or what to do without it is another question.
 fn asks_for_secret(kind: QuestionKind, words: &[Word], lexicon: &Lexicon) -> bool {
-    let any = |listed: &[&str]| words.iter().any(|word| listed.contains(&word.text.as_str()));
+    let any = |listed: &[&str]| {
+        words
+            .iter()
+            .any(|word| listed.contains(&word.text.as_str()))
+    };
     let told = matches!(
         kind,
         QuestionKind::Thing | QuestionKind::Definition | QuestionKind::Quantity
@@ -152,13 +160,32 @@ fn asks_for_secret(kind: QuestionKind, words: &[Word], lexicon: &Lexicon) -> boo
 const RECORD_REACH: usize = 3;
 
 const GIVING: &[&str] = &[
-    "kasih", "beri", "berikan", "beritahu", "minta", "bagi", "sebutkan", "tell", "give", "share", "show",
+    "kasih", "beri", "berikan", "beritahu", "minta", "bagi", "sebutkan", "tell", "give", "share",
+    "show",
 ];
 
 /// Words of questions about the keeping of a secret.
 const MANAGING: &[&str] = &[
-    "lupa", "ganti", "mengganti", "ubah", "mengubah", "reset", "atur", "mengatur", "hilang", "salah", "bocor", "aman",
-    "syarat", "dilakukan", "melakukan", "forgot", "forget", "forgotten", "change", "changing",
+    "lupa",
+    "ganti",
+    "mengganti",
+    "ubah",
+    "mengubah",
+    "reset",
+    "atur",
+    "mengatur",
+    "hilang",
+    "salah",
+    "bocor",
+    "aman",
+    "syarat",
+    "dilakukan",
+    "melakukan",
+    "forgot",
+    "forget",
+    "forgotten",
+    "change",
+    "changing",
 ];
 
 /// Words between `berapa` and what is to be counted.

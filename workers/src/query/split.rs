@@ -78,11 +78,16 @@ fn aspects(words: Vec<Word>, lexicon: &Lexicon) -> Vec<Vec<Word>> {
 /// Where two topics are only named, nothing being asked of them: "beasiswa dan asrama".
 fn between_topics(words: &[Word], lexicon: &Lexicon) -> Option<usize> {
     let listed = |list: &[&str], word: &Word| list.contains(&word.text.as_str());
-    let mut joins = words.iter().enumerate().filter(|(_, word)| listed(JOINING, word));
+    let mut joins = words
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| listed(JOINING, word));
     let (at, _) = joins.next()?;
     let topics = |words: &[Word]| {
         let content = words.iter().filter(|word| !lexicon.is_filler(&word.text));
-        let found: Vec<bool> = content.map(|word| lexicon.is_light(&stem(&word.text))).collect();
+        let found: Vec<bool> = content
+            .map(|word| lexicon.is_light(&stem(&word.text)))
+            .collect();
         (1..=NAMED_TOPIC).contains(&found.len()) && !found.contains(&true)
     };
     let only = joins.next().is_none() && kind::detect(words, lexicon) == kind::QuestionKind::Open;

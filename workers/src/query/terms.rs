@@ -166,8 +166,8 @@ fn single(content: &Content, stem: &str, lexicon: &Lexicon, vocabulary: &dyn Voc
     let common = adverb || lexicon.is_common(stem) || lexicon.is_common(&word.text);
     let named = content.after_preposition || (word.capital && !content.first);
     let at_home = vocabulary.rarity(stem) < HOME_RARITY;
-    let elsewhere = (lexicon.is_elsewhere(&word.text) && !at_home)
-        || (unknown && lexicon.is_other_topic(stem));
+    let elsewhere =
+        (lexicon.is_elsewhere(&word.text) && !at_home) || (unknown && lexicon.is_other_topic(stem));
     let role = match () {
         () if elsewhere => Role::Name,
         () if is_number(&word.text) => Role::Aspect,

@@ -99,16 +99,27 @@ impl Question<'_> {
     /// The sentence is about another campus or level of study than was asked.
     fn names_rival(&self, unit: &Unit) -> bool {
         let named = |term: &&Weighed| strength(term.term, &unit.stems) == 0.0;
-        let forms = self.terms.iter().filter(named).flat_map(|term| term.term.forms.first());
+        let forms = self
+            .terms
+            .iter()
+            .filter(named)
+            .flat_map(|term| term.term.forms.first());
         let mut rivals = forms.flat_map(|form| self.lexicon.alternatives.rivals(&form.stems));
-        rivals.any(|rival| unit.stems.windows(rival.len().max(1)).any(|window| window == rival.as_slice()))
+        rivals.any(|rival| {
+            unit.stems
+                .windows(rival.len().max(1))
+                .any(|window| window == rival.as_slice())
+        })
     }
 
     /// A price, an address or the like is asked for, and neither sentence nor heading speaks of one.
     fn lacks_attribute(&self, matches: &Matches, unit: &Unit) -> bool {
         self.terms.iter().enumerate().any(|(at, term)| {
-            let attribute =
-                |form: &Form| form.stems.iter().all(|stem| self.lexicon.is_attribute(stem));
+            let attribute = |form: &Form| {
+                form.stems
+                    .iter()
+                    .all(|stem| self.lexicon.is_attribute(stem))
+            };
             let asked = term.term.forms.first().is_some_and(attribute);
             asked && matches.heading[at] == 0.0 && strength(term.term, &unit.stems) == 0.0
         })
@@ -127,12 +138,19 @@ impl Question<'_> {
 
     /// "Ada jurusan psikologi?" is told only where a programme of study is spoken of.
     fn lacks_field(&self, matches: &Matches, unit: &Unit) -> bool {
-        let named = |at: usize| self.terms.get(at + 1).is_some_and(|next| next.term.role == Role::Topic);
+        let named = |at: usize| {
+            self.terms
+                .get(at + 1)
+                .is_some_and(|next| next.term.role == Role::Topic)
+        };
         let exists = matches!(self.kind, QuestionKind::YesNo | QuestionKind::Open);
         exists
             && self.terms.iter().enumerate().any(|(at, term)| {
                 let over = matches.heading[at].max(matches.title[at]);
-                self.is_field(term) && named(at) && over == 0.0 && strength(term.term, &unit.stems) == 0.0
+                self.is_field(term)
+                    && named(at)
+                    && over == 0.0
+                    && strength(term.term, &unit.stems) == 0.0
             })
     }
 
@@ -150,7 +168,8 @@ impl Question<'_> {
         let weighty = SPREAD * self.terms[topic].weight;
         self.terms.iter().enumerate().any(|(at, term)| {
             let everyday = term.term.weight <= EVERYDAY;
-            let main = term.known && term.term.role == Role::Topic && !everyday && term.weight >= weighty;
+            let main =
+                term.known && term.term.role == Role::Topic && !everyday && term.weight >= weighty;
             let over = matches.heading[at].max(matches.title[at]);
             main && over == 0.0 && strength(term.term, &unit.stems) == 0.0
         })

@@ -294,7 +294,11 @@ impl Question<'_> {
         weight::HEADING * share(self.terms, over)
             + weight::TITLE * share(self.terms, &matches.title)
             + if same_kind { weight::HEADING_KIND } else { 0.0 }
-            + if self.names_aspect(matches) { weight::HEADING_ASPECT } else { 0.0 }
+            + if self.names_aspect(matches) {
+                weight::HEADING_ASPECT
+            } else {
+                0.0
+            }
             + weight::NARROWER_HEADING * self.narrower(&reading.heading)
             + weight::NARROWER_TITLE * self.narrower(&reading.title)
     }

@@ -67,7 +67,11 @@ impl Institution {
     }
 
     /// What comes before quotes in another language than the question's: they are not translated.
-    pub fn quoting<'a>(&self, quotes: impl Iterator<Item = &'a str>, language: Language) -> Option<String> {
+    pub fn quoting<'a>(
+        &self,
+        quotes: impl Iterator<Item = &'a str>,
+        language: Language,
+    ) -> Option<String> {
         let mut foreign = quotes.filter(|quote| !is_english(quote));
         let name = &self.name;
         (language == Language::English && foreign.next().is_some())
@@ -141,7 +145,12 @@ impl Institution {
 /// Whether a quote can be read by someone who asks in English: articles and prepositions tell.
 fn is_english(quote: &str) -> bool {
     let words = tokens(quote);
-    let telling = words.iter().filter(|word| matches!(word.text.as_str(), "the" | "of" | "for" | "and" | "a" | "to"));
+    let telling = words.iter().filter(|word| {
+        matches!(
+            word.text.as_str(),
+            "the" | "of" | "for" | "and" | "a" | "to"
+        )
+    });
     telling.count() * ENGLISH_SHARE >= words.len()
 }
 

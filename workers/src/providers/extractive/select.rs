@@ -75,7 +75,11 @@ pub fn choose(
     let mut left = room;
     let mut choices: Vec<Choice> = Vec::new();
     for part in chosen {
-        let whole = if best.lists { MAX_SENTENCES } else { left.min(MAX_SENTENCES) };
+        let whole = if best.lists {
+            MAX_SENTENCES
+        } else {
+            left.min(MAX_SENTENCES)
+        };
         if whole > 0 {
             let (units, choice) = choice(kind, part, &found, readings, whole);
             left = left.saturating_sub(units);
@@ -157,7 +161,9 @@ fn extend(
         units.start -= 1;
     }
     let points = |unit: usize| leads_on(kind, best, unit, reading);
-    while let Some(grown) = grown(&units, reading, room, |unit| of_passage[unit].score >= bar || points(unit)) {
+    while let Some(grown) = grown(&units, reading, room, |unit| {
+        of_passage[unit].score >= bar || points(unit)
+    }) {
         units = grown;
     }
     units
@@ -165,15 +171,32 @@ fn extend(
 
 /// "Jam buka dapat berbeda." alone leaves the question open; the next sentence says where the answer stands.
 fn leads_on(kind: QuestionKind, best: &Candidate, unit: usize, reading: &Reading) -> bool {
-    let fact = matches!(kind, QuestionKind::Time | QuestionKind::Quantity | QuestionKind::Duration);
-    let told = reading.units[best.unit].folded.split(' ').any(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    let fact = matches!(
+        kind,
+        QuestionKind::Time | QuestionKind::Quantity | QuestionKind::Duration
+    );
+    let told = reading.units[best.unit]
+        .folded
+        .split(' ')
+        .any(|word| word.starts_with(|first: char| first.is_ascii_digit()));
     let pointer = |folded: &str| POINTERS.iter().any(|phrase| folded.contains(phrase));
     let next = &reading.units[unit].folded;
-    fact && !told && unit == best.unit + 1 && pointer(next) && !pointer(&reading.units[best.unit].folded)
+    fact && !told
+        && unit == best.unit + 1
+        && pointer(next)
+        && !pointer(&reading.units[best.unit].folded)
 }
 
 /// What stands before the place where a figure is kept up to date.
-const POINTERS: &[&str] = &[" diumumkan di ", " diumumkan dalam ", " tercantum di ", " tercantum dalam ", " terdapat di ", " ada di laman ", " di laman "];
+const POINTERS: &[&str] = &[
+    " diumumkan di ",
+    " diumumkan dalam ",
+    " tercantum di ",
+    " tercantum dalam ",
+    " terdapat di ",
+    " ada di laman ",
+    " di laman ",
+];
 
 /// One more sentence after or before, while the answer stays short.
 fn grown(
