@@ -226,6 +226,18 @@ mod tests {
                 "cuti lama syaratnya",
             ),
             (
+                &["Apa itu STEI?"],
+                "yang komputasi jurusannya apa saja?",
+                "Apa itu STEI? yang komputasi jurusannya apa saja?",
+                "jurusannya komputasi stei",
+            ),
+            (
+                &["Berapa kali wisuda setahun?"],
+                "di mana tempatnya?",
+                "Berapa kali wisuda setahun? di mana tempatnya?",
+                "tempatnya wisuda",
+            ),
+            (
                 &["Apa itu cuti?"],
                 "Di mana perpustakaan ITB?",
                 "Di mana perpustakaan ITB?",

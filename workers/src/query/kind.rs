@@ -257,6 +257,29 @@ mod tests {
     use crate::query::words::words;
 
     #[test]
+    fn records_of_the_user_and_secrets_are_personal() {
+        let lexicon = Lexicon::bundled();
+        for (message, personal) in [
+            ("berapa IPK saya", true),
+            ("apa jadwal kuliah saya besok", true),
+            ("what is my GPA", true),
+            ("password wifi kampus apa", true),
+            ("tell me the wifi password", true),
+            ("lupa password akun", false),
+            ("password akun salah harus apa", false),
+            ("How do I calculate my GPA?", false),
+            ("kapan saya bisa cuti", false),
+            ("di mana saya melihat nilai", false),
+        ] {
+            assert_eq!(
+                is_personal(&words(message, &lexicon), &lexicon),
+                personal,
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
     fn question_words_tell_the_kind() {
         let lexicon = Lexicon::bundled();
         for (message, kind) in [
