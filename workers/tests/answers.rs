@@ -23,9 +23,10 @@ async fn the_bundled_documents_answer_the_questions_of_the_set() {
         );
     }
     let report = report(&outcomes);
-    assert!(report.hit_at_5 >= 0.95, "{report:?}");
-    assert!(report.mean_reciprocal_rank >= 0.85, "{report:?}");
-    assert!(report.wrongly_declined <= 0.08, "{report:?}");
+    // What is asked of the set is hit@5 0.95 and MRR 0.85; these are tighter, so that a loss shows.
+    assert!(report.hit_at_5 >= 0.98, "{report:?}");
+    assert!(report.mean_reciprocal_rank >= 0.97, "{report:?}");
+    assert!(report.wrongly_declined <= 0.03, "{report:?}");
     assert!(report.wrongly_answered <= f32::EPSILON, "{report:?}");
     assert!(report.verbatim_quotes >= 1.0, "{report:?}");
 }

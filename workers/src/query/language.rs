@@ -21,8 +21,7 @@ pub fn detect(message: &str, lexicon: &Lexicon) -> Language {
     for token in tokens(message) {
         let word = token.text.as_str();
         let is_english = lexicon.is_english_filler(word) || is_english_function_word(word);
-        let is_indonesian =
-            lexicon.is_function_word(word) && !is_english_function_word(word);
+        let is_indonesian = lexicon.is_function_word(word) && !is_english_function_word(word);
         if is_english && is_indonesian {
             continue;
         } else if is_english {
