@@ -68,7 +68,7 @@ pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<Exit
         snapshot::run(env, action, &place.to_string_lossy()).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let target = target::target(env, arguments.to.as_deref()).await?;
+    let target = target::target(env, arguments.to.as_deref())?;
     read::hush_panics();
     let summary = ingest(&arguments, &target, interrupted()).await?;
     if arguments.json {

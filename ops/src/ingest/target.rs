@@ -7,7 +7,16 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use common::config::Environment;
-use workers::{knowledge::store::PassageStore, providers::Embedder};
+use workers::{
+    config::WorkerConfig,
+    kit::embedder,
+    knowledge::{
+        lexicon::Lexicon,
+        qdrant::{QdrantConfig, QdrantKnowledge},
+        store::PassageStore,
+    },
+    providers::Embedder,
+};
 
 use super::file_store::FileStore;
 
@@ -26,27 +35,35 @@ pub struct Target {
 }
 
 /// What `--to` names, or else the database of the environment.
-pub async fn target(env: &Environment, to: Option<&Path>) -> anyhow::Result<Target> {
+pub fn target(env: &Environment, to: Option<&Path>) -> anyhow::Result<Target> {
     match to {
-        Some(to) if to.as_os_str() == QDRANT => qdrant(env).await,
-        Some(file) => in_file(file),
-        None if env.text("QDRANT_URL").is_some() => qdrant(env).await,
+        Some(to) if to.as_os_str() == QDRANT => qdrant(env),
+        Some(file) => in_file(env, file),
+        None if env.text("QDRANT_URL").is_some() => qdrant(env),
         None => bail!("it is not said where to: give --to FILE, or --to qdrant with QDRANT_URL"),
     }
 }
 
-fn in_file(file: &Path) -> anyhow::Result<Target> {
+fn in_file(env: &Environment, file: &Path) -> anyhow::Result<Target> {
     let store = FileStore::open(file).context("nothing was changed")?;
     Ok(Target {
         name: file.display().to_string(),
         store: Arc::new(store),
-        embedder: None,
+        embedder: embedder(&WorkerConfig::from_environment(env)?)?,
         file: Some(file.to_owned()),
     })
 }
 
-async fn qdrant(env: &Environment) -> anyhow::Result<Target> {
-    env.text("QDRANT_URL")
+fn qdrant(env: &Environment) -> anyhow::Result<Target> {
+    let config = QdrantConfig::from_environment(env)?
         .context("QDRANT_URL is not set; it may be the address of a Qdrant server")?;
-    bail!("this build cannot write to Qdrant")
+    let embedder = embedder(&WorkerConfig::from_environment(env)?)?;
+    let lexicon = Arc::new(Lexicon::bundled());
+    let store = QdrantKnowledge::new(&config, embedder.clone(), lexicon)?;
+    Ok(Target {
+        name: format!("the collection {} at {}", config.collection, config.address),
+        store: Arc::new(store),
+        embedder,
+        file: None,
+    })
 }
