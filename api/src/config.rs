@@ -8,6 +8,8 @@ use common::{
     ids::Tenant,
 };
 
+use crate::qdrant::Qdrant;
+
 /// Taken when no key is configured; the server then listens on loopback only.
 pub const DEVELOPMENT_KEY: &str = "dev";
 
@@ -25,6 +27,7 @@ pub struct ApiConfig {
     /// Time to answer what is in flight after the order to stop.
     pub grace: Duration,
     pub backends: BackendConfig,
+    pub qdrant: Option<Qdrant>,
 }
 
 /// An API key, and whom it stands for.
@@ -61,6 +64,7 @@ impl ApiConfig {
             deadline: env.seconds("JOB_DEADLINE", 1..=3_600, 120)?,
             grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
             backends: BackendConfig::from_environment(env, "itb-api")?,
+            qdrant: Qdrant::from_environment(env)?,
         })
     }
 }

@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod job;
 pub mod middleware;
 pub mod new_turn;
+pub mod qdrant;
 pub mod render;
 pub mod routes;
 pub mod serve;

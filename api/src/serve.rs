@@ -24,6 +24,7 @@ pub async fn serve(
     stop: CancellationToken,
     started: impl FnOnce(SocketAddr),
 ) -> anyhow::Result<()> {
+    telemetry::choose_cryptography();
     let config = ApiConfig::from_environment(env)?;
     let backends = backends::connect(&config.backends).await?;
     let embedded = match config.backends.mode.is_embedded() {

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 
-use crate::{config::ApiConfig, gateway::Gateway, middleware::authentication::Keys};
+use crate::{
+    config::ApiConfig, gateway::Gateway, middleware::authentication::Keys, qdrant::Qdrant,
+};
 
 #[derive(Clone, FromRef)]
 pub struct AppState {
@@ -13,6 +15,7 @@ pub struct AppState {
     pub speech: Arc<dyn Speech>,
     pub limits: Limits,
     pub mode: ModeName,
+    pub qdrant: Option<Qdrant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +46,7 @@ impl AppState {
             } else {
                 ModeName::Distributed
             },
+            qdrant: config.qdrant.clone(),
         }
     }
 }

@@ -19,38 +19,50 @@ use crate::{
     state::{AppState, ModeName, SpeechState},
 };
 
+const NOT_CONFIGURED: &str = "not_configured";
+const UNAVAILABLE: &str = "unavailable";
+
 /// How things are. 200 unless no job can be accepted at all.
 pub async fn health(State(state): State<AppState>) -> Response {
     let backends = state.gateway.backends();
-    let redis = backends.replies.ping().await.is_ok();
+    let (redis, qdrant) = tokio::join!(backends.replies.ping(), qdrant_name(&state));
+    let redis = redis.is_ok();
     let link = backends.broker.link();
     let speech = state.speech.state();
     let speech_is_ready = speech.iter().all(|(_, state)| *state == SpeechState::Ready);
     let (status, code) = match (redis, &link) {
-        (true, Link::Up) if speech_is_ready => ("healthy", StatusCode::OK),
+        (true, Link::Up) if speech_is_ready && qdrant != UNAVAILABLE => ("healthy", StatusCode::OK),
         (true, Link::Up) => ("degraded", StatusCode::OK),
         _ => ("unhealthy", StatusCode::SERVICE_UNAVAILABLE),
     };
     let embedded = state.mode == ModeName::Embedded;
-    let server = |text: &'static str| if embedded { "not_configured" } else { text };
+    let server = |text: &'static str| if embedded { NOT_CONFIGURED } else { text };
     let body = json!({
         "status": status,
         "version": env!("CARGO_PKG_VERSION"),
         "mode": state.mode.to_string(),
-        "redis": server(if redis { "ok" } else { "unavailable" }),
+        "redis": server(if redis { "ok" } else { UNAVAILABLE }),
         "rabbitmq": server(link_name(&link)),
-        "qdrant": "not_configured",
+        "qdrant": qdrant,
         "speech": speech_body(&speech),
         "timestamp": humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string(),
     });
     (code, Json(body)).into_response()
 }
 
+async fn qdrant_name(state: &AppState) -> &'static str {
+    match &state.qdrant {
+        None => NOT_CONFIGURED,
+        Some(qdrant) if qdrant.is_healthy().await => "ok",
+        Some(_) => UNAVAILABLE,
+    }
+}
+
 fn link_name(link: &Link) -> &'static str {
     match link {
         Link::Up => "ok",
         Link::Blocked => "blocked",
-        Link::Down => "unavailable",
+        Link::Down => UNAVAILABLE,
         Link::Mismatch(_) => "misconfigured",
     }
 }
