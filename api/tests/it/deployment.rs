@@ -89,19 +89,17 @@ pub fn api_program() -> PathBuf {
 }
 
 /// The worker's program, which cargo does not build for the tests of this
-/// package.
+/// package: the one that `ITB_TEST_WORKER` names, or one built now.
 pub fn worker_program() -> PathBuf {
+    if let Some(program) = std::env::var_os("ITB_TEST_WORKER") {
+        return program.into();
+    }
     static BUILT: std::sync::Once = std::sync::Once::new();
     BUILT.call_once(|| {
         let mut build = Command::new(env!("CARGO"));
-        build.args([
-            "build",
-            "--quiet",
-            "--package",
-            "itb-workers",
-            "--bin",
-            "itb-worker",
-        ]);
+        // Of the whole workspace, so that dependencies are built with the
+        // features that they have already.
+        build.args(["build", "--quiet", "--workspace", "--bin", "itb-worker"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
