@@ -1,6 +1,6 @@
 //! From a question to the passages that may answer it.
 
-use common::conversation::PastTurn;
+use common::{conversation::PastTurn, reply::FailureKind};
 
 use crate::{
     handler::StageError,
@@ -72,7 +72,13 @@ impl From<KnowledgeError> for StageError {
     fn from(error: KnowledgeError) -> Self {
         match error {
             KnowledgeError::Unavailable { .. } => Self::transient("knowledge_unavailable", error),
-            _ => Self::internal("knowledge_failed", error),
+            // Somebody must look at it, and asking again now is no use.
+            _ => Self::Permanent {
+                code: "knowledge_failed",
+                kind: FailureKind::Unavailable,
+                message: "The knowledge base cannot be searched now.".into(),
+                detail: error.to_string(),
+            },
         }
     }
 }
