@@ -113,6 +113,12 @@ impl WorkerConfig {
 /// To embed a question and search for it.
 const RETRIEVAL: Duration = Duration::from_secs(40);
 
+/// To fetch a recording and decode it, or to keep what was spoken. Without it
+/// the stage would be given up in the moment in which the last provider's time
+/// is up: nobody would learn that it hangs, and a hanging emotion service would
+/// fail its jobs.
+const FETCHING: Duration = Duration::from_secs(10);
+
 fn stage_settings(
     env: &Environment,
     stage: Stage,
@@ -133,10 +139,10 @@ fn stage_settings(
     let call_timeout = env.seconds(timeout_variable, 1..=LONGEST_TRY, timeout)?;
     // Each provider of the list may use up its time before the last one answers.
     let (asked, before) = match stage {
-        Stage::Stt => (providers.speech_to_text.len(), Duration::ZERO),
-        Stage::Emotion => (providers.emotion.len(), Duration::ZERO),
+        Stage::Stt => (providers.speech_to_text.len(), FETCHING),
+        Stage::Emotion => (providers.emotion.len(), FETCHING),
         Stage::Rag => (providers.answers.len(), RETRIEVAL),
-        Stage::Tts => (providers.text_to_speech.len(), Duration::ZERO),
+        Stage::Tts => (providers.text_to_speech.len(), FETCHING),
     };
     let asked = u32::try_from(asked).unwrap_or(u32::MAX);
     let timeout = before.saturating_add(call_timeout.saturating_mul(asked));
@@ -248,5 +254,25 @@ mod tests {
         let config = WorkerConfig::from_environment(&env.into_iter().collect()).unwrap();
         assert_eq!(config.of(Stage::Rag).concurrency, 7);
         assert_eq!(config.call_timeout(Stage::Rag), Duration::from_secs(9));
+    }
+
+    #[test]
+    fn a_stage_outlasts_the_calls_of_all_its_providers() {
+        let env = [
+            ("HOME", "/h"),
+            ("STT_TIMEOUT", "7"),
+            ("EMOTION_TIMEOUT", "1"),
+            ("EMOTION_ANALYSIS_URL", "http://localhost:1"),
+        ];
+        let config = WorkerConfig::from_environment(&env.into_iter().collect()).unwrap();
+        for (stage, providers) in [
+            (Stage::Stt, 1),
+            (Stage::Emotion, 2),
+            (Stage::Rag, 1),
+            (Stage::Tts, 1),
+        ] {
+            let calls = config.call_timeout(stage) * providers;
+            assert!(config.of(stage).timeout > calls, "{stage}");
+        }
     }
 }
