@@ -68,10 +68,27 @@ impl Retriever {
     }
 }
 
+/// The knowledge base does not answer.
+pub const KNOWLEDGE_AWAY: &str = "knowledge_unavailable";
+
 impl From<KnowledgeError> for StageError {
     fn from(error: KnowledgeError) -> Self {
         match error {
-            KnowledgeError::Unavailable { .. } => Self::transient("knowledge_unavailable", error),
+            KnowledgeError::Unavailable {
+                reason,
+                source: Some(cause),
+            } => match cause.downcast::<Self>() {
+                // The vendor of the embeddings failed, and this says how.
+                Ok(vendor) => *vendor,
+                Err(cause) => Self::transient(
+                    KNOWLEDGE_AWAY,
+                    KnowledgeError::Unavailable {
+                        reason,
+                        source: Some(cause),
+                    },
+                ),
+            },
+            KnowledgeError::Unavailable { .. } => Self::transient(KNOWLEDGE_AWAY, error),
             // Somebody must look at it, and asking again now is no use.
             _ => Self::Permanent {
                 code: "knowledge_failed",

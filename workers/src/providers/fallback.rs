@@ -21,6 +21,7 @@ use super::{
 use crate::{
     handler::{Progress, StageError},
     recording::Recording,
+    retrieval::KNOWLEDGE_AWAY,
 };
 
 /// Every provider of the list is resting.
@@ -201,7 +202,7 @@ fn verdict<T>(result: &Result<T, StageError>) -> Verdict {
     }
     match error {
         StageError::Transient {
-            code: failure::TIMEOUT | failure::UNREACHABLE,
+            code: failure::TIMEOUT | failure::UNREACHABLE | KNOWLEDGE_AWAY,
             ..
         } => Verdict::Down(None),
         StageError::Transient {
