@@ -48,6 +48,21 @@ impl Embedded {
         self.speech.clone()
     }
 
+    /// Waits until it is certain that no question will ever be answered here: a
+    /// setting is wrong, or the collection is another one than the settings
+    /// say. Without engines for speech there are still answers in writing.
+    pub async fn cannot_answer(&self) -> String {
+        let mut answering = self
+            .pool
+            .watch(Stage::Rag)
+            .expect("every stage runs embedded");
+        let failed = |state: &MemberState| matches!(state, MemberState::Failed(_));
+        match answering.wait_for(failed).await.as_deref() {
+            Ok(MemberState::Failed(reason)) => reason.clone(),
+            _ => std::future::pending().await,
+        }
+    }
+
     pub async fn stop(self) {
         self.pool.stop().await;
     }

@@ -44,7 +44,16 @@ pub async fn serve(
     let address = listener.local_addr()?;
     greet(&config, address);
     started(address);
-    answer_until(stop, listener, app, config.grace).await?;
+    let cannot_answer = async {
+        match &embedded {
+            Some(embedded) => embedded.cannot_answer().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        answered = answer_until(stop, listener, app, config.grace) => answered?,
+        reason = cannot_answer => anyhow::bail!(reason),
+    }
     if let Some(embedded) = embedded {
         embedded.stop().await;
     }
