@@ -32,16 +32,25 @@ pub const OTHER_KEY: &str = "other-key";
 
 impl Program {
     pub fn start(program: &Path, arguments: &[&str], settings: &[(String, String)]) -> Self {
+        Self::start_logging(program, arguments, settings, log_file())
+    }
+
+    pub fn start_logging(
+        program: &Path,
+        arguments: &[&str],
+        settings: &[(String, String)],
+        log: Stdio,
+    ) -> Self {
         let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
+            .env("RUST_LOG", "warn")
             .envs(settings.iter().cloned())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", std::env::var_os("HOME").unwrap_or_default())
-            .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
-            .stderr(log_file());
+            .stderr(log);
         if let Some(folder) = std::env::var_os("ITB_DATA_DIR") {
             command.env("ITB_DATA_DIR", folder);
         }
@@ -116,6 +125,10 @@ pub fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// A front door with `more` settings; its address.
 pub fn start_api(more: &[(String, String)]) -> (Program, String) {
+    start_api_logging(more, log_file())
+}
+
+pub fn start_api_logging(more: &[(String, String)], log: Stdio) -> (Program, String) {
     let port = free_port();
     let mut all = settings(&[
         ("PORT", &port.to_string()),
@@ -123,7 +136,7 @@ pub fn start_api(more: &[(String, String)]) -> (Program, String) {
         ("API_KEYS", &format!("other:{OTHER_KEY}")),
     ]);
     all.extend_from_slice(more);
-    let program = Program::start(&api_program(), &[], &all);
+    let program = Program::start_logging(&api_program(), &[], &all, log);
     (program, format!("http://127.0.0.1:{port}"))
 }
 

@@ -11,6 +11,7 @@ mod jobs;
 mod outages;
 mod startup;
 mod text;
+mod vendors;
 mod voice;
 
 /// Defines each test twice: embedded, and distributed.

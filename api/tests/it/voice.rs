@@ -60,7 +60,7 @@ async fn a_spoken_question_is_answered_in_speech(deployment: &Deployment) {
     assert_eq!(fetched.bytes().await.unwrap(), wav);
 }
 
-fn base64(text: &str) -> Vec<u8> {
+pub fn base64(text: &str) -> Vec<u8> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     STANDARD.decode(text).expect("base64")
 }

@@ -1,0 +1,37 @@
+//! The whole path with every vendor faked on the wire, at the addresses that
+//! the settings name.
+
+mod dying;
+mod emotion;
+mod fake;
+mod follow_up;
+mod knowledge;
+mod prosa;
+mod running;
+mod streaming;
+mod whole_path;
+
+/// Defines each test twice, as `in_both_modes` does; each starts programs of
+/// its own, because their settings name the fakes of the test.
+macro_rules! in_each_mode {
+    ($($test:ident),+ $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(crate::vendors::running::Mode::Embedded).await;
+                }
+            )+
+        }
+        mod distributed {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let Some(servers) = common::testing::servers::shared() else { return };
+                    super::$test(crate::vendors::running::Mode::Distributed(servers)).await;
+                }
+            )+
+        }
+    };
+}
+use in_each_mode;
