@@ -120,7 +120,8 @@ fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> SourceError {
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     if !fs::metadata(path).map_err(unreadable(path))?.is_dir() {
-        return Ok(vec![path.to_owned()]);
+        let is_known = matches!(extension(path), "md" | "jsonl");
+        return Ok(is_known.then(|| path.to_owned()).into_iter().collect());
     }
     let mut found = Vec::new();
     let mut folders = vec![path.to_owned()];

@@ -3,7 +3,7 @@
 //!
 //! Closed, calls go through. A provider that cannot be reached or does not
 //! answer opens the circuit at once, so that it costs one job its time and not
-//! all; errors that it reports itself open it after a few in a row. After a
+//! all; other errors open it after as many in a row as are tolerated. After a
 //! while one call is let through to see; the circuit closes when it succeeds,
 //! and otherwise stays open twice as long as before.
 
@@ -17,10 +17,26 @@ const FIRST_REST: Duration = Duration::from_secs(10);
 const LONGEST_REST: Duration = Duration::from_secs(120);
 
 /// Errors in a row, each of which might be chance, that open it.
-const TOLERATED: u32 = 3;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tolerance {
+    /// One: somebody else can do the work meanwhile.
+    None,
+    /// Three: nobody else can.
+    Some,
+}
+
+impl Tolerance {
+    fn errors(self) -> u32 {
+        match self {
+            Self::None => 1,
+            Self::Some => 3,
+        }
+    }
+}
 
 /// The breaker of one provider in one process.
 pub struct Circuit {
+    tolerance: Tolerance,
     state: Mutex<State>,
 }
 
@@ -49,14 +65,12 @@ pub enum Verdict {
     Down(Option<Duration>),
 }
 
-impl Default for Circuit {
-    fn default() -> Self {
-        let state = Mutex::new(State::Closed { stumbles: 0 });
-        Self { state }
-    }
-}
-
 impl Circuit {
+    pub fn new(tolerance: Tolerance) -> Self {
+        let state = Mutex::new(State::Closed { stumbles: 0 });
+        Self { tolerance, state }
+    }
+
     /// Leave to make one call, or how long to stay away.
     pub fn admit(&self, now: Instant) -> Result<Admission<'_>, Duration> {
         let mut state = self.lock();
@@ -77,7 +91,9 @@ impl Circuit {
         let mut state = self.lock();
         *state = match (*state, verdict) {
             (_, Verdict::Alive) => State::Closed { stumbles: 0 },
-            (State::Closed { stumbles }, Verdict::Stumbled) if stumbles + 1 < TOLERATED => {
+            (State::Closed { stumbles }, Verdict::Stumbled)
+                if stumbles + 1 < self.tolerance.errors() =>
+            {
                 State::Closed {
                     stumbles: stumbles + 1,
                 }
@@ -150,7 +166,7 @@ mod tests {
     impl Clocked {
         fn new() -> Self {
             Self {
-                circuit: Circuit::default(),
+                circuit: Circuit::new(Tolerance::Some),
                 now: Instant::now(),
             }
         }
@@ -198,6 +214,15 @@ mod tests {
             assert!(it.call(verdict));
         }
         assert!(!it.call(Verdict::Alive));
+    }
+
+    #[test]
+    fn a_single_error_opens_it_where_somebody_else_can_do_the_work() {
+        let circuit = Circuit::new(Tolerance::None);
+        let now = Instant::now();
+        let admission = circuit.admit(now).expect("closed");
+        admission.judge(Verdict::Stumbled, now);
+        assert!(circuit.admit(now).is_err());
     }
 
     #[test]

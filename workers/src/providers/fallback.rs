@@ -2,7 +2,7 @@
 //! asked, and one that is down is passed over.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::{
     Answerer, EmotionClassifier, Grounds, SpeechSynthesizer, SpeechToText, Spoken,
-    circuit::{Admission, Circuit, Verdict},
+    circuit::{Admission, Circuit, Tolerance, Verdict},
     failure,
 };
 use crate::{
@@ -32,11 +32,22 @@ pub struct Fallback<P: ?Sized> {
     candidates: Vec<Candidate<P>>,
 }
 
-/// A provider with its name, for logs, and its circuit breaker if it is remote.
+/// A provider with its name, for logs.
 pub struct Candidate<P: ?Sized> {
     name: String,
     provider: Arc<P>,
-    circuit: Option<Circuit>,
+    place: Place,
+}
+
+/// Where a provider is.
+enum Place {
+    /// In this process: always there to be asked.
+    Here,
+    Elsewhere {
+        circuit: Circuit,
+        /// Why it was given up last.
+        failure: Mutex<Option<StageError>>,
+    },
 }
 
 impl<P: ?Sized> Candidate<P> {
@@ -44,7 +55,10 @@ impl<P: ?Sized> Candidate<P> {
         Self {
             name: name.into(),
             provider,
-            circuit: Some(Circuit::default()),
+            place: Place::Elsewhere {
+                circuit: Circuit::new(Tolerance::None),
+                failure: Mutex::default(),
+            },
         }
     }
 
@@ -53,18 +67,42 @@ impl<P: ?Sized> Candidate<P> {
         Self {
             name: name.into(),
             provider,
-            circuit: None,
+            place: Place::Here,
         }
     }
 
-    fn admit(&self) -> Option<Result<Admission<'_>, Duration>> {
-        let circuit = self.circuit.as_ref()?;
-        Some(circuit.admit(Instant::now()))
+    /// Leave to ask it, or why it is not to be asked now.
+    fn admit(&self) -> Result<Option<Admission<'_>>, StageError> {
+        let Place::Elsewhere { circuit, failure } = &self.place else {
+            return Ok(None);
+        };
+        circuit.admit(Instant::now()).map(Some).map_err(|rest| {
+            let last = failure.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*last {
+                // It is a setting of ours, and the same in a second.
+                Some(failure @ StageError::Permanent { .. }) => failure.clone(),
+                _ => resting(rest),
+            }
+        })
+    }
+
+    fn note(&self, error: Option<&StageError>) {
+        if let Place::Elsewhere { failure, .. } = &self.place {
+            let mut last = failure.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = error.cloned();
+        }
     }
 }
 
 impl<P: ?Sized> Fallback<P> {
-    pub fn new(candidates: Vec<Candidate<P>>) -> Self {
+    pub fn new(mut candidates: Vec<Candidate<P>>) -> Self {
+        if let Some(Candidate {
+            place: Place::Elsewhere { circuit, .. },
+            ..
+        }) = candidates.last_mut()
+        {
+            *circuit = Circuit::new(Tolerance::Some);
+        }
         Self { candidates }
     }
 
@@ -88,7 +126,7 @@ pub struct Tries<'a, P: ?Sized> {
 /// One provider's turn.
 pub struct Try<'a, P: ?Sized> {
     pub provider: &'a P,
-    name: &'a str,
+    candidate: &'a Candidate<P>,
     admission: Option<Admission<'a>>,
 }
 
@@ -97,19 +135,16 @@ impl<'a, P: ?Sized> Tries<'a, P> {
     pub fn next(&mut self) -> Option<Try<'a, P>> {
         loop {
             let candidate = self.left.next()?;
-            let admission = match candidate.admit() {
-                None => None,
-                Some(Ok(admission)) => Some(admission),
-                Some(Err(rest)) => {
-                    self.remember(resting(rest));
-                    continue;
+            match candidate.admit() {
+                Ok(admission) => {
+                    return Some(Try {
+                        provider: &candidate.provider,
+                        candidate,
+                        admission,
+                    });
                 }
-            };
-            return Some(Try {
-                provider: &candidate.provider,
-                name: &candidate.name,
-                admission,
-            });
+                Err(error) => self.remember(error),
+            }
         }
     }
 
@@ -120,11 +155,12 @@ impl<'a, P: ?Sized> Tries<'a, P> {
         result: Result<T, StageError>,
     ) -> Option<Result<T, StageError>> {
         if let Some(admission) = asked.admission {
+            asked.candidate.note(result.as_ref().err());
             admission.judge(verdict(&result), Instant::now());
         }
         match result {
             Err(error) if another_may_help(&error) => {
-                warn!(provider = asked.name, %error, "a provider failed");
+                warn!(provider = asked.candidate.name, %error, "a provider failed");
                 self.remember(error);
                 None
             }
@@ -197,9 +233,6 @@ fn verdict<T>(result: &Result<T, StageError>) -> Verdict {
     let Err(error) = result else {
         return Verdict::Alive;
     };
-    if is_the_users(error) {
-        return Verdict::Alive;
-    }
     match error {
         StageError::Transient {
             code: failure::TIMEOUT | failure::UNREACHABLE | KNOWLEDGE_AWAY,
@@ -214,7 +247,9 @@ fn verdict<T>(result: &Result<T, StageError>) -> Verdict {
             code: failure::UNAUTHORIZED,
             ..
         } => Verdict::Down(None),
-        _ => Verdict::Stumbled,
+        StageError::Transient { .. } => Verdict::Stumbled,
+        // It is there, and does not take this one job.
+        StageError::Permanent { .. } => Verdict::Alive,
     }
 }
 

@@ -130,6 +130,27 @@ async fn when_all_rest_the_job_comes_back_when_the_first_may_be_asked() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_wrong_fails_the_next_job_at_once_and_in_the_same_words() {
+    let key = failure::of_status("vendor", 401, None);
+    let only = scripted(vec![Err(key.clone())]);
+    let list = list(&[&only]);
+    for _ in 0..3 {
+        assert_eq!(ask(&list, &Told::default()).await, Err(key.clone()));
+    }
+    assert_eq!(calls(&only), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_a_provider_refuses_does_not_keep_others_from_it() {
+    let refusal = failure::of_status("vendor", 400, None);
+    let first = scripted(vec![Err(refusal), Ok("satu")]);
+    let second = scripted(vec![Ok("dua")]);
+    let list = list(&[&first, &second]);
+    assert_eq!(ask(&list, &Told::default()).await.unwrap(), "dua");
+    assert_eq!(ask(&list, &Told::default()).await.unwrap(), "satu");
+}
+
+#[tokio::test]
 async fn an_answer_that_broke_off_is_declared_void_before_the_next_begins() {
     let first = Arc::new(Scripted {
         outcomes: vec![Err(hung())],

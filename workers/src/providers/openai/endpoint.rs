@@ -109,13 +109,16 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// (<https://openrouter.ai/docs/api-reference/streaming>).
 const IDLE: Duration = Duration::from_secs(20);
 
+/// A model that thinks for a moment is not dead.
+const SHORTEST_IDLE: Duration = Duration::from_secs(5);
+
 impl Timeouts {
     /// For a service that streams: a third of `whole` may pass in silence, at
     /// most 20 s, so that there is time left for another provider.
     pub fn within(whole: Duration) -> Self {
         Self {
             connect: CONNECT.min(whole),
-            idle: IDLE.min(whole / 3),
+            idle: IDLE.min((whole / 3).max(SHORTEST_IDLE)).min(whole),
             whole,
         }
     }
