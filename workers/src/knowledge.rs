@@ -16,6 +16,7 @@ pub mod dense;
 pub mod document;
 mod embedding;
 pub mod fusion;
+pub mod headings;
 pub mod hybrid;
 pub mod index;
 pub mod lexicon;

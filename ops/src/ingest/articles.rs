@@ -38,7 +38,7 @@ const SMALL_WORDS: &[&str] = &[
 pub fn sections(text: &str) -> Vec<Section> {
     let mut reader = Articles::default();
     reader.lines(text.lines());
-    reader.take()
+    reader.finish()
 }
 
 /// Reads lines, page by page.
@@ -48,6 +48,8 @@ pub struct Articles {
     open: Option<Open>,
     /// A heading without a name was read last; the next line can be it.
     unnamed: bool,
+    /// A line that is a heading unless the next one looks like it too, and its level.
+    chapter: Option<(u8, String)>,
 }
 
 struct Open {
@@ -66,6 +68,12 @@ impl Articles {
     pub fn take(&mut self) -> Vec<Section> {
         self.close();
         self.outline.take()
+    }
+
+    /// What is left when all has been read.
+    pub fn finish(mut self) -> Vec<Section> {
+        self.close();
+        self.outline.finish()
     }
 
     fn line(&mut self, line: &str) {
@@ -88,8 +96,9 @@ impl Articles {
         if self.open.is_none()
             && let Some(level) = chapter(line)
         {
-            return self.outline.heading(level, line);
+            return self.chapter(level, line);
         }
+        self.end_chapter();
         if let Some(mark) = mark(line) {
             self.close();
             let text = match mark {
@@ -111,7 +120,29 @@ impl Articles {
         }
     }
 
+    /// Lines one after the other that look alike are rows of a table or names, unless they go deeper.
+    fn chapter(&mut self, level: u8, line: &str) {
+        match self.chapter.take() {
+            Some((before, first)) if level <= before => {
+                let text = format!("{first} {line}");
+                self.open = Some(Open { text, item: false });
+            }
+            before => {
+                self.chapter = before;
+                self.end_chapter();
+                self.chapter = Some((level, line.to_owned()));
+            }
+        }
+    }
+
+    fn end_chapter(&mut self) {
+        if let Some((level, name)) = self.chapter.take() {
+            self.outline.heading(level, &name);
+        }
+    }
+
     fn close(&mut self) {
+        self.end_chapter();
         match self.open.take() {
             Some(Open { text, item: true }) => self.outline.item(&text),
             Some(Open { text, .. }) => self.outline.paragraph(&text),
@@ -182,6 +213,14 @@ fn is_capitals(line: &str) -> bool {
     letters.clone().count() >= 4
         && line.chars().count() <= LONGEST_HEADING
         && letters.clone().all(char::is_uppercase)
+        && !line.split_whitespace().next_back().is_some_and(is_amount)
+}
+
+/// A number that a name would not end with, as a year would: `STEI 31`, `UKT RP500.000`.
+fn is_amount(word: &str) -> bool {
+    let is_year = |part: &str| part.len() == 4 && part.starts_with(['1', '2']) && is_number(part);
+    word.contains(|character: char| character.is_ascii_digit())
+        && !word.split(['/', '-', '–']).all(is_year)
 }
 
 /// The level of a heading that names no part: in capitals, or counted like `2.5 Pendaftaran ulang`.
@@ -279,6 +318,7 @@ mod tests {
         assert_eq!(
             seen,
             [
+                (None, vec!["PERATURAN REKTOR TENTANG CUTI"]),
                 (
                     Some("BAB III KEMAHASISWAAN – Bagian Kedua Cuti Akademik – Pasal 12"),
                     vec![
@@ -324,8 +364,49 @@ mod tests {
             ("1. Mengisi formulir", None),
             ("08.30 Pembukaan acara.", None),
             ("UKT", None),
+            ("FTSL 17", None),
+            ("BIAYA ASRAMA RP500.000", None),
+            ("KALENDER AKADEMIK 2025/2026", Some(2)),
         ] {
             assert_eq!(chapter(line), level, "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_in_a_row_that_look_like_headings_are_text() {
+        for (text, expected) in [
+            (
+                "FTSL 17\nFMIPA 23\nSTEI 31\nKuota tahun ini.",
+                vec!["|FTSL 17 FMIPA 23 STEI 31 Kuota tahun ini."],
+            ),
+            ("FTSL\nFMIPA\nSTEI\nKuota.", vec!["|FTSL FMIPA STEI Kuota."]),
+            (
+                "2.1 Syarat\n2.2 Biaya\n\nIsi.",
+                vec!["|2.1 Syarat 2.2 Biaya", "|Isi."],
+            ),
+            (
+                "2.1 Syarat\n2.1.1 Biaya\nIsi.",
+                vec!["2.1 Syarat – 2.1.1 Biaya|Isi."],
+            ),
+            (
+                "SYARAT\n\nBIAYA\nIsi.\n\nPENUTUP",
+                vec!["|SYARAT", "BIAYA|Isi.", "|PENUTUP"],
+            ),
+            (
+                "Mengingat:\nPasal 12\nPasal 13\n",
+                vec!["|Mengingat:", "|Pasal 12", "|Pasal 13"],
+            ),
+        ] {
+            let found = sections(text);
+            let seen: Vec<String> = found
+                .iter()
+                .flat_map(|section| {
+                    let heading = section.heading.as_deref().unwrap_or("");
+                    let blocks = section.blocks.iter();
+                    blocks.map(move |block| format!("{heading}|{}", block.text()))
+                })
+                .collect();
+            assert_eq!(seen, expected, "{text}");
         }
     }
 

@@ -1,39 +1,38 @@
 //! Headings and blocks, as readers find them, become sections.
 
-use workers::knowledge::markdown::{Block, Section};
+use workers::knowledge::{
+    headings::{self, Headings},
+    markdown::{Block, Section},
+};
 
 /// Sections in the making. A section is named after the headings above it too.
 #[derive(Default)]
 pub struct Outline {
     done: Vec<Section>,
-    path: Vec<(u8, String)>,
+    headings: Headings,
     blocks: Vec<Block>,
 }
 
 impl Outline {
-    /// A heading of `level`, where 1 is the highest.
+    /// A heading of `level`, where 1 is the highest. The one that it replaces becomes text if nothing stands under it.
     pub fn heading(&mut self, level: u8, text: &str) {
         let text = one_line(text);
         if text.is_empty() {
             return;
         }
         self.close_section();
-        self.path.retain(|(above, _)| *above < level);
-        self.path.push((level, text));
+        let lone = self.headings.open(level, text);
+        headings::append(&mut self.done, lone);
     }
 
     /// The title of the whole, under which everything stands: it names no section.
     pub fn title(&mut self) {
-        self.close_section();
-        self.path.clear();
+        self.end_headings();
     }
 
     /// Adds to the heading that was opened last, while nothing stands under it.
     pub fn extend_heading(&mut self, text: &str) {
-        if let Some((_, heading)) = self.path.last_mut() {
-            heading.push(' ');
-            heading.push_str(&one_line(text));
-        }
+        self.headings.extend(&one_line(text));
     }
 
     pub fn paragraph(&mut self, text: &str) {
@@ -57,13 +56,24 @@ impl Outline {
         std::mem::take(&mut self.done)
     }
 
+    /// What is left when all has been read.
+    pub fn finish(mut self) -> Vec<Section> {
+        self.end_headings();
+        self.done
+    }
+
+    fn end_headings(&mut self) {
+        self.close_section();
+        let lone = self.headings.close(1);
+        headings::append(&mut self.done, lone);
+    }
+
     fn close_section(&mut self) {
         if self.blocks.is_empty() {
             return;
         }
-        let names: Vec<&str> = self.path.iter().map(|(_, name)| name.as_str()).collect();
         self.done.push(Section {
-            heading: (!names.is_empty()).then(|| names.join(" – ")),
+            heading: self.headings.name(),
             blocks: std::mem::take(&mut self.blocks),
         });
     }
@@ -102,7 +112,7 @@ mod tests {
         outline.item("- butir");
         outline.heading(1, "BAB II");
         outline.paragraph(" ");
-        let second = outline.take();
+        let second = outline.finish();
         let headings: Vec<_> = first
             .iter()
             .chain(&second)
@@ -113,9 +123,11 @@ mod tests {
             [
                 None,
                 Some("BAB I UMUM – Pasal 1"),
-                Some("BAB I UMUM – Pasal 1")
+                Some("BAB I UMUM – Pasal 1"),
+                None
             ]
         );
+        assert_eq!(second[1].blocks[0].text(), "BAB II");
         assert_eq!(first[1].blocks[0].text(), "Satuan dua");
     }
 }

@@ -21,6 +21,8 @@ mod encoding;
 mod html;
 mod json;
 mod markdown;
+#[cfg(test)]
+mod nothing_lost;
 mod office;
 mod pdf;
 mod row;

@@ -17,11 +17,11 @@ impl Document {
     /// the id stands in.
     pub fn from_markdown(id: &str, text: &str) -> Self {
         let (front_matter, body) = split_front_matter(text.trim_start_matches('\u{feff}'));
-        let sections = markdown::sections(body);
         let title = front_matter_value(front_matter, "title")
             .or_else(|| markdown::title(body))
             .unwrap_or_else(|| id.replace(['-', '_'], " "));
         let url = front_matter_value(front_matter, "url");
+        let sections = markdown::sections_under(&title, body);
         Self {
             reference: DocumentRef {
                 id: id.to_owned(),
@@ -34,7 +34,8 @@ impl Document {
     }
 }
 
-/// The lines between a first line `---` and the next `---`, and what follows.
+/// The lines between a first line `---` and the next `---`, and what follows. Lines that name nothing are text between
+/// two rules.
 fn split_front_matter(text: &str) -> (&str, &str) {
     let Some(rest) = text
         .strip_prefix("---\n")
@@ -45,11 +46,33 @@ fn split_front_matter(text: &str) -> (&str, &str) {
     let mut at = 0;
     for line in rest.split_inclusive('\n') {
         if line.trim_end() == "---" {
+            if !is_front_matter(&rest[..at]) {
+                break;
+            }
             return (&rest[..at], &rest[at + line.len()..]);
         }
         at += line.len();
     }
     ("", text)
+}
+
+/// `key: value`, and lines that go on with the value of the key above.
+fn is_front_matter(text: &str) -> bool {
+    let is_key = |line: &str| {
+        line.split_once(':').is_some_and(|(key, value)| {
+            let plain =
+                |character: char| character.is_ascii_alphanumeric() || "_-".contains(character);
+            !key.is_empty()
+                && key.chars().all(plain)
+                && (value.is_empty() || value.starts_with(' '))
+        })
+    };
+    let mut lines = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty());
+    lines.next().is_none_or(is_key)
+        && lines.all(|line| is_key(line) || line.starts_with([' ', '\t', '-', '#']))
 }
 
 fn front_matter_value(front_matter: &str, key: &str) -> Option<String> {
@@ -78,6 +101,12 @@ mod tests {
             Some("https://contoh.id/a")
         );
         assert_eq!(document.sections[0].heading.as_deref(), Some("Syarat"));
+    }
+
+    #[test]
+    fn text_between_two_rules_is_no_front_matter() {
+        let document = Document::from_markdown("a", "---\nKantor tutup besok.\n---\nIsi.");
+        assert_eq!(document.sections[0].blocks[0].text(), "Kantor tutup besok.");
     }
 
     #[test]

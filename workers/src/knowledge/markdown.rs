@@ -3,6 +3,8 @@
 //! Not a Markdown renderer: headings, paragraphs, lists and tables are told apart, inline marks are dropped, everything
 //! else stays as it was written.
 
+use super::headings::{self, Headings};
+
 /// What stands under one heading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
@@ -35,9 +37,18 @@ pub fn title(text: &str) -> Option<String> {
         .find_map(|line| plain_heading(line.strip_prefix("# ")?))
 }
 
-/// The sections of a text in order; those without text are left out. A subheading is named after its parent too.
+/// The sections of a text in order, under its own title. A subheading is named after its parent too; a heading without
+/// text is text of the section above it.
 pub fn sections(text: &str) -> Vec<Section> {
-    let mut reader = Reader::default();
+    sections_under(&title(text).unwrap_or_default(), text)
+}
+
+/// As [`sections`], for a text whose title is known: only a highest heading that repeats it names no section.
+pub fn sections_under(title: &str, text: &str) -> Vec<Section> {
+    let mut reader = Reader {
+        title: title.to_owned(),
+        ..Reader::default()
+    };
     for line in text.lines() {
         reader.line(line);
     }
@@ -46,24 +57,35 @@ pub fn sections(text: &str) -> Vec<Section> {
 
 #[derive(Default)]
 struct Reader {
+    title: String,
+    /// The title stands in the text too.
+    titled: bool,
     done: Vec<Section>,
-    /// Headings from level 2 down to the present one.
-    path: Vec<(usize, String)>,
+    headings: Headings,
     blocks: Vec<Block>,
     open: Option<Block>,
-    columns: Option<Vec<String>>,
+    columns: Option<Columns>,
     code: bool,
+}
+
+/// The first row of a table, until it ends.
+struct Columns {
+    names: Vec<String>,
+    /// A rule follows, which makes the row a head.
+    ruled: bool,
+    /// Those that have named a cell.
+    used: Vec<bool>,
 }
 
 impl Reader {
     fn line(&mut self, raw: &str) {
         let line = raw.trim();
-        if line.starts_with("```") {
+        if !line.starts_with('|') {
+            self.close_table();
+        }
+        if is_fence(line) {
             self.code = !self.code;
             return self.close_block();
-        }
-        if !line.starts_with('|') {
-            self.columns = None;
         }
         if let Some((level, heading)) = heading(line).filter(|_| !self.code) {
             return self.open_section(level, heading);
@@ -82,12 +104,15 @@ impl Reader {
         self.continue_block(&inline(line.trim_start_matches("> ")));
     }
 
-    fn open_section(&mut self, level: usize, heading: String) {
+    fn open_section(&mut self, level: u8, heading: String) {
         self.close_section();
-        self.path.retain(|(above, _)| *above < level);
-        if level > 1 {
-            self.path.push((level, heading));
-        }
+        let lone = if level == 1 && heading == self.title {
+            self.titled = true;
+            self.headings.close(level)
+        } else {
+            self.headings.open(level, heading)
+        };
+        headings::append(&mut self.done, lone);
     }
 
     fn continue_block(&mut self, text: &str) {
@@ -108,31 +133,46 @@ impl Reader {
             .split('|')
             .map(|cell| inline(cell.trim()))
             .collect();
-        if cells
-            .iter()
-            .all(|cell| cell.chars().all(|character| "-: ".contains(character)))
-        {
+        if is_table_rule(&cells) {
+            if let Some(columns) = &mut self.columns {
+                columns.ruled = true;
+            }
             return;
         }
-        let Some(columns) = &self.columns else {
-            self.columns = Some(cells);
+        if self.columns.as_ref().is_some_and(|columns| !columns.ruled) {
+            // Without a rule the first row is one like the others.
+            self.close_table();
+            self.columns = Some(Columns {
+                names: Vec::new(),
+                ruled: true,
+                used: Vec::new(),
+            });
+        }
+        let Some(columns) = &mut self.columns else {
+            self.columns = Some(Columns {
+                used: vec![false; cells.len()],
+                names: cells,
+                ruled: false,
+            });
             return;
         };
-        let mut row = String::from("- ");
-        for (at, cell) in cells
-            .iter()
-            .enumerate()
-            .filter(|(_, cell)| !cell.is_empty())
-        {
-            match columns.get(at) {
-                Some(column) if at > 0 && !column.is_empty() => {
-                    row.push_str(&format!("; {column}: {cell}"))
-                }
-                _ if at > 0 => row.push_str(&format!("; {cell}")),
-                _ => row.push_str(cell),
-            }
+        self.blocks.push(Block::Item(columns.row(&cells)));
+    }
+
+    /// The names of columns without a cell stand for themselves.
+    fn close_table(&mut self) {
+        let Some(Columns { names, used, .. }) = self.columns.take() else {
+            return;
+        };
+        let unused = names.into_iter().zip(used);
+        let unused: Vec<String> = unused
+            .filter(|(name, used)| !used && !name.is_empty())
+            .map(|(name, _)| name)
+            .collect();
+        if !unused.is_empty() {
+            let item = format!("- {}", unused.join("; "));
+            self.blocks.push(Block::Item(item));
         }
-        self.blocks.push(Block::Item(row));
     }
 
     fn close_block(&mut self) {
@@ -144,30 +184,67 @@ impl Reader {
         if self.blocks.is_empty() {
             return;
         }
-        let names: Vec<&str> = self
-            .path
-            .iter()
-            .map(|(_, heading)| heading.as_str())
-            .collect();
-        let heading = (!names.is_empty()).then(|| names.join(" – "));
         self.done.push(Section {
-            heading,
+            heading: self.headings.name(),
             blocks: std::mem::take(&mut self.blocks),
         });
     }
 
     fn finish(mut self) -> Vec<Section> {
+        self.close_table();
         self.close_section();
+        let lone = self.headings.close(1);
+        headings::append(&mut self.done, lone);
+        if self.done.is_empty() && self.titled {
+            self.done.push(Section {
+                heading: None,
+                blocks: vec![Block::Paragraph(self.title)],
+            });
+        }
         self.done
     }
 }
 
-fn heading(line: &str) -> Option<(usize, String)> {
-    let level = line.bytes().take_while(|byte| *byte == b'#').count();
-    let text = line[level..].strip_prefix(' ')?;
-    (1..=6)
-        .contains(&level)
-        .then_some((level, plain_heading(text)?))
+impl Columns {
+    /// `- cell; column: cell`: the first cell names its row.
+    fn row(&mut self, cells: &[String]) -> String {
+        let filled = cells
+            .iter()
+            .enumerate()
+            .filter(|(_, cell)| !cell.is_empty());
+        let parts: Vec<String> = filled
+            .map(|(at, cell)| {
+                if let Some(used) = self.used.get_mut(at) {
+                    *used = true;
+                }
+                match self.names.get(at) {
+                    Some(column) if at > 0 && !column.is_empty() => format!("{column}: {cell}"),
+                    _ => cell.clone(),
+                }
+            })
+            .collect();
+        format!("- {}", parts.join("; "))
+    }
+}
+
+fn is_table_rule(cells: &[String]) -> bool {
+    let is_rule = |cell: &String| cell.chars().all(|character| "-: ".contains(character));
+    cells.iter().all(is_rule)
+}
+
+/// The beginning or the end of code, and not code in one line.
+fn is_fence(line: &str) -> bool {
+    line.strip_prefix("```")
+        .is_some_and(|language| !language.trim_start_matches('`').contains("```"))
+}
+
+fn heading(line: &str) -> Option<(u8, String)> {
+    let marks = line.bytes().take_while(|byte| *byte == b'#').count();
+    let text = line[marks..].strip_prefix(' ')?;
+    let level = u8::try_from(marks)
+        .ok()
+        .filter(|level| (1..=6).contains(level))?;
+    Some((level, plain_heading(text)?))
 }
 
 fn plain_heading(text: &str) -> Option<String> {
@@ -271,6 +348,48 @@ mod tests {
             lines,
             ["- S1; UKT: Rp1", "- S2; UKT: Rp2", "1. Satu", "2. Dua"]
         );
+    }
+
+    #[test]
+    fn a_heading_or_a_table_that_says_it_all_is_kept_as_text() {
+        let seen = |text: &str| -> Vec<String> {
+            let found = sections(text);
+            found
+                .iter()
+                .flat_map(|section| {
+                    let heading = section.heading.as_deref().unwrap_or("");
+                    let blocks = section.blocks.iter();
+                    blocks.map(move |block| format!("{heading}|{}", block.text()))
+                })
+                .collect()
+        };
+        for (text, expected) in [
+            (
+                "# Pejabat\n## Kepala UPT: Dr. Anisa\n## Wakil: Budi\n## Kontak\nLantai 2.\n## Penutup",
+                vec![
+                    "|Kepala UPT: Dr. Anisa",
+                    "|Wakil: Budi",
+                    "Kontak|Lantai 2.",
+                    "|Penutup",
+                ],
+            ),
+            (
+                "## A\n### Apa B?\n### Apa C?\nYa.",
+                vec!["A|Apa B?", "A – Apa C?|Ya."],
+            ),
+            (
+                "# Judul\nIsi.\n# Lain\nIsi lagi.",
+                vec!["|Isi.", "Lain|Isi lagi."],
+            ),
+            ("# Kantor tutup 5 Mei", vec!["|Kantor tutup 5 Mei"]),
+            (
+                "| Jenjang | UKT |\n|---|---|\n\nIsi.",
+                vec!["|- Jenjang; UKT", "|Isi."],
+            ),
+            ("```satu baris``` saja", vec!["|satu baris saja"]),
+        ] {
+            assert_eq!(seen(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -305,10 +305,11 @@ fn document(
         .or_else(|| markdown::title(text));
     let title = title.unwrap_or_else(|| id.replace(['-', '_'], " "));
     let url = url.filter(|url| !url.is_empty());
+    let sections = markdown::sections_under(&title, text);
     Document {
         reference: DocumentRef { id, title, url },
         page,
-        sections: markdown::sections(text),
+        sections,
     }
 }
 

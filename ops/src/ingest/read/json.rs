@@ -110,7 +110,10 @@ impl<'a> Records<'a> {
             url: url.map(str::to_owned),
         };
         match string(&record, "text") {
-            Some(text) => self.made(reference, page(&record, 0), sections(text)),
+            Some(text) => {
+                let sections = sections(&reference.title, text);
+                self.made(reference, page(&record, 0), sections)
+            }
             None => self.made(reference, None, flattened(&record)),
         }
     }
@@ -129,7 +132,8 @@ impl<'a> Records<'a> {
                 .unwrap_or_else(|| self.original.name()),
             url: string(metadata, "url").or(link).map(str::to_owned),
         };
-        self.made(reference, page(metadata, 1), sections(text))
+        let sections = sections(&reference.title, text);
+        self.made(reference, page(metadata, 1), sections)
     }
 
     fn made(&self, reference: DocumentRef, page: Option<u32>, sections: Vec<Section>) -> Document {
@@ -174,10 +178,10 @@ fn file_title(source: &str) -> String {
 }
 
 /// Markdown when it looks like it, text otherwise.
-fn sections(text: &str) -> Vec<Section> {
+fn sections(title: &str, text: &str) -> Vec<Section> {
     let marked = |line: &str| line.starts_with(['#', '|']);
     if text.lines().any(|line| marked(line.trim_start())) {
-        markdown::sections(text)
+        markdown::sections_under(title, text)
     } else {
         articles::sections(text)
     }

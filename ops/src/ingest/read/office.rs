@@ -26,8 +26,8 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
         Some(text) => title(&text),
         None => None,
     };
-    let (first, sections) = Body::new(styles).read(&text)?;
-    let title = named.or(first).unwrap_or_else(|| original.name());
+    let (title, sections) = Body::new(styles, named).read(&text)?;
+    let title = title.unwrap_or_else(|| original.name());
     Ok(Document {
         reference: DocumentRef {
             id: original.id.clone(),

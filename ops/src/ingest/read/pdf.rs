@@ -9,7 +9,11 @@ use std::{
 };
 
 use pdf_extract::{ConvertToFmt, Dictionary, Object, PlainTextOutput, output_doc_page};
-use workers::knowledge::{DocumentRef, document::Document, markdown::Block};
+use workers::knowledge::{
+    DocumentRef,
+    document::Document,
+    markdown::{Block, Section},
+};
 
 use super::{Content, MAX_PAGES, MAX_TEXT, Original, ReadError};
 use crate::ingest::{articles::Articles, outline::one_line};
@@ -157,7 +161,27 @@ fn documents(reference: &DocumentRef, pages: &[Vec<String>]) -> Vec<Document> {
             });
         }
     }
+    add_rest(&mut documents, reference, reader.finish(), pages.len());
     documents
+}
+
+/// Headings at the very end, under which nothing stands, belong to the last page.
+fn add_rest(
+    documents: &mut Vec<Document>,
+    reference: &DocumentRef,
+    rest: Vec<Section>,
+    pages: usize,
+) {
+    let last = u32::try_from(pages).unwrap_or(u32::MAX);
+    match documents.last_mut() {
+        Some(document) if document.page == Some(last) => document.sections.extend(rest),
+        _ if rest.is_empty() => {}
+        _ => documents.push(Document {
+            reference: reference.clone(),
+            page: Some(last),
+            sections: rest,
+        }),
+    }
 }
 
 /// A sentence that the page's end cuts stays whole, on the page where it begins.

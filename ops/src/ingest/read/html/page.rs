@@ -70,6 +70,8 @@ struct Table {
     /// Whether the row so far is of headings alone.
     headings: bool,
     in_cell: bool,
+    /// Whether a row has been named after the columns.
+    used: bool,
 }
 
 impl Page {
@@ -129,8 +131,10 @@ impl Page {
             "tr" => self.end_row(),
             "td" | "th" => self.cell(name == "th"),
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
-                self.flush();
-                self.kind = Kind::Heading(name.as_bytes()[1] - b'0');
+                self.boundary();
+                if self.tables.last().is_none_or(|table| !table.in_cell) {
+                    self.kind = Kind::Heading(name.as_bytes()[1] - b'0');
+                }
             }
             _ if INLINE.contains(&name) => {}
             _ => self.boundary(),
@@ -165,6 +169,7 @@ impl Page {
             "tr" => self.end_row(),
             "table" => {
                 self.end_row();
+                self.end_columns();
                 self.tables.pop();
             }
             _ if INLINE.contains(&name) => {}
@@ -242,8 +247,13 @@ impl Page {
         };
         let cells = std::mem::take(&mut table.cells);
         if std::mem::take(&mut table.headings) {
-            table.columns = cells;
+            self.end_columns();
+            if let Some(table) = self.tables.last_mut() {
+                table.columns = cells;
+                table.used = false;
+            }
         } else if cells.iter().any(|cell| !cell.is_empty()) {
+            table.used = true;
             let mut columns = table.columns.clone();
             // The first cell names the row.
             if let Some(first) = columns.first_mut() {
@@ -251,6 +261,18 @@ impl Page {
             }
             self.seen = true;
             self.outline.item(&row::named(&columns, &cells));
+        }
+    }
+
+    /// Headings without a row under them are all that the table, or its part, says.
+    fn end_columns(&mut self) {
+        let Some(table) = self.tables.last_mut().filter(|table| !table.used) else {
+            return;
+        };
+        let columns = std::mem::take(&mut table.columns);
+        if columns.iter().any(|column| !column.is_empty()) {
+            self.seen = true;
+            self.outline.item(&row::named(&[], &columns));
         }
     }
 
@@ -270,7 +292,7 @@ impl Page {
         }
         self.seen = true;
         match std::mem::replace(&mut self.kind, Kind::Paragraph) {
-            Kind::Heading(1) if self.first_heading.is_none() => {
+            Kind::Heading(1) if self.first_heading.is_none() && self.is_title(&text) => {
                 self.outline.title();
                 self.first_heading = Some(text);
             }
@@ -286,17 +308,23 @@ impl Page {
         }
     }
 
+    fn is_title(&self, text: &str) -> bool {
+        let title = one_line(&self.title).to_lowercase();
+        title.is_empty() || title.contains(&text.to_lowercase())
+    }
+
     /// The title, the address and the sections.
     pub fn finish(mut self) -> (Option<String>, Option<String>, Vec<Section>) {
         self.end_row();
+        self.end_columns();
         self.flush();
         let title = one_line(&self.title);
         // A site puts its own name around the title of the page.
         let title = match self.first_heading {
-            Some(heading) if title.is_empty() || title.contains(&heading) => heading,
+            Some(heading) => heading,
             _ => title,
         };
-        let sections = self.outline.take();
+        let sections = self.outline.finish();
         ((!title.is_empty()).then_some(title), self.url, sections)
     }
 }

@@ -16,6 +16,8 @@ use crate::ingest::{
 pub struct Body {
     styles: Styles,
     outline: Outline,
+    /// What the properties of the document name it.
+    named: Option<String>,
     title: Option<String>,
     paragraph: Paragraph,
     tables: Vec<Table>,
@@ -34,15 +36,18 @@ struct Paragraph {
 #[derive(Default)]
 struct Table {
     columns: Option<Vec<String>>,
+    /// Whether a row has been named after the columns.
+    used: bool,
     cells: Vec<String>,
     cell: String,
 }
 
 impl Body {
-    pub fn new(styles: Styles) -> Self {
+    pub fn new(styles: Styles, named: Option<String>) -> Self {
         Self {
             styles,
             outline: Outline::default(),
+            named,
             title: None,
             paragraph: Paragraph::default(),
             tables: Vec::new(),
@@ -50,7 +55,7 @@ impl Body {
         }
     }
 
-    /// The title that stands in the text, and the sections.
+    /// The title, and the sections.
     pub fn read(mut self, text: &str) -> Result<(Option<String>, Vec<Section>), ReadError> {
         let mut reader = Reader::from_str(text);
         loop {
@@ -68,7 +73,7 @@ impl Body {
                 _ => {}
             }
         }
-        Ok((self.title, self.outline.take()))
+        Ok((self.named.or(self.title), self.outline.finish()))
     }
 
     fn open(&mut self, tag: &BytesStart<'_>) {
@@ -115,9 +120,7 @@ impl Body {
                 }
             }
             "tr" => self.end_row(),
-            "tbl" => {
-                self.tables.pop();
-            }
+            "tbl" => self.end_table(),
             _ => {}
         }
     }
@@ -133,7 +136,7 @@ impl Body {
             return table.cell.push_str(&text);
         }
         match role {
-            Some(Role::Title) if self.title.is_none() => {
+            Some(Role::Title) if self.title.is_none() && self.is_title(&text) => {
                 self.outline.title();
                 self.title = Some(text);
             }
@@ -144,6 +147,24 @@ impl Body {
                 Some(level) => self.outline.heading(9 + level, &text),
                 None => self.outline.paragraph(&text),
             },
+        }
+    }
+
+    fn is_title(&self, text: &str) -> bool {
+        let named = self.named.as_deref().map(str::to_lowercase);
+        named.is_none_or(|named| named.contains(&text.to_lowercase()))
+    }
+
+    /// The columns of a table without another row are all that it says.
+    fn end_table(&mut self) {
+        if let Some(Table {
+            columns: Some(columns),
+            used: false,
+            ..
+        }) = self.tables.pop()
+            && columns.iter().any(|column| !column.is_empty())
+        {
+            self.outline.item(&row::named(&[], &columns));
         }
     }
 
@@ -162,6 +183,7 @@ impl Body {
                 table.columns = Some(cells);
             }
             Some(columns) if cells.iter().any(|cell| !cell.is_empty()) => {
+                table.used = true;
                 let mut columns = columns.clone();
                 if let Some(first) = columns.first_mut() {
                     first.clear();
