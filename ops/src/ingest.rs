@@ -226,6 +226,9 @@ impl Run {
                 return Ok(());
             }
         };
+        for fault in content.faults {
+            self.failed(file.id.clone(), fault);
+        }
         let mut passages = passages(&content.documents);
         passages.extend(content.passages);
         let ids = passages.iter().map(|passage| passage.document.id.clone());

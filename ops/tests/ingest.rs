@@ -308,6 +308,22 @@ fn a_file_that_cannot_be_read_keeps_its_passages() {
 }
 
 #[test]
+fn a_broken_line_costs_itself_alone_and_removes_nothing() {
+    let desk = Desk::new();
+    let line = |id: &str| format!("{{\"id\": \"{id}\", \"text\": \"Isi {id}.\"}}\n");
+    desk.write("a.jsonl", line("x") + &line("y"));
+    desk.ingest(&[]);
+    desk.write("a.jsonl", line("x") + "{\"id\": \"y\", \n" + &line("z"));
+    let (code, summary) = desk.ingest(&[]);
+    assert_eq!(code, 2);
+    assert_eq!(counts(&summary), [1, 1, 0]);
+    assert!(reasons(&summary)["docs/a.jsonl"].contains("line 2"));
+    for id in ["x", "y", "z"] {
+        assert_eq!(desk.of(&format!("docs/a.jsonl#{id}")).len(), 1, "{id}");
+    }
+}
+
+#[test]
 fn what_is_broken_or_hostile_is_reported_and_the_rest_goes_on() {
     let desk = Desk::new();
     desk.write("baik.md", "Isi.");

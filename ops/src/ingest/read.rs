@@ -113,13 +113,15 @@ pub struct Content {
     pub documents: Vec<Document>,
     /// Already cut.
     pub passages: Vec<StoredPassage>,
+    /// Parts that could not be read while the rest could, each with its place.
+    pub faults: Vec<String>,
 }
 
 impl From<Document> for Content {
     fn from(document: Document) -> Self {
         Self {
             documents: vec![document],
-            passages: Vec::new(),
+            ..Self::default()
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What became of a run.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::Serialize;
 
@@ -24,6 +24,7 @@ pub struct Summary {
     pub seconds: f64,
 }
 
+/// A file that could not be read, or a part of one.
 #[derive(Debug, Serialize)]
 pub struct Failure {
     pub file: String,
@@ -44,6 +45,11 @@ impl fmt::Display for Summary {
         if self.interrupted {
             writeln!(out, "interrupted: run it again to go on")?;
         }
+        let failed: HashSet<&str> = self
+            .failed
+            .iter()
+            .map(|failure| failure.file.as_str())
+            .collect();
         let dry = if self.dry_run { " would be" } else { "" };
         writeln!(
             out,
@@ -54,7 +60,7 @@ impl fmt::Display for Summary {
             self.added,
             self.unchanged,
             self.removed,
-            self.failed.len(),
+            failed.len(),
             self.skipped.len(),
             self.hidden
         )

@@ -14,6 +14,9 @@ use crate::ingest::{articles, outline::one_line};
 
 const MAX_RECORDS: usize = 500_000;
 
+/// Broken lines that are named one by one.
+const MAX_FAULTS: usize = 100;
+
 pub fn read(original: &Original) -> Result<Content, ReadError> {
     let text = encoding::text(&original.bytes)?;
     let value = serde_json::from_str(&text).map_err(ReadError::broken)?;
@@ -24,16 +27,38 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
     Ok(records.content)
 }
 
+/// A line that is broken costs itself alone, unless there is no other.
 pub fn read_lines(original: &Original) -> Result<Content, ReadError> {
     let text = encoding::text(&original.bytes)?;
     let mut records = Records::of(original);
+    let mut broken = 0;
     for (number, line) in (1..).zip(text.lines()) {
         if line.trim().is_empty() {
             continue;
         }
-        let record = serde_json::from_str(line)
-            .map_err(|error| ReadError::broken(format!("line {number}: {error}")))?;
-        records.push(record)?;
+        let record = serde_json::from_str(line).map_err(ReadError::broken);
+        match record.and_then(|record| records.push(record)) {
+            Ok(()) => {}
+            Err(ReadError::Broken(reason)) => {
+                broken += 1;
+                if broken <= MAX_FAULTS {
+                    let fault = format!("line {number} is broken: {reason}");
+                    records.content.faults.push(fault);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let Content {
+        documents,
+        passages,
+        faults,
+    } = &mut records.content;
+    if broken > MAX_FAULTS {
+        faults.push(format!("and {} lines more are broken", broken - MAX_FAULTS));
+    }
+    if documents.is_empty() && passages.is_empty() && !faults.is_empty() {
+        return Err(ReadError::broken(faults.join("; ")));
     }
     Ok(records.content)
 }
@@ -302,8 +327,19 @@ mod tests {
 
     #[test]
     fn what_is_broken_is_named_by_its_line() {
-        let error = read_lines(&of("{\"text\": \"a\"}\n{\"text\": ")).expect_err("broken");
-        assert!(error.to_string().contains("line 2"), "{error}");
+        let content = read_lines(&of(
+            "{\"text\": \"a\"}\n{\"text\": \n[1]\n{\"text\": \"b\"}",
+        ))
+        .expect("read");
+        assert_eq!(content.documents.len(), 2);
+        let faults: Vec<&str> = content.faults.iter().map(|fault| &fault[..6]).collect();
+        assert_eq!(faults, ["line 2", "line 3"]);
+        let many = format!("{{\"text\": \"a\"}}\n{}", "{\n".repeat(250));
+        let content = read_lines(&of(&many)).expect("read");
+        assert_eq!(content.faults.len(), 101);
+        assert_eq!(content.faults[100], "and 150 lines more are broken");
+        let error = read_lines(&of("{")).expect_err("broken");
+        assert!(error.to_string().contains("line 1"), "{error}");
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(matches!(read(&of(&deep)), Err(ReadError::Broken(_))));
         assert!(matches!(read(&of("[1, 2]")), Err(ReadError::Broken(_))));

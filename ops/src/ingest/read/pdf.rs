@@ -48,7 +48,7 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
     };
     Ok(Content {
         documents: documents(&reference, &lines::of_pages(&pages)),
-        passages: Vec::new(),
+        ..Content::default()
     })
 }
 
