@@ -2,7 +2,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, File},
+    ffi::OsStr,
+    fs::{self, File, TryLockError},
     io::{self, BufRead as _, BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -24,6 +25,8 @@ const WAITING_SHARE: usize = 4;
 pub struct FileStore {
     path: PathBuf,
     state: Mutex<State>,
+    /// Held for as long as the file may be replaced.
+    _lock: File,
 }
 
 #[derive(Default)]
@@ -33,8 +36,10 @@ struct State {
 }
 
 impl FileStore {
-    /// Reads what there is; a file that is missing is an empty one.
+    /// Reads what there is; a file that is missing is an empty one. Fails while another run has it open, as the one that
+    /// ends last would undo the other.
     pub fn open(path: &Path) -> Result<Self, KnowledgeError> {
+        let lock = lock(path)?;
         let passages = match File::open(path) {
             Ok(file) => read(path, file)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -46,6 +51,7 @@ impl FileStore {
                 passages,
                 waiting: 0,
             }),
+            _lock: lock,
         })
     }
 
@@ -115,6 +121,28 @@ impl PassageStore for FileStore {
     }
 }
 
+/// A lock of the file itself would go with each replacement. The system lets go of it when the process ends.
+fn lock(path: &Path) -> Result<File, KnowledgeError> {
+    let mut name = OsStr::new(".").to_owned();
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".lock");
+    let mut options = File::options();
+    let file = options
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(path.with_file_name(name))
+        .map_err(|error| failed(path, "locked", &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(KnowledgeError::Misconfigured(format!(
+            "another ingest is writing {}: wait until it has ended",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(path, "locked", &error)),
+    }
+}
+
 fn read(path: &Path, file: File) -> Result<Vec<StoredPassage>, KnowledgeError> {
     let mut passages = Vec::new();
     for (number, line) in (1..).zip(BufReader::new(file).lines()) {
@@ -150,4 +178,20 @@ fn replace(path: &Path, passages: &[StoredPassage]) -> io::Result<()> {
 
 fn failed(path: &Path, what: &str, error: &io::Error) -> KnowledgeError {
     KnowledgeError::Misconfigured(format!("{} cannot be {what}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_by_one_run_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kb.jsonl");
+        let first = FileStore::open(&path).unwrap();
+        let refused = FileStore::open(&path).err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|reason| reason.contains("another ingest is writing")));
+        drop(first);
+        assert!(FileStore::open(&path).is_ok());
+    }
 }
