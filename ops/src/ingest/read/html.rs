@@ -66,14 +66,14 @@ fn walk(text: &str, extent: Extent) -> Page {
     page
 }
 
-/// Of those elements alone that carry something in them.
+/// Those that hide an element, and all of the elements that carry something in them.
 fn attributes(tag: &StartTag<()>) -> BTreeMap<String, String> {
-    if !matches!(tag.name.as_slice(), b"meta" | b"link" | b"ol") {
-        return BTreeMap::new();
-    }
+    let all = matches!(tag.name.as_slice(), b"meta" | b"link" | b"ol");
+    let hiding = |name: &[u8]| matches!(name, b"hidden" | b"aria-hidden" | b"style");
     let written = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     tag.attributes
         .iter()
+        .filter(|(name, _)| all || hiding(name.as_slice()))
         .map(|(name, value)| (written(name), written(value)))
         .collect()
 }
@@ -144,6 +144,30 @@ mod tests {
     #[test]
     fn a_menu_without_an_end_hides_nothing() {
         assert_eq!(lines(&page("<nav>Menu<p>Isi")), ["|Menu", "|Isi"]);
+    }
+
+    #[test]
+    fn what_a_reader_does_not_see_is_left_out() {
+        for (text, expected) in [
+            (
+                "<p>A<div style='Display : none'>x<div>y</div>z</div><p>B",
+                vec!["|A", "|B"],
+            ),
+            ("<p>A <span hidden>x</span>B", vec!["|A B"]),
+            ("<p>A <i aria-hidden=true>x</i>B", vec!["|A B"]),
+            ("<i aria-hidden=false>A</i>", vec!["|A"]),
+            ("<div hidden=until-found>A</div>", vec!["|A"]),
+            ("<p>A<input hidden><br style='display:none'>B", vec!["|AB"]),
+            ("<p hidden>x<p>A", vec!["|A"]),
+            (
+                "<ul><li>A<li hidden>x<ul><li>y</ul><li>B</ul>C",
+                vec!["|- A", "|- B", "|C"],
+            ),
+            ("<div><p hidden>x</div>A", vec!["|A"]),
+            ("<body style='display:none'><p>A", vec!["|A"]),
+        ] {
+            assert_eq!(lines(&page(text)), expected, "{text}");
+        }
     }
 
     #[test]

@@ -32,6 +32,48 @@ const INLINE: &[&str] = &[
     "sub", "sup", "time", "tt", "u", "var", "wbr", "html", "body", "head", "meta", "link",
 ];
 
+/// Elements without an end.
+const VOID: &[&str] = &[
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track",
+    "wbr",
+];
+
+/// Elements that the next one of their kind ends, or the end of what they stand in (HTML, section 13.1.2.4).
+const OPEN_ENDED: &[&str] = &[
+    "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option",
+];
+
+/// The element that hides what is in it.
+struct Hiding {
+    name: String,
+    /// How often an element of its name is open.
+    depth: usize,
+    /// How many elements that need an end are open in it.
+    inside: usize,
+}
+
+impl Hiding {
+    /// Whether the element ends without an end of its own.
+    fn is_ended_by(&self, opened: Option<&str>) -> bool {
+        OPEN_ENDED.contains(&self.name.as_str())
+            && self.inside == 0
+            && opened.is_none_or(|opened| opened == self.name)
+    }
+
+    fn open(&mut self, name: &str) {
+        self.depth += usize::from(self.name == name);
+        let needs_end = !OPEN_ENDED.contains(&name) && !VOID.contains(&name);
+        self.inside += usize::from(needs_end);
+    }
+
+    fn close(&mut self, name: &str) {
+        self.depth -= usize::from(self.name == name);
+        if !OPEN_ENDED.contains(&name) {
+            self.inside = self.inside.saturating_sub(1);
+        }
+    }
+}
+
 pub struct Page {
     extent: Extent,
     outline: Outline,
@@ -40,8 +82,7 @@ pub struct Page {
     url: Option<String>,
     in_title: bool,
     main: usize,
-    /// The element that hides what is in it, and how often it is open.
-    hidden: Option<(String, usize)>,
+    hidden: Option<Hiding>,
     open: String,
     kind: Kind,
     lists: Vec<List>,
@@ -98,15 +139,25 @@ impl Page {
     }
 
     pub fn open(&mut self, name: &str, attributes: &BTreeMap<String, String>, closed: bool) {
-        if let Some((hiding, depth)) = &mut self.hidden {
-            if hiding == name && !closed {
-                *depth += 1;
+        if let Some(hiding) = &mut self.hidden {
+            if !hiding.is_ended_by(Some(name)) {
+                if !closed {
+                    hiding.open(name);
+                }
+                return;
             }
-            return;
+            self.hidden = None;
         }
-        if self.hides(name) {
-            if !closed {
-                self.hidden = Some((name.to_owned(), 1));
+        if self.hides(name, attributes) {
+            if !closed && !VOID.contains(&name) {
+                if !INLINE.contains(&name) && !INVISIBLE.contains(&name) {
+                    self.boundary();
+                }
+                self.hidden = Some(Hiding {
+                    name: name.to_owned(),
+                    depth: 1,
+                    inside: 0,
+                });
             }
             return;
         }
@@ -141,19 +192,22 @@ impl Page {
         }
     }
 
-    fn hides(&self, name: &str) -> bool {
-        INVISIBLE.contains(&name) || (self.extent != Extent::Everything && AROUND.contains(&name))
+    fn hides(&self, name: &str, attributes: &BTreeMap<String, String>) -> bool {
+        INVISIBLE.contains(&name)
+            || is_hidden(name, attributes)
+            || (self.extent != Extent::Everything && AROUND.contains(&name))
     }
 
     pub fn close(&mut self, name: &str) {
-        if let Some((hiding, depth)) = &mut self.hidden {
-            if hiding == name {
-                *depth -= 1;
-                if *depth == 0 {
+        if let Some(hiding) = &mut self.hidden {
+            if hiding.name == name || !hiding.is_ended_by(None) {
+                hiding.close(name);
+                if hiding.depth == 0 {
                     self.hidden = None;
                 }
+                return;
             }
-            return;
+            self.hidden = None;
         }
         match name {
             "title" => self.in_title = false,
@@ -327,4 +381,15 @@ impl Page {
         let sections = self.outline.finish();
         ((!title.is_empty()).then_some(title), self.url, sections)
     }
+}
+
+/// Whether an element is not shown. The page as a whole can be hidden until a script has run.
+fn is_hidden(name: &str, attributes: &BTreeMap<String, String>) -> bool {
+    let of = |name: &str| attributes.get(name).map(|value| value.to_ascii_lowercase());
+    let style: String = of("style").unwrap_or_default();
+    let style: String = style.split_whitespace().collect();
+    !matches!(name, "html" | "body")
+        && (of("hidden").is_some_and(|value| value != "until-found")
+            || of("aria-hidden").is_some_and(|value| value == "true")
+            || style.contains("display:none"))
 }
