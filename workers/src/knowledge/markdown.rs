@@ -128,11 +128,7 @@ impl Reader {
     /// A row becomes an item `- cell; column: cell`, which can be searched, quoted and read out.
     fn table_row(&mut self, line: &str) {
         self.close_block();
-        let cells: Vec<String> = line
-            .trim_matches('|')
-            .split('|')
-            .map(|cell| inline(cell.trim()))
-            .collect();
+        let cells: Vec<String> = cells(line).iter().map(|cell| inline(cell.trim())).collect();
         if is_table_rule(&cells) {
             if let Some(columns) = &mut self.columns {
                 columns.ruled = true;
@@ -225,6 +221,24 @@ impl Columns {
             .collect();
         format!("- {}", parts.join("; "))
     }
+}
+
+/// The cells of a row; `\|` is a bar in one of them.
+fn cells(line: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut characters = line.strip_prefix('|').unwrap_or(line).chars().peekable();
+    while let Some(character) = characters.next() {
+        let escaped = character == '\\' && characters.next_if_eq(&'|').is_some();
+        match cells.last_mut() {
+            Some(cell) if escaped => cell.push('|'),
+            Some(cell) if character != '|' => cell.push(character),
+            _ => cells.push(String::new()),
+        }
+    }
+    if cells.len() > 1 {
+        cells.pop_if(|last| last.is_empty());
+    }
+    cells
 }
 
 fn is_table_rule(cells: &[String]) -> bool {
@@ -385,6 +399,10 @@ mod tests {
             (
                 "| Jenjang | UKT |\n|---|---|\n\nIsi.",
                 vec!["|- Jenjang; UKT", "|Isi."],
+            ),
+            (
+                "| Nama | Pilihan |\n|---|---|\n| UKT | A\\|B |\n| SPP | C\\|",
+                vec!["|- UKT; Pilihan: A|B", "|- SPP; Pilihan: C|"],
             ),
             ("```satu baris``` saja", vec!["|satu baris saja"]),
         ] {
