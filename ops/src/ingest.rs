@@ -14,6 +14,7 @@ use workers::knowledge::passages::passages;
 mod articles;
 mod file_store;
 mod outline;
+mod overlap;
 mod plan;
 mod progress;
 mod read;
@@ -23,6 +24,7 @@ mod summary;
 mod target;
 mod upload;
 
+use overlap::Overlap;
 use plan::{Plan, Scope};
 use progress::Progress;
 use read::{Content, ReadError};
@@ -116,6 +118,7 @@ async fn ingest(
         .list()
         .await
         .with_context(|| format!("{} cannot be read", target.name))?;
+    let overlap = overlap::find(&found.files, stored.values()).filter(|_| !arguments.prune);
     let mut run = Run {
         plan: Plan::new(stored, arguments.rewrite),
         scope: Scope {
@@ -128,6 +131,7 @@ async fn ingest(
             dry_run: arguments.dry_run,
             skipped: std::mem::take(&mut found.unknown),
             hidden: found.hidden,
+            warnings: overlap.iter().map(warning).collect(),
             ..Summary::default()
         },
         documents: HashSet::new(),
@@ -155,6 +159,18 @@ async fn ingest(
     }
     run.summary.seconds = started.elapsed().as_secs_f64();
     Ok(run.summary)
+}
+
+fn warning(overlap: &Overlap) -> String {
+    let Overlap {
+        count,
+        stored,
+        named,
+    } = overlap;
+    format!(
+        "{count} documents may be in the knowledge base twice: {named} is there as {stored} too, from an ingest of another \
+         folder. Ingest the folder that holds all, with --prune, which removes whatever does not lie under it"
+    )
 }
 
 /// The file that is written must not be read as well.

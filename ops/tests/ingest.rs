@@ -324,6 +324,22 @@ fn a_broken_line_costs_itself_alone_and_removes_nothing() {
 }
 
 #[test]
+fn a_folder_inside_a_known_one_is_warned_of() {
+    let desk = Desk::new();
+    desk.write("sub/a.md", "Isi.");
+    desk.ingest(&[]);
+    let output = desk.run(&["docs/sub"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("warning: 1 documents") && text.contains("--prune"),
+        "{text}"
+    );
+    let (_, summary) = desk.ingest(&["--prune"]);
+    assert_eq!(counts(&summary), [0, 1, 1]);
+    assert_eq!(desk.ingest(&[]).1["warnings"], serde_json::json!([]));
+}
+
+#[test]
 fn what_is_broken_or_hostile_is_reported_and_the_rest_goes_on() {
     let desk = Desk::new();
     desk.write("baik.md", "Isi.");

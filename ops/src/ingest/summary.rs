@@ -18,6 +18,7 @@ pub struct Summary {
     pub unchanged: usize,
     pub removed: usize,
     pub failed: Vec<Failure>,
+    pub warnings: Vec<String>,
     /// Files of a kind that cannot be read.
     pub skipped: Vec<String>,
     pub hidden: usize,
@@ -35,6 +36,9 @@ impl fmt::Display for Summary {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Failure { file, reason } in &self.failed {
             writeln!(out, "failed: {file} {reason}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(out, "warning: {warning}")?;
         }
         for file in self.skipped.iter().take(LISTED) {
             writeln!(out, "skipped: {file} (no reader for this kind of file)")?;
