@@ -140,13 +140,16 @@ impl Interpreter {
             .take(MAX_QUESTIONS)
         {
             let alone = self.query(message, &part, language);
-            let query = follow_up::resolve(
+            let mut query = follow_up::resolve(
                 alone,
                 &part,
                 previous.as_ref(),
                 &self.lexicon,
                 &*self.vocabulary,
             );
+            if let Some(before) = queries.last() {
+                follow_up::keep_qualifiers(&mut query, before, &self.lexicon);
+            }
             previous = Some(query.clone());
             queries.push(query);
         }

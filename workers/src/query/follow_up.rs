@@ -13,6 +13,10 @@ const CARRIED: f32 = 0.8;
 /// A word in more than about half of the passages, such as the institution's name, is not a topic of its own.
 const COMMON_RARITY: f32 = 0.12;
 
+/// How much a level or the like counts that the question before named: enough to turn down a rival, too little to lose
+/// what is the same for all.
+const QUALIFIER: f32 = 0.5;
+
 /// Words that open a follow-up.
 const OPENERS: &[&str] = &[
     "kalau", "terus", "lalu", "lantas", "kemudian", "dan", "tapi", "untuk", "berarti", "what",
@@ -42,10 +46,42 @@ pub fn resolve(
 ) -> Query {
     match previous {
         Some(previous) if leans(&alone, words, previous, lexicon, vocabulary) => {
-            join(alone, previous, lexicon)
+            join(alone, previous, lexicon, vocabulary)
         }
         _ => alone,
     }
+}
+
+/// A level or the like that qualified the question before in the same message holds for this one too, when it names none
+/// of its own: "Berapa lama studi magister dan berapa SKS?"
+pub fn keep_qualifiers(query: &mut Query, before: &Query, lexicon: &Lexicon) {
+    let topics = before.terms.iter().filter(|term| term.role != Role::Aspect);
+    let same_for_all = matches!(
+        query.kind,
+        QuestionKind::Time | QuestionKind::Place | QuestionKind::Person
+    );
+    if same_for_all || topics.count() < 2 || query.terms.is_empty() {
+        return;
+    }
+    let qualifies = |term: &&Term| {
+        let members = members(term, lexicon);
+        let own = |own: &Term| {
+            let own = self::members(own, lexicon);
+            own.iter()
+                .any(|own| members.iter().any(|member| member.shares_group(*own)))
+        };
+        !members.is_empty() && !query.terms.iter().any(own)
+    };
+    let kept: Vec<Term> = before
+        .terms
+        .iter()
+        .filter(qualifies)
+        .map(|term| Term {
+            weight: term.weight.min(QUALIFIER),
+            ..term.clone()
+        })
+        .collect();
+    query.terms.extend(kept);
 }
 
 fn leans(
@@ -113,16 +149,28 @@ fn members(term: &Term, lexicon: &Lexicon) -> Vec<Member> {
         .collect()
 }
 
-fn join(alone: Query, previous: &Query, lexicon: &Lexicon) -> Query {
+fn join(alone: Query, previous: &Query, lexicon: &Lexicon, vocabulary: &dyn Vocabulary) -> Query {
     let replaced: Vec<usize> = alone
         .terms
         .iter()
         .filter_map(|term| replaced_by(term, &previous.terms, lexicon))
         .collect();
     let asks_anew = alone.kind != QuestionKind::Open && !is_continued(&alone);
+    let wanted = |term: &Term| was_wanted(term, previous, lexicon);
+    // "Kalau doktor berapa?" wants the same of another.
+    let wants_other = alone
+        .terms
+        .iter()
+        .any(|term| replaced_by(term, &previous.terms, lexicon).is_none());
+    let stays = wants_other
+        && previous
+            .terms
+            .iter()
+            .any(|term| is_topic(term, vocabulary) && !wanted(term));
     let carried = previous.terms.iter().enumerate().filter(|(at, term)| {
         let measure = MEASURES.contains(&term.surface.as_str());
-        let aspect_of_the_old = asks_anew && (term.role == Role::Aspect || measure);
+        let aspect_of_the_old =
+            asks_anew && (term.role == Role::Aspect || measure || (stays && wanted(term)));
         !replaced.contains(at)
             && !aspect_of_the_old
             && !alone.terms.iter().any(|own| own.forms == term.forms)
@@ -143,6 +191,15 @@ fn join(alone: Query, previous: &Query, lexicon: &Lexicon) -> Query {
         terms,
         ..alone
     }
+}
+
+/// What the earlier question wanted of its topic: `SKS` in "berapa SKS doktor", `lama studi` in "berapa lama studi doktor".
+fn was_wanted(term: &Term, previous: &Query, lexicon: &Lexicon) -> bool {
+    let amount = previous.kind == QuestionKind::Quantity;
+    let counted = amount && previous.counted.as_ref() == Some(&term.surface);
+    let stems = term.forms.first().map_or(&[][..], |form| &form.stems);
+    let aspect = stems.len() > 1 && lexicon.is_light(&stems[0]);
+    counted || aspect
 }
 
 /// "Kalau S2 gimana?" asks what was asked before, about S2.
@@ -190,6 +247,33 @@ mod tests {
         let mut surfaces: Vec<String> = query.terms.into_iter().map(|term| term.surface).collect();
         surfaces.sort();
         (query.text, surfaces.join(" "))
+    }
+
+    #[test]
+    fn a_level_holds_for_both_questions_of_a_message() {
+        let interpreter = Interpreter::new(Arc::new(Lexicon::bundled()), Arc::new(Listed));
+        for (message, expected) in [
+            (
+                "Berapa lama masa studi doktor dan berapa SKS bebannya?",
+                "bebannya doktor sks",
+            ),
+            (
+                "Berapa lama studi magister dan berapa SKS-nya?",
+                "magister sks",
+            ),
+            (
+                "Berapa SKS doktor dan berapa lama studinya?",
+                "doktor lama studinya",
+            ),
+            ("Berapa SKS magister dan berapa SKS doktor?", "doktor sks"),
+            ("Berapa SKS sarjana dan kapan wisuda?", "wisuda"),
+        ] {
+            let query = interpreter.understand(message, &[]).queries.remove(1);
+            let mut surfaces: Vec<String> =
+                query.terms.into_iter().map(|term| term.surface).collect();
+            surfaces.sort();
+            assert_eq!(surfaces.join(" "), expected, "{message}");
+        }
     }
 
     #[test]

@@ -34,7 +34,12 @@ impl Word {
 
 /// The words of a message: letters spelled apart are joined and colloquial words replaced.
 pub fn words(message: &str, lexicon: &Lexicon) -> Vec<Word> {
-    let joined = join_letters(tokens(message).into_iter().map(word).collect());
+    let joined = join_letters(
+        tokens(message)
+            .into_iter()
+            .map(|token| word(message, token))
+            .collect(),
+    );
     let texts: Vec<String> = joined.iter().map(|word| word.text.clone()).collect();
     let mut found = Vec::with_capacity(joined.len());
     let mut at = 0;
@@ -84,8 +89,12 @@ const PREFIXES: &[&str] = &[
     "di", "ber", "ke", "ter", "me", "men", "meng", "nge", "pe", "se",
 ];
 
-fn word(token: Token) -> Word {
-    let points_back = token.text.len() > 5 && token.text.ends_with("nya") && token.text != "hanya";
+fn word(message: &str, token: Token) -> Word {
+    let hyphened = message[token.span.clone()]
+        .to_ascii_lowercase()
+        .ends_with("-nya");
+    let joined = token.text.len() > 5 && token.text.ends_with("nya") && token.text != "hanya";
+    let points_back = hyphened || joined;
     let (text, parts) = match token.parts.as_slice() {
         [prefix, root] if PREFIXES.contains(&prefix.as_str()) => (root.clone(), Vec::new()),
         _ => (token.text, token.parts),

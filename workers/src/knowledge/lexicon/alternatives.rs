@@ -20,6 +20,11 @@ impl Member {
     pub fn excludes(self, other: Self) -> bool {
         self.group == other.group && self.member != other.member
     }
+
+    /// Whether both are of one group, be they the same or not.
+    pub fn shares_group(self, other: Self) -> bool {
+        self.group == other.group
+    }
 }
 
 impl Alternatives {
