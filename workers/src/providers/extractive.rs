@@ -163,8 +163,16 @@ mod tests {
     ];
 
     fn ask(earlier: &[&str], message: &str) -> (Answer, Vec<Passage>) {
+        ask_of(DOCUMENTS, earlier, message)
+    }
+
+    fn ask_of(
+        documents: &[(&str, &str)],
+        earlier: &[&str],
+        message: &str,
+    ) -> (Answer, Vec<Passage>) {
         let lexicon = Arc::new(Lexicon::bundled());
-        let documents: Vec<Document> = DOCUMENTS
+        let documents: Vec<Document> = documents
             .iter()
             .map(|(id, text)| Document::from_markdown(id, text))
             .collect();
@@ -239,6 +247,73 @@ mod tests {
             );
             assert!(
                 answer.text.contains("tanya@contoh.id"),
+                "{message}: {}",
+                answer.text
+            );
+        }
+    }
+
+    const RULES: &[(&str, &str)] = &[(
+        "tertib",
+        "---\ntitle: Tata tertib laboratorium\n---\nTata tertib ini berlaku bagi semua pengguna laboratorium.\n\
+         ## Pasal 1\nPengguna laboratorium wajib memakai jas laboratorium.\n\
+         ## Pasal 2\nPengguna laboratorium dilarang makan, seperti juga menurut Pasal 7.\n\
+         ## Pasal 12\nAlat yang rusak harus diganti.\n## BAB III\nKepala laboratorium mengawasi.\n",
+    )];
+
+    #[test]
+    fn an_article_is_answered_by_its_number_or_not_at_all() {
+        for (message, part) in [
+            (
+                "Apa isi Pasal 12 tata tertib laboratorium?",
+                Some("diganti"),
+            ),
+            ("Apa isi Pasal 1 tata tertib laboratorium?", Some("jas")),
+            ("Apa isi Bab 3?", Some("mengawasi")),
+            ("Apa isi Pasal 3 tata tertib laboratorium?", None),
+            ("Apa isi Pasal 7 tata tertib laboratorium?", None),
+            ("Apa isi Pasal 120 tata tertib laboratorium?", None),
+        ] {
+            let (answer, _) = ask_of(RULES, &[], message);
+            assert_eq!(
+                answer.declined,
+                part.is_none(),
+                "{message}: {}",
+                answer.text
+            );
+            assert!(
+                part.is_none_or(|part| answer.text.contains(part)),
+                "{message}: {}",
+                answer.text
+            );
+            assert!(answer.citations.len() < 2, "{message}: {}", answer.text);
+        }
+    }
+
+    const AMOUNTS: &[(&str, &str)] = &[(
+        "koperasi",
+        "---\ntitle: Koperasi Garuda\n---\nIuran koperasi Garuda sebesar Rp35.000 per semester. Anggota koperasi \
+         Garuda mendapat sisa hasil usaha. Denda merusak alat laboratorium sebesar Rp250.000. Beban \
+         studi program pelatihan tingkat dua koperasi ini adalah paling sedikit 54 SKS.",
+    )];
+
+    #[test]
+    fn an_amount_may_stand_behind_all_that_its_question_says() {
+        for (message, part) in [
+            ("Berapa iuran koperasi Garuda?", Some("35.000")),
+            ("Berapa denda merusak alat laboratorium?", Some("250.000")),
+            ("Berapa beban SKS program pelatihan?", Some("54 SKS")),
+            ("Berapa anggota koperasi Garuda?", None),
+        ] {
+            let (answer, _) = ask_of(AMOUNTS, &[], message);
+            assert_eq!(
+                answer.declined,
+                part.is_none(),
+                "{message}: {}",
+                answer.text
+            );
+            assert!(
+                part.is_none_or(|part| answer.text.contains(part)),
                 "{message}: {}",
                 answer.text
             );

@@ -106,6 +106,17 @@ fn term_at(
         }];
         return (2, term(surface(&content[..2]), forms, Role::Topic));
     }
+    if let Some(tail) = neighbour.filter(|_| NUMBERED.contains(&content[0].word.text.as_str())) {
+        let numbers = same_number(&tail.word.text);
+        let forms = numbers.into_iter().map(|number| Form {
+            stems: vec![stems[0].clone(), number],
+            weight: 1.0,
+        });
+        let forms: Vec<Form> = forms.collect();
+        if !forms.is_empty() {
+            return (2, term(surface(&content[..2]), forms, Role::Name));
+        }
+    }
     if let Some((length, related)) = lexicon.related.longest_at(stems) {
         let mut forms = vec![Form {
             stems: stems[..length].to_vec(),
@@ -145,6 +156,45 @@ fn joined(head: &Word, tail: &Word, vocabulary: &dyn Vocabulary) -> Option<Strin
     joined
         .into_iter()
         .find(|joined| vocabulary.contains(joined))
+}
+
+/// What is told from others of its kind by a number alone: text about `Pasal 1` says nothing of `Pasal 12`.
+const NUMBERED: &[&str] = &[
+    "pasal",
+    "bab",
+    "lampiran",
+    "gelombang",
+    "tahap",
+    "periode",
+    "article",
+    "chapter",
+    "appendix",
+];
+
+/// Roman numbers from 1, as chapters carry them.
+const ROMAN: &[&str] = &[
+    "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii", "xiv", "xv",
+    "xvi", "xvii", "xviii", "xix", "xx",
+];
+
+/// The number and its other spelling; empty for what is no number.
+fn same_number(word: &str) -> Vec<String> {
+    if let Some(at) = ROMAN.iter().position(|roman| *roman == word) {
+        return vec![word.to_owned(), (at + 1).to_string()];
+    }
+    if !word.starts_with(|first: char| first.is_ascii_digit()) {
+        return Vec::new();
+    }
+    let number = word.parse::<usize>().ok();
+    let roman = number.and_then(|number| ROMAN.get(number.checked_sub(1)?));
+    let spellings = std::iter::once(word).chain(roman.copied());
+    spellings.map(str::to_owned).collect()
+}
+
+/// Whether a term is a thing with its number: `pasal 12`.
+pub fn is_numbered(term: &Term) -> bool {
+    let head = term.surface.split(' ').next().unwrap_or_default();
+    term.role == Role::Name && NUMBERED.contains(&head)
 }
 
 fn single(content: &Content, stem: &str, lexicon: &Lexicon, vocabulary: &dyn Vocabulary) -> Term {
@@ -320,6 +370,27 @@ mod tests {
                 of(message).last().map(|term| term.role),
                 Some(role),
                 "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_belongs_to_what_it_names() {
+        for (message, expected) in [
+            ("isi Pasal 12", &["pasal 12", "pasal xii"][..]),
+            ("isi BAB III", &["bab iii", "bab 3"]),
+            ("isi Pasal 120", &["pasal 120"]),
+            ("isi pasal", &["pasal"]),
+            ("lulus 144 SKS", &["sks"]),
+        ] {
+            let terms = of(message);
+            let forms = &terms.last().expect("a term").forms;
+            let found: Vec<String> = forms.iter().map(|form| form.stems.join(" ")).collect();
+            assert!(
+                expected
+                    .iter()
+                    .all(|form| found.iter().any(|found| found == form)),
+                "{message}: {found:?}"
             );
         }
     }

@@ -6,7 +6,7 @@ use super::reading::Unit;
 use crate::knowledge::analyser::stem::stem;
 use crate::knowledge::analyser::token::tokens;
 use crate::query::kind::QuestionKind;
-use crate::query::{Form, Role};
+use crate::query::{Form, Role, terms};
 
 /// Without the evidence that a question for a number, a time or a person needs, less is believed to be covered.
 const LACKING_EVIDENCE: f32 = 0.8;
@@ -66,6 +66,7 @@ impl Question<'_> {
             (lacking, LACKING_EVIDENCE),
             (uncounted, UNCOUNTED),
             (self.is_about_another(unit), ANOTHER),
+            (self.has_another_number(matches, unit), ANOTHER),
             (self.names_rival(unit), ANOTHER),
             (self.lacks_attribute(matches, unit), UNTOLD),
             (self.lacks_office(unit), NAMELESS),
@@ -94,6 +95,15 @@ impl Question<'_> {
             own && strength(term.term, &unit.stems) == 0.0
         };
         self.terms.iter().any(elsewhere) && self.terms.iter().any(lacks)
+    }
+
+    /// "Pasal 12" is asked about, and the sentence stands elsewhere and does not begin with it.
+    fn has_another_number(&self, matches: &Matches, unit: &Unit) -> bool {
+        self.terms.iter().enumerate().any(|(at, term)| {
+            let over = matches.heading[at].max(matches.title[at]);
+            let beginning = &unit.stems[..unit.stems.len().min(2)];
+            terms::is_numbered(term.term) && over == 0.0 && strength(term.term, beginning) == 0.0
+        })
     }
 
     /// The sentence is about another campus or level of study than was asked.
@@ -254,7 +264,8 @@ impl Question<'_> {
         )
     }
 
-    /// "Berapa jumlah mahasiswa?" is not answered by any number near "mahasiswa", only by one that counts them.
+    /// "Berapa jumlah mahasiswa?" is not answered by any number near "mahasiswa", only by one that counts them. What the
+    /// question itself puts beside the counted word is no distance: "Iuran koperasi Garuda sebesar Rp35.000".
     fn is_uncounted(&self, found: f32, unit: &Unit) -> bool {
         let Some(asked) = self
             .counted()
@@ -262,11 +273,42 @@ impl Question<'_> {
         else {
             return false;
         };
-        let beside = unit.stems.windows(COUNTED_REACH).any(|window| {
+        let beside = windows(&unit.stems).any(|window| {
             window.iter().any(|stem| is_number(stem)) && strength(asked.term, window) > 0.0
         });
+        // "Iuran … sebesar Rp35.000": behind its qualifiers an amount comes after what it is of.
+        let behind = windows(&self.without_qualifiers(asked, unit)).any(|window| {
+            let number = window.iter().position(|stem| is_number(stem));
+            number.is_some_and(|at| strength(asked.term, &window[..at]) > 0.0)
+        });
+        let measured = strength(asked.term, &unit.stems) > 0.0 && self.is_measured(asked, unit);
         let refers = found > 0.0 && found < NUMBER;
-        !beside && !refers
+        !beside && !behind && !measured && !refers
+    }
+
+    /// The sentence without what the question says of the counted thing.
+    fn without_qualifiers(&self, asked: &Weighed, unit: &Unit) -> Vec<String> {
+        let counted = |stem: &String| {
+            let mut forms = asked.term.forms.iter();
+            forms.any(|form| form.stems.contains(stem))
+        };
+        let stems = unit.stems.iter();
+        stems
+            .filter(|stem| counted(stem) || !self.asks_for(stem))
+            .cloned()
+            .collect()
+    }
+
+    /// The question names the measure, and a number stands before it: "beban SKS", "54 SKS".
+    fn is_measured(&self, asked: &Weighed, unit: &Unit) -> bool {
+        let measure = |stem: &String| {
+            let mut others = self.terms.iter().filter(|term| {
+                term.term.role == Role::Topic && term.term.surface != asked.term.surface
+            });
+            others.any(|term| strength(term.term, std::slice::from_ref(stem)) > 0.0)
+        };
+        let mut pairs = unit.stems.windows(2);
+        pairs.any(|pair| is_number(&pair[0]) && measure(&pair[1]))
     }
 
     /// What is to be counted or named.
@@ -275,4 +317,9 @@ impl Question<'_> {
         let mut terms = self.terms.iter();
         terms.find(|term| term.term.surface == *surface && term.term.role != Role::Aspect)
     }
+}
+
+/// The stretches of text within which a number counts something.
+fn windows(stems: &[String]) -> std::slice::Windows<'_, String> {
+    stems.windows(COUNTED_REACH.min(stems.len()).max(1))
 }
