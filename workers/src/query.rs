@@ -113,7 +113,10 @@ impl Interpreter {
         );
         let (small_talk, asked) = small_talk::strip(words, &self.lexicon);
         let queries = self.queries(message, asked, language, earlier);
-        let small_talk = small_talk.filter(|_| queries.iter().all(|query| query.terms.is_empty()));
+        let small_talk = small_talk.filter(|talk| {
+            let asks_nothing = queries.iter().all(|query| query.terms.is_empty());
+            *talk == SmallTalk::Distress || asks_nothing
+        });
         let queries = if small_talk.is_some() {
             Vec::new()
         } else {

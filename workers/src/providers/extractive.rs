@@ -358,6 +358,23 @@ mod tests {
     }
 
     #[test]
+    fn who_thinks_of_suicide_is_told_where_help_is() {
+        for (message, part) in [
+            ("Saya mau bunuh diri", "konseling"),
+            ("aku pengen mati aja", "119"),
+            ("saya ingin mengakhiri hidup, gimana cara cuti?", "119"),
+            ("I want to kill myself", "counselling"),
+        ] {
+            let (answer, _) = ask(&[], message);
+            assert!(
+                answer.text.contains(part) && !answer.declined,
+                "{message}: {}",
+                answer.text
+            );
+        }
+    }
+
+    #[test]
     fn messages_without_a_question_are_asked_back() {
         for message in ["", "   ", "???", "yang di ke dari", "😀"] {
             let (answer, _) = ask(&[], message);

@@ -14,6 +14,8 @@ pub enum SmallTalk {
     Farewell,
     /// Who are you, what can you do?
     Identity,
+    /// Thoughts of suicide or of hurting oneself, whatever else the message says.
+    Distress,
 }
 
 impl SmallTalk {
@@ -24,6 +26,7 @@ impl SmallTalk {
             "thanks" => Self::Thanks,
             "farewell" => Self::Farewell,
             "identity" => Self::Identity,
+            "distress" => Self::Distress,
             _ => return None,
         })
     }
@@ -48,6 +51,7 @@ pub fn strip(words: Vec<Word>, lexicon: &Lexicon) -> (Option<SmallTalk>, Vec<Wor
         }
     }
     let order = [
+        SmallTalk::Distress,
         SmallTalk::Identity,
         SmallTalk::Thanks,
         SmallTalk::Farewell,

@@ -124,6 +124,17 @@ impl Institution {
             (Language::Indonesian, SmallTalk::Identity) => format!(
                 "Saya asisten informasi {name}. Saya menjawab pertanyaan dari dokumen {name}, misalnya tentang {topics}."
             ),
+            // 119 is the emergency number that the Ministry of Health runs in all of Indonesia.
+            (Language::Indonesian, SmallTalk::Distress) => format!(
+                "Terima kasih sudah bercerita; Anda tidak sendirian. Jika ada pikiran untuk menyakiti diri, segera hubungi \
+                 orang yang dipercaya, psikolog, instalasi gawat darurat terdekat, atau layanan darurat 119. Layanan \
+                 bimbingan konseling mahasiswa {name} dan dosen wali juga dapat membantu."
+            ),
+            (Language::English, SmallTalk::Distress) => format!(
+                "Thank you for telling me; you are not alone. If you think of hurting yourself, please contact someone you \
+                 trust, a psychologist, the nearest emergency room or the emergency number 119 right away. The {name} \
+                 student counselling service can help too."
+            ),
             (Language::English, SmallTalk::Greeting) => {
                 format!(
                     "Hello! Feel free to ask anything about {name}, for example {topics_english}."
