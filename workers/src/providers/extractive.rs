@@ -304,6 +304,7 @@ mod tests {
             ("Berapa denda merusak alat laboratorium?", Some("250.000")),
             ("Berapa beban SKS program pelatihan?", Some("54 SKS")),
             ("Berapa anggota koperasi Garuda?", None),
+            ("Kapan ketua koperasi Garuda meninggal?", None),
         ] {
             let (answer, _) = ask_of(AMOUNTS, &[], message);
             assert_eq!(

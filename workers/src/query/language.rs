@@ -20,6 +20,10 @@ pub fn detect(message: &str, lexicon: &Lexicon) -> Language {
     let mut indonesian = 0;
     for token in tokens(message) {
         let word = token.text.as_str();
+        // A letter is a mark or a name, as in "Nilai D", though English has words of one letter.
+        if word.len() == 1 && word != "i" {
+            continue;
+        }
         let is_english = lexicon.is_english_filler(word) || is_english_function_word(word);
         let is_indonesian = lexicon.is_function_word(word) && !is_english_function_word(word);
         if is_english && is_indonesian {
@@ -83,6 +87,7 @@ mod tests {
                 "Berapa uang kuliah program magister per semester?",
                 Language::Indonesian,
             ),
+            ("Nilai D bobotnya?", Language::Indonesian),
             ("kalo do gimana", Language::Indonesian),
             ("", Language::Indonesian),
         ] {
