@@ -83,9 +83,8 @@ pub fn detect(words: &[Word], lexicon: &Lexicon) -> QuestionKind {
         None if opens_with_verb || words.last().is_some_and(|word| word.text == "tidak") => {
             QuestionKind::YesNo
         }
-        None => words
-            .iter()
-            .find_map(|word| aspect_kind(&word.text))
+        None => leading_aspect(words, lexicon)
+            .or_else(|| words.iter().find_map(|word| aspect_kind(&word.text)))
             .unwrap_or_default(),
     }
 }
@@ -95,6 +94,17 @@ fn aspect_kind(word: &str) -> Option<QuestionKind> {
     match word {
         "biaya" | "tarif" | "harga" | "jumlah" => Some(QuestionKind::Quantity),
         "jadwal" | "tanggal" => Some(QuestionKind::Time),
+        _ => None,
+    }
+}
+
+/// What a message begins with says what it wants, though the same word elsewhere may not: "lama studinya", but
+/// "mahasiswa lama".
+fn leading_aspect(words: &[Word], lexicon: &Lexicon) -> Option<QuestionKind> {
+    let first = words.iter().find(|word| !lexicon.is_filler(&word.text))?;
+    match first.text.strip_suffix("nya").unwrap_or(&first.text) {
+        "lama" | "durasi" => Some(QuestionKind::Duration),
+        "tempat" => Some(QuestionKind::Place),
         _ => None,
     }
 }
@@ -300,6 +310,9 @@ mod tests {
             ("siapa rektornya", QuestionKind::Person),
             ("How many credits to graduate?", QuestionKind::Quantity),
             ("syarat cuti", QuestionKind::Open),
+            ("Dan lama studinya?", QuestionKind::Duration),
+            ("mahasiswa lama", QuestionKind::Open),
+            ("Tempatnya?", QuestionKind::Place),
             ("", QuestionKind::Open),
         ] {
             assert_eq!(
