@@ -247,13 +247,19 @@ impl Deployment {
             skipped("needs the speech model: itb-ops setup fetches it");
             return false;
         }
+        self.engines_are_there().await;
+        true
+    }
+
+    /// Waits until what hears and speaks in this process is there, if anything.
+    pub async fn engines_are_there(&self) {
         eventually("speech", || async {
             let health = self.get("/health").send().await.unwrap();
             let health: Value = health.json().await.unwrap();
-            health["status"] == "healthy"
+            let mut engines = health["speech"].as_object().unwrap().values();
+            engines.all(|state| state == "ready")
         })
         .await;
-        true
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     prosa::{Prosa, recording},
 };
 use crate::deployment::{
-    Deployment, Program, conversation, eventually, form, start_api_logging, worker_program,
+    Deployment, Program, conversation, form, start_api_logging, worker_program,
 };
 
 #[derive(Clone, Copy)]
@@ -228,11 +228,7 @@ impl Running {
             settings,
             logs,
         };
-        eventually("healthy", || async {
-            let health = running.deployment.get("/health").send().await.unwrap();
-            health.json::<Value>().await.unwrap()["status"] == "healthy"
-        })
-        .await;
+        running.deployment.engines_are_there().await;
         running
     }
 
