@@ -104,7 +104,8 @@ impl JobView {
             | Event::Emotion { .. }
             | Event::Retrieved { .. }
             | Event::AnswerDelta { .. }
-            | Event::AnswerRestarted => {}
+            | Event::AnswerRestarted
+            | Event::AudioDelta { .. } => {}
         }
     }
 

@@ -33,13 +33,29 @@ pub trait ClaimCheck: Send + Sync + 'static {
 }
 
 /// What of a job is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
-#[strum(serialize_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
     /// The audio that was sent in.
     Input,
     /// The answer as speech.
     Speech,
+    /// A sentence of the answer as speech.
+    Sentence {
+        /// Which beginning of the answer it belongs to, from 1.
+        take: u32,
+        /// From 1.
+        n: u32,
+    },
+}
+
+impl std::fmt::Display for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Input => f.write_str("input"),
+            Self::Speech => f.write_str("speech"),
+            Self::Sentence { take, n } => write!(f, "speech/{take}/{n}"),
+        }
+    }
 }
 
 /// Where bytes are kept.

@@ -26,7 +26,7 @@ use crate::{
     ids::CorrelationId,
     pipeline::Stage,
     time::UnixMillis,
-    turn::{Citation, EmotionLabel, Turn},
+    turn::{Citation, EmotionLabel, Speech, Turn},
 };
 
 pub mod memory;
@@ -127,14 +127,24 @@ pub enum Event {
     },
     #[serde(rename = "retrieved")]
     Retrieved { citations: Vec<Citation> },
-    /// A piece of the answer. The pieces since the last `stage.started` of
-    /// their stage, or the last `answer.restarted` if that came later, make up
-    /// the answer.
+    /// A piece of the answer. The pieces since the last `answer.restarted` make
+    /// up the answer.
     #[serde(rename = "answer.delta")]
     AnswerDelta { text: String },
-    /// The pieces so far are void: another provider begins the answer anew.
+    /// The pieces so far, and their speech, are void: the answer begins anew.
     #[serde(rename = "answer.restarted")]
     AnswerRestarted,
+    /// A sentence of the answer as speech; in order, also when several workers
+    /// speak at once.
+    #[serde(rename = "audio.delta")]
+    AudioDelta {
+        /// From 1, and again from 1 after `answer.restarted`.
+        n: u32,
+        /// What is said.
+        text: String,
+        /// A whole WAV.
+        speech: Speech,
+    },
     #[serde(rename = "stage.completed")]
     StageCompleted {
         stage: Stage,
