@@ -8,6 +8,7 @@ mod follow_up;
 mod knowledge;
 mod prosa;
 mod running;
+mod speaking;
 mod streaming;
 mod whole_path;
 
