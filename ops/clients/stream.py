@@ -86,7 +86,7 @@ class Client:
                     raise SystemExit(problem(error))
                 reason = f"status {error.code}"
             except (OSError, http.client.HTTPException) as error:
-                reason = error
+                reason = f"the line broke ({type(error).__name__})"
             tries += 1
             if tries > TRIES:
                 raise SystemExit(f"giving up: {reason}; the job is {job}")

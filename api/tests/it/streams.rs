@@ -1,9 +1,12 @@
 //! Answers as they are made.
 
 mod audio;
+mod client;
 mod doors;
 mod events;
+mod load;
 mod negotiation;
+mod outage;
 mod whole_path;
 
 /// Defines each test twice, as `in_both_modes` does, with front doors for which

@@ -40,8 +40,12 @@ impl Doors {
     }
 
     pub async fn distributed() -> Option<Self> {
-        let servers = shared()?.environment();
-        Some(Self::open(vec![configured(&servers).await, configured(&servers).await]).await)
+        Some(Self::on(&shared()?.environment()).await)
+    }
+
+    /// Each with its own connections to the servers of `settings`.
+    pub async fn on(settings: &[(String, String)]) -> Self {
+        Self::open(vec![configured(settings).await, configured(settings).await]).await
     }
 
     async fn open(doors: Vec<(ApiConfig, Backends)>) -> Self {
@@ -60,6 +64,11 @@ impl Doors {
             client: crate::deployment::client(),
             backends,
         }
+    }
+
+    /// Host and port.
+    pub fn address(&self, door: usize) -> String {
+        self.urls[door].trim_start_matches("http://").to_owned()
     }
 
     /// A request at door 0 or 1.
@@ -90,8 +99,12 @@ impl Doors {
     }
 
     pub async fn append(&self, job: &Job, events: &[Event]) {
-        let id = job.correlation_id;
-        self.backends.replies.append(id, events).await.unwrap();
+        assert!(self.try_append(job, events).await, "the store is there");
+    }
+
+    pub async fn try_append(&self, job: &Job, events: &[Event]) -> bool {
+        let replies = &self.backends.replies;
+        replies.append(job.correlation_id, events).await.is_ok()
     }
 
     pub async fn keep(&self, job: &Job, item: Item, bytes: Vec<u8>) -> Speech {
