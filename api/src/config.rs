@@ -24,6 +24,9 @@ pub struct ApiConfig {
     pub max_upload: usize,
     /// From acceptance to the end of a job.
     pub deadline: Duration,
+    /// The silence in a stream of events after which a comment is sent, so that
+    /// proxies do not take the line for dead.
+    pub heartbeat: Duration,
     /// Time to answer what is in flight after the order to stop.
     pub grace: Duration,
     pub backends: BackendConfig,
@@ -62,6 +65,7 @@ impl ApiConfig {
             is_development,
             max_upload: env.number("MAX_CONTENT_LENGTH", 1_024..=1_073_741_824, 16_777_216)?,
             deadline: env.seconds("JOB_DEADLINE", 1..=3_600, 120)?,
+            heartbeat: env.seconds("EVENTS_HEARTBEAT", 1..=300, 15)?,
             grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
             backends: BackendConfig::from_environment(env, "itb-api")?,
             qdrant: Qdrant::from_environment(env)?,

@@ -22,6 +22,8 @@ use tracing::{info, warn};
 
 use crate::job::JobView;
 
+pub mod following;
+
 pub struct Gateway {
     backends: Backends,
     deadline: Duration,

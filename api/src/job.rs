@@ -18,6 +18,11 @@ pub struct JobView {
     /// In the order in which they were first begun.
     pub stages: Vec<StageView>,
     pub outcome: Option<Outcome>,
+    /// When the answer that stands began to be there as text. What came before
+    /// an `answer.restarted` is void, and so is the time at which it came.
+    pub first_token: Option<UnixMillis>,
+    /// When that answer began to be there as speech.
+    pub first_audio: Option<UnixMillis>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,25 +66,34 @@ const NOTICE: Duration = Duration::from_secs(1);
 impl JobView {
     /// `None` when there is no beginning: the log is unknown or forgotten.
     pub fn of<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
-        let mut view: Option<Self> = None;
+        let mut view = None;
         for record in records {
-            match (&mut view, &record.event) {
-                (None, Event::Accepted { job }) => {
-                    view = Some(Self {
-                        job: job.clone(),
-                        stages: Vec::new(),
-                        outcome: None,
-                    });
-                }
-                (Some(view), event) => view.apply(event),
-                (None, _) => {}
-            }
+            Self::advance(&mut view, record);
         }
         view
     }
 
-    fn apply(&mut self, event: &Event) {
-        match event {
+    /// One step of the fold: `view` is `None` until the beginning has been seen.
+    pub fn advance(view: &mut Option<Self>, record: &Record) {
+        match (view, &record.event) {
+            (Some(view), _) => view.apply(record),
+            (view @ None, Event::Accepted { job }) => *view = Some(Self::begun(job)),
+            (None, _) => {}
+        }
+    }
+
+    fn begun(job: &Job) -> Self {
+        Self {
+            job: job.clone(),
+            stages: Vec::new(),
+            outcome: None,
+            first_token: None,
+            first_audio: None,
+        }
+    }
+
+    fn apply(&mut self, record: &Record) {
+        match &record.event {
             Event::StageStarted(started) => {
                 let stage = self.stage(started.stage);
                 stage.attempts = stage.attempts.max(started.attempt);
@@ -94,6 +108,16 @@ impl JobView {
                     queued: from_millis(*queued_ms),
                 });
             }
+            Event::AnswerDelta { text } if !text.is_empty() => {
+                self.first_token.get_or_insert(record.at);
+            }
+            Event::AudioDelta { .. } => {
+                self.first_audio.get_or_insert(record.at);
+            }
+            Event::AnswerRestarted => {
+                self.first_token = None;
+                self.first_audio = None;
+            }
             Event::Completed { turn } => self.outcome = Some(Outcome::Succeeded(turn.clone())),
             Event::Failed { error } => self.outcome = Some(Outcome::Failed(error.clone())),
             Event::Cancelled => self.outcome = Some(Outcome::Cancelled),
@@ -103,9 +127,7 @@ impl JobView {
             | Event::Transcript { .. }
             | Event::Emotion { .. }
             | Event::Retrieved { .. }
-            | Event::AnswerDelta { .. }
-            | Event::AnswerRestarted
-            | Event::AudioDelta { .. } => {}
+            | Event::AnswerDelta { .. } => {}
         }
     }
 
@@ -125,7 +147,18 @@ impl JobView {
     /// Its time was up a while ago, and nothing has ended it: no worker was
     /// there to notice.
     pub fn is_overdue(&self, now: UnixMillis) -> bool {
-        self.outcome.is_none() && now.since(self.job.deadline) >= NOTICE
+        self.outcome.is_none() && now >= self.overdue_from()
+    }
+
+    /// When to see whether it is overdue.
+    pub fn overdue_from(&self) -> UnixMillis {
+        self.job.deadline.after(NOTICE)
+    }
+
+    /// The time from acceptance until then: what a caller waited for it, the
+    /// queues included.
+    pub fn since_accepted(&self, then: UnixMillis) -> Duration {
+        then.since(self.job.accepted_at)
     }
 
     pub fn belongs_to(&self, tenant: &Tenant) -> bool {
@@ -173,6 +206,15 @@ mod tests {
                 event,
             })
             .collect()
+    }
+
+    fn kept_nowhere() -> common::turn::Speech {
+        let ticket = serde_json::json!({ "name": "a", "bytes": 1 });
+        common::turn::Speech {
+            ticket: serde_json::from_value(ticket).unwrap(),
+            duration_ms: 1,
+            provider: "test".into(),
+        }
     }
 
     fn started(attempt: u32) -> Event {
@@ -224,5 +266,49 @@ mod tests {
         let times = view.times_of(Stage::Rag).unwrap();
         assert_eq!(times.work, Duration::from_millis(1500));
         assert_eq!(times.queued, Duration::from_micros(2500));
+    }
+
+    #[test]
+    fn the_first_token_and_the_first_audio_are_those_of_the_answer_that_stands() {
+        let job = job(Route::Voice);
+        let delta = |text: &str| Event::AnswerDelta { text: text.into() };
+        let speech = |n| Event::AudioDelta {
+            n,
+            text: "a".into(),
+            speech: kept_nowhere(),
+        };
+        // Ten milliseconds between one event and the next.
+        let first = |events: Vec<Event>| {
+            let accepted = Event::Accepted { job: job.clone() };
+            let mut records = log(std::iter::once(accepted).chain(events).collect());
+            for record in &mut records {
+                record.at = UnixMillis(job.accepted_at.0 + 10 * record.sequence_number);
+            }
+            let view = JobView::of(&records).unwrap();
+            let since = |at: Option<UnixMillis>| at.map(|at| view.since_accepted(at).as_millis());
+            (since(view.first_token), since(view.first_audio))
+        };
+        for (events, expected) in [
+            (vec![], (None, None)),
+            (vec![delta("")], (None, None)),
+            (vec![delta(""), delta("a"), delta("b")], (Some(30), None)),
+            (vec![delta("a"), speech(1), speech(2)], (Some(20), Some(30))),
+            (
+                vec![delta("a"), speech(1), Event::AnswerRestarted],
+                (None, None),
+            ),
+            (
+                vec![
+                    delta("a"),
+                    speech(1),
+                    Event::AnswerRestarted,
+                    delta("b"),
+                    speech(1),
+                ],
+                (Some(50), Some(60)),
+            ),
+        ] {
+            assert_eq!(first(events.clone()), expected, "{events:?}");
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! The front door: validates requests, submits jobs to the pipeline, and
 //! renders what their reply logs say.
 
+pub mod accept;
 pub mod audio_format;
+pub mod byte_range;
 pub mod config;
 pub mod embedded;
 pub mod error;
 pub mod gateway;
 pub mod job;
+pub mod live;
 pub mod middleware;
 pub mod new_turn;
 pub mod qdrant;
@@ -14,3 +17,4 @@ pub mod render;
 pub mod routes;
 pub mod serve;
 pub mod state;
+pub mod wav;

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use common::{
     ids::CorrelationId,
     pipeline::{Route, Stage},
+    reply::Failure,
+    time::whole_millis,
     turn::{Answer, Citation, Turn},
 };
 use serde::Serialize;
@@ -11,6 +13,8 @@ use serde_json::{Value, json};
 use strum::EnumString;
 
 use crate::job::{JobView, Outcome, StageTimes};
+
+pub mod events;
 
 pub fn job_path(id: CorrelationId) -> String {
     format!("/v1/jobs/{id}")
@@ -77,6 +81,12 @@ pub fn result(view: &JobView, turn: &Turn, speech: Option<&Bytes>) -> Value {
     result["providers"] = json!(Providers::of(turn));
     if let Some(usage) = turn.answer.as_ref().and_then(|answer| answer.usage) {
         result["usage"] = json!(usage);
+    }
+    if let Some(at) = view.first_token {
+        result["first_token_ms"] = json!(whole_millis(view.since_accepted(at)));
+    }
+    if let Some(at) = view.first_audio {
+        result["first_audio_ms"] = json!(whole_millis(view.since_accepted(at)));
     }
     if view.job.route == Route::Voice {
         result["exec_time"] = json!(Times::of(view, |times| times.work));
@@ -182,16 +192,19 @@ pub fn job(view: &JobView, speech: Option<&Bytes>) -> Value {
     });
     match &view.outcome {
         Some(Outcome::Succeeded(turn)) => job["result"] = result(view, turn, speech),
-        Some(Outcome::Failed(failure)) => {
-            job["error"] = json!({
-                "code": failure.code,
-                "message": failure.message,
-                "stage": failure.stage,
-            });
-        }
+        Some(Outcome::Failed(failure)) => job["error"] = error(failure),
         _ => {}
     }
     job
+}
+
+/// Why a job failed.
+fn error(failure: &Failure) -> Value {
+    json!({
+        "code": failure.code,
+        "message": failure.message,
+        "stage": failure.stage,
+    })
 }
 
 fn in_millis(duration: std::time::Duration) -> f64 {

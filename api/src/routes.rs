@@ -19,8 +19,10 @@ use crate::{
 mod audio;
 mod chat;
 mod conversations;
+mod events;
 mod health;
 mod jobs;
+mod speech;
 
 pub fn router(state: AppState) -> Router {
     let v1 = Router::new()
@@ -28,7 +30,8 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/audio", post(audio::post).fallback(only_post))
         .route("/v1/jobs", post(jobs::post).fallback(only_post))
         .route("/v1/jobs/{id}", get(jobs::get).fallback(only_get))
-        .route("/v1/jobs/{id}/audio", get(jobs::audio).fallback(only_get))
+        .route("/v1/jobs/{id}/events", get(events::get).fallback(only_get))
+        .route("/v1/jobs/{id}/audio", get(speech::get).fallback(only_get))
         .route(
             "/v1/conversations/{id}",
             get(conversations::get)

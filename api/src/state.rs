@@ -14,6 +14,7 @@ pub struct AppState {
     pub keys: Arc<Keys>,
     pub speech: Arc<dyn Speech>,
     pub limits: Limits,
+    pub heartbeat: Heartbeat,
     pub mode: ModeName,
     pub qdrant: Option<Qdrant>,
 }
@@ -23,6 +24,11 @@ pub struct Limits {
     /// Bytes of an upload.
     pub upload: usize,
 }
+
+/// The silence in a stream of events after which a comment shows that the line
+/// is alive.
+#[derive(Clone, Copy, Debug)]
+pub struct Heartbeat(pub Duration);
 
 /// How the mode is called in `/health`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
@@ -41,6 +47,7 @@ impl AppState {
             limits: Limits {
                 upload: config.max_upload,
             },
+            heartbeat: Heartbeat(config.heartbeat),
             mode: if config.backends.mode.is_embedded() {
                 ModeName::Embedded
             } else {

@@ -2,20 +2,33 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use serde_json::Value;
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 
-use super::jobs::hold_the_line;
+use super::{events, jobs::hold_the_line};
 use crate::{
+    accept::Rendering,
     error::Problem,
     gateway::{Caller, Gateway},
     new_turn::ChatTurn,
+    state::Heartbeat,
 };
 
 pub async fn post(
     State(gateway): State<Arc<Gateway>>,
+    State(heartbeat): State<Heartbeat>,
     caller: Caller,
+    rendering: Rendering,
     ChatTurn(turn): ChatTurn,
-) -> Result<Json<Value>, Problem> {
-    hold_the_line(&gateway, turn, caller).await.map(Json)
+) -> Result<Response, Problem> {
+    match rendering {
+        Rendering::Json => {
+            let result = hold_the_line(&gateway, turn, caller).await?;
+            Ok(Json(result).into_response())
+        }
+        Rendering::Events => events::submit(&gateway, heartbeat, turn, caller).await,
+    }
 }

@@ -6,20 +6,22 @@ use axum::{
     Json,
     extract::{Query, State},
     http::{HeaderName, StatusCode, header},
+    response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
 use common::pipeline::Route;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{JobId, refuse_until_ready};
+use super::{JobId, events, refuse_until_ready};
 use crate::{
+    accept::Rendering,
     error::Problem,
-    gateway::{Caller, Gateway, GatewayError, NewTurn},
+    gateway::{Caller, Gateway, NewTurn},
     job::{JobView, Outcome, Status},
     new_turn::AnyTurn,
     render,
-    state::Speech,
+    state::{Heartbeat, Speech},
 };
 
 /// Beyond a job's deadline: for its last event to arrive.
@@ -33,12 +35,21 @@ type Accepted = (StatusCode, [(HeaderName, String); 2], Json<Value>);
 pub async fn post(
     State(gateway): State<Arc<Gateway>>,
     State(speech): State<Arc<dyn Speech>>,
+    State(heartbeat): State<Heartbeat>,
     caller: Caller,
+    rendering: Rendering,
     AnyTurn(turn): AnyTurn,
-) -> Result<Accepted, Problem> {
+) -> Result<Response, Problem> {
     if turn.route == Route::Voice {
         refuse_until_ready(speech.as_ref())?;
     }
+    match rendering {
+        Rendering::Json => Ok(accept(&gateway, turn, caller).await?.into_response()),
+        Rendering::Events => events::submit(&gateway, heartbeat, turn, caller).await,
+    }
+}
+
+async fn accept(gateway: &Gateway, turn: NewTurn, caller: Caller) -> Result<Accepted, Problem> {
     let conversation_id = turn.conversation_id.clone();
     let id = gateway.submit(turn, caller).await?;
     let headers = [
@@ -95,30 +106,6 @@ impl Poll {
     }
 }
 
-/// `GET /v1/jobs/{id}/audio`: the answer as WAV.
-pub async fn audio(
-    State(gateway): State<Arc<Gateway>>,
-    caller: Caller,
-    JobId(id): JobId,
-) -> Result<([(HeaderName, &'static str); 1], Bytes), Problem> {
-    let view = gateway.look(&caller.tenant, id).await?;
-    let view = view.ok_or_else(Problem::unknown_job)?;
-    let no_audio = || {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "no_audio",
-            "The job has no audio, or none yet.",
-        )
-    };
-    let Some(Outcome::Succeeded(turn)) = &view.outcome else {
-        return Err(no_audio());
-    };
-    let speech = turn.speech.as_ref().ok_or_else(no_audio)?;
-    let redeemed = gateway.backends().claims.redeem(&speech.ticket).await;
-    let wav = redeemed.map_err(GatewayError::from)?;
-    Ok(([(header::CONTENT_TYPE, "audio/wav")], wav))
-}
-
 /// Submits and waits for the end: the way of the synchronous routes.
 pub async fn hold_the_line(
     gateway: &Gateway,
@@ -142,16 +129,13 @@ pub async fn hold_the_line(
     }
 }
 
-/// The WAV, where the result carries it.
+/// The WAV, where the result carries it and it is still kept.
 async fn speech_for(gateway: &Gateway, view: &JobView) -> Result<Option<Bytes>, Problem> {
     let Some(Outcome::Succeeded(turn)) = &view.outcome else {
         return Ok(None);
     };
     match &turn.speech {
-        Some(speech) if render::needs_speech(view) => {
-            let redeemed = gateway.backends().claims.redeem(&speech.ticket).await;
-            Ok(Some(redeemed.map_err(GatewayError::from)?))
-        }
+        Some(speech) if render::needs_speech(view) => Ok(gateway.redeem(&speech.ticket).await?),
         _ => Ok(None),
     }
 }

@@ -204,6 +204,10 @@ impl Deployment {
         asked.is_ok_and(|answer| answer.status() == 200)
     }
 
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
     /// The address of one front door; a different one each time, if there are
     /// several.
     fn url(&self) -> &str {

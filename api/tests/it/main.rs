@@ -10,6 +10,7 @@ mod deployment;
 mod jobs;
 mod outages;
 mod startup;
+mod streams;
 mod text;
 mod vendors;
 mod voice;

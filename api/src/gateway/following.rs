@@ -1,0 +1,194 @@
+//! A job's log on behalf of a client: what there is, then what comes.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use common::{
+    claim_check::{ClaimError, Ticket},
+    ids::{CorrelationId, Tenant},
+    reply::{Record, ReplyError},
+    retry::Backoff,
+    time::UnixMillis,
+};
+use futures::{
+    StreamExt as _,
+    stream::{BoxStream, ReadyChunks},
+};
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, warn};
+
+use super::{Gateway, GatewayError};
+use crate::job::JobView;
+
+/// Records that are taken from the log in one go.
+const BATCH: usize = 256;
+
+/// Between one look at a job that is overdue and the next.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Looks at a job that is overdue before its follower gives up: its end is in
+/// the log by then, or the store cannot be reached.
+const LOOKS: u32 = 6;
+
+/// Tries to fetch audio from a store that does not answer.
+const TRIES: u32 = 5;
+
+/// Follows one log. Costs nothing while nothing happens, and reads no further
+/// than its client does.
+pub struct Following {
+    gateway: Arc<Gateway>,
+    tenant: Tenant,
+    id: CorrelationId,
+    /// What was there at the beginning, until it is taken.
+    past: Vec<Record>,
+    /// `None` when nothing more comes.
+    growth: Option<Growth>,
+    overdue: Instant,
+    looks: u32,
+}
+
+type Growth = ReadyChunks<BoxStream<'static, Result<Record, ReplyError>>>;
+
+impl Gateway {
+    /// Follows a job from its first event, or `None` when `tenant` has no such
+    /// job.
+    pub async fn follow(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        id: CorrelationId,
+    ) -> Result<Option<Following>, GatewayError> {
+        let Some((view, past)) = self.log(tenant, id).await? else {
+            return Ok(None);
+        };
+        let seen = past.last().map_or(0, |record| record.sequence_number);
+        let left = view.overdue_from().since(UnixMillis::now());
+        let mut following = Following::new(self, tenant, id, seen, left);
+        if view.outcome.is_some() {
+            following.growth = None;
+        }
+        following.past = past;
+        Ok(Some(following))
+    }
+
+    /// Follows a job that was submitted a moment ago. Does not ask the store: it
+    /// has the job, and may be away for a while.
+    pub fn follow_new(self: &Arc<Self>, tenant: &Tenant, id: CorrelationId) -> Following {
+        Following::new(self, tenant, id, 0, self.deadline)
+    }
+
+    /// The log as it is now; a job that is overdue is ended first.
+    async fn log(
+        &self,
+        tenant: &Tenant,
+        id: CorrelationId,
+    ) -> Result<Option<(JobView, Vec<Record>)>, GatewayError> {
+        let replies = &self.backends.replies;
+        let mut records = replies.read(id, 0).await?;
+        let of = |records: &[Record]| JobView::of(records).filter(|view| view.belongs_to(tenant));
+        let mut view = of(&records);
+        if let Some(overdue) = view.take_if(|view| view.is_overdue(UnixMillis::now())) {
+            self.expire(overdue).await?;
+            records = replies.read(id, 0).await?;
+            view = of(&records);
+        }
+        Ok(view.map(|view| (view, records)))
+    }
+
+    /// The bytes under `ticket`, or `None` when they are kept no longer.
+    pub async fn redeem(&self, ticket: &Ticket) -> Result<Option<Bytes>, GatewayError> {
+        match self.backends.claims.redeem(ticket).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(ClaimError::Gone) => Ok(None),
+            Err(away) => Err(away.into()),
+        }
+    }
+}
+
+impl Following {
+    fn new(
+        gateway: &Arc<Gateway>,
+        tenant: &Tenant,
+        id: CorrelationId,
+        seen: u64,
+        left: Duration,
+    ) -> Self {
+        let growth = gateway.backends.replies.follow(id, seen);
+        Self {
+            gateway: Arc::clone(gateway),
+            tenant: tenant.clone(),
+            id,
+            past: Vec::new(),
+            growth: Some(growth.ready_chunks(BATCH)),
+            overdue: Instant::now() + left,
+            looks: 0,
+        }
+    }
+
+    /// The number of the last event that was there at the beginning.
+    pub fn end_of_past(&self) -> u64 {
+        self.past.last().map_or(0, |record| record.sequence_number)
+    }
+
+    /// The next records, at least one; `None` after the last. A store that is
+    /// away for a while only costs time. Nothing is lost when the future is
+    /// dropped.
+    pub async fn next(&mut self) -> Option<Vec<Record>> {
+        if !self.past.is_empty() {
+            return Some(std::mem::take(&mut self.past));
+        }
+        loop {
+            let growth = self.growth.as_mut()?;
+            match timeout_at(self.overdue, growth.next()).await {
+                Ok(Some(news)) => {
+                    let records = self.recorded(news);
+                    if !records.is_empty() {
+                        return Some(records);
+                    }
+                }
+                Ok(None) => self.growth = None,
+                Err(_) => self.look_after_it().await,
+            }
+        }
+    }
+
+    fn recorded(&mut self, news: Vec<Result<Record, ReplyError>>) -> Vec<Record> {
+        let id = self.id;
+        let told = |error: &ReplyError| debug!(correlation_id = %id, %error, "following");
+        let records: Vec<_> = news
+            .into_iter()
+            .filter_map(|record| record.inspect_err(told).ok())
+            .collect();
+        if records.last().is_some_and(|last| last.event.is_terminal()) {
+            self.growth = None;
+        }
+        records
+    }
+
+    /// Its time is up, and its log goes on: without a worker to notice, nobody
+    /// else ends it. What ends it comes by the log like everything.
+    async fn look_after_it(&mut self) {
+        self.looks += 1;
+        self.overdue = Instant::now() + LOOK_AGAIN;
+        let is_there = match self.gateway.look(&self.tenant, self.id).await {
+            Ok(view) => view.is_some(),
+            Err(_) => true,
+        };
+        if !is_there || self.looks >= LOOKS {
+            self.growth = None;
+        }
+    }
+
+    /// The bytes under `ticket`, or `None` when they are kept no longer. Asks
+    /// several times before it is an error.
+    pub async fn redeem(&mut self, ticket: &Ticket) -> Result<Option<Bytes>, GatewayError> {
+        let mut backoff = Backoff::reconnecting();
+        for _ in 1..TRIES {
+            match self.gateway.redeem(ticket).await {
+                Ok(found) => return Ok(found),
+                Err(error) => warn!(correlation_id = %self.id, %error, "waiting for audio"),
+            }
+            backoff.wait().await;
+        }
+        self.gateway.redeem(ticket).await
+    }
+}

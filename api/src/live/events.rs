@@ -1,0 +1,98 @@
+//! A job's log as a body of Server-Sent Events.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use common::reply::Record;
+use futures::{Stream, stream::unfold};
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::{gateway::following::Following, job::JobView, render::events};
+
+/// Bytes of events that go out as one piece, so that a log with much audio is
+/// not in memory as a whole.
+const PIECE: usize = 64 * 1024;
+
+pub struct EventStream {
+    following: Following,
+    /// The job up to the last record that was looked at.
+    view: Option<JobView>,
+    /// Taken from the log, and not written yet.
+    waiting: std::vec::IntoIter<Record>,
+    /// The client has seen the events up to this number.
+    seen: u64,
+    heartbeat: Duration,
+    /// Something that belongs into the stream cannot be had: the client comes
+    /// again for it.
+    is_broken: bool,
+}
+
+impl EventStream {
+    /// The events after number `seen`, and a comment after each `heartbeat` of
+    /// silence.
+    pub fn new(following: Following, seen: u64, heartbeat: Duration) -> Self {
+        Self {
+            following,
+            view: None,
+            waiting: Vec::new().into_iter(),
+            seen,
+            heartbeat,
+            is_broken: false,
+        }
+    }
+
+    pub fn into_body(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+        unfold(self, async |mut stream| {
+            let piece = stream.next().await?;
+            Some((Ok(piece), stream))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        while !self.is_broken {
+            if self.waiting.as_slice().is_empty() {
+                match timeout(self.heartbeat, self.following.next()).await {
+                    Ok(news) => self.waiting = news?.into_iter(),
+                    Err(_) => return Some(Bytes::from_static(events::HEARTBEAT)),
+                }
+            }
+            let piece = self.piece().await;
+            if !piece.is_empty() {
+                return Some(piece.into());
+            }
+        }
+        None
+    }
+
+    async fn piece(&mut self) -> Vec<u8> {
+        let mut piece = Vec::new();
+        while piece.len() < PIECE
+            && !self.is_broken
+            && let Some(record) = self.waiting.next()
+        {
+            JobView::advance(&mut self.view, &record);
+            if record.sequence_number > self.seen {
+                self.write(&mut piece, &record).await;
+            }
+        }
+        piece
+    }
+
+    async fn write(&mut self, piece: &mut Vec<u8>, record: &Record) {
+        // A log begins with the job.
+        let Some(view) = &self.view else { return };
+        let audio = match events::enclosed(view, record) {
+            None => None,
+            Some(ticket) => match self.following.redeem(ticket).await {
+                Ok(audio) => audio,
+                Err(error) => {
+                    warn!(%error, "a stream of events ends before its job");
+                    self.is_broken = true;
+                    return;
+                }
+            },
+        };
+        events::write(piece, view, record, audio.as_ref());
+    }
+}

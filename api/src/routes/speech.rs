@@ -1,0 +1,135 @@
+//! `GET /v1/jobs/{id}/audio`: the answer as WAV, whole or while it is being
+//! spoken.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderName, Method, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+use common::{ids::CorrelationId, pipeline::Stage};
+use sha2::{Digest as _, Sha256};
+
+use super::JobId;
+use crate::{
+    byte_range::Wanted,
+    error::Problem,
+    gateway::{Caller, Gateway},
+    job::{JobView, Outcome},
+    live::speech::SpokenStream,
+};
+
+const WAV: (HeaderName, &str) = (header::CONTENT_TYPE, "audio/wav");
+
+pub async fn get(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
+    JobId(id): JobId,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let look = async || {
+        let view = gateway.look(&caller.tenant, id).await?;
+        view.ok_or_else(Problem::unknown_job)
+    };
+    let mut view = look().await?;
+    if is_yet_to_speak(&view) {
+        if let Some(stream) = streamed(&gateway, &caller, id).await? {
+            return Ok(stream);
+        }
+        view = look().await?;
+    }
+    let wav = whole(&gateway, &view).await?;
+    Ok(answered(wav, &method, &headers))
+}
+
+fn is_yet_to_speak(view: &JobView) -> bool {
+    view.outcome.is_none() && view.job.route.stages().contains(&Stage::Tts)
+}
+
+/// `None` when the job ends before its first sentence.
+async fn streamed(
+    gateway: &Arc<Gateway>,
+    caller: &Caller,
+    id: CorrelationId,
+) -> Result<Option<Response>, Problem> {
+    let following = gateway.follow(&caller.tenant, id).await?;
+    let following = following.ok_or_else(Problem::unknown_job)?;
+    let spoken = SpokenStream::begin(following).await;
+    Ok(spoken.map(|spoken| {
+        let headers = [
+            WAV,
+            (header::ACCEPT_RANGES, "none"),
+            (header::CACHE_CONTROL, "no-store"),
+            (HeaderName::from_static("x-accel-buffering"), "no"),
+        ];
+        (headers, Body::from_stream(spoken)).into_response()
+    }))
+}
+
+async fn whole(gateway: &Gateway, view: &JobView) -> Result<Bytes, Problem> {
+    let no_audio = || {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "no_audio",
+            "The job has no audio, or it is kept no longer.",
+        )
+    };
+    let Some(Outcome::Succeeded(turn)) = &view.outcome else {
+        return Err(no_audio());
+    };
+    let speech = turn.speech.as_ref().ok_or_else(no_audio)?;
+    gateway.redeem(&speech.ticket).await?.ok_or_else(no_audio)
+}
+
+/// The file, or the part of it that is asked for.
+fn answered(wav: Bytes, method: &Method, asked: &HeaderMap) -> Response {
+    let tag = strong_tag(&wav);
+    let length = wav.len();
+    let about = [
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::ETAG, tag.clone()),
+    ];
+    let content_range = |range: String| [(header::CONTENT_RANGE, format!("bytes {range}"))];
+    match wanted(asked, method, &tag, length) {
+        Wanted::Whole => (about, [WAV], wav).into_response(),
+        Wanted::Part(part) => {
+            let range = content_range(format!("{}-{}/{length}", part.start, part.end - 1));
+            let status = StatusCode::PARTIAL_CONTENT;
+            (status, about, range, [WAV], wav.slice(part)).into_response()
+        }
+        Wanted::Unsatisfiable => {
+            let range = content_range(format!("*/{length}"));
+            (about, range, unsatisfiable()).into_response()
+        }
+    }
+}
+
+/// `Range` is for `GET` alone, and after an `If-Range` for the file that is
+/// meant by it (RFC 9110, sections 13.1.5 and 14.2). There is no date to compare
+/// with one that is given there.
+fn wanted(asked: &HeaderMap, method: &Method, tag: &str, length: usize) -> Wanted {
+    let text = |name| asked.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let is_meant = text(header::IF_RANGE).is_none_or(|given| given.trim() == tag);
+    match text(header::RANGE) {
+        Some(range) if is_meant && method == Method::GET => Wanted::parse(range, length),
+        _ => Wanted::Whole,
+    }
+}
+
+fn unsatisfiable() -> Problem {
+    Problem::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "range_not_satisfiable",
+        "The audio does not have the bytes that are asked for.",
+    )
+}
+
+/// Of the content alone, so that every front door gives the same.
+fn strong_tag(bytes: &Bytes) -> String {
+    let digest = Sha256::digest(bytes);
+    format!("\"{}\"", hex::encode(&digest[..16]))
+}
