@@ -1,16 +1,20 @@
 //! The front door: validates requests, submits jobs to the pipeline, and
 //! renders what their reply logs say.
 
+pub mod answers;
 pub mod audio_format;
 pub mod config;
 pub mod embedded;
 pub mod error;
 pub mod gateway;
+pub mod idempotency;
 pub mod job;
 pub mod middleware;
 pub mod new_turn;
+pub mod prefer;
 pub mod qdrant;
 pub mod render;
 pub mod routes;
 pub mod serve;
 pub mod state;
+pub mod submission;

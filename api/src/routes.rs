@@ -27,7 +27,9 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/chat", post(chat::post).fallback(only_post))
         .route("/v1/audio", post(audio::post).fallback(only_post))
         .route("/v1/jobs", post(jobs::post).fallback(only_post))
-        .route("/v1/jobs/{id}", get(jobs::get).fallback(only_get))
+        .route("/v1/jobs/{id}", get(jobs::get)
+                .delete(jobs::cancel)
+                .fallback(only_get_and_delete))
         .route("/v1/jobs/{id}/audio", get(jobs::audio).fallback(only_get))
         .route(
             "/v1/conversations/{id}",

@@ -1,21 +1,24 @@
-//! `POST /v1/chat`: a written question, answered on the same line.
+//! `POST /v1/chat`: a written question, answered on the same line unless its
+//! caller prefers another way.
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use serde_json::Value;
+use axum::{extract::State, response::Response};
 
-use super::jobs::hold_the_line;
 use crate::{
     error::Problem,
     gateway::{Caller, Gateway},
     new_turn::ChatTurn,
+    submission::{Body, Submission},
 };
 
 pub async fn post(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
+    submission: Submission,
     ChatTurn(turn): ChatTurn,
-) -> Result<Json<Value>, Problem> {
-    hold_the_line(&gateway, turn, caller).await.map(Json)
+) -> Result<Response, Problem> {
+    submission
+        .answer(&gateway, turn, caller, Body::Result)
+        .await
 }

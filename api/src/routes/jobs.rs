@@ -1,4 +1,4 @@
-//! `/v1/jobs`: submit now, ask later.
+//! `/v1/jobs`: submit now, ask later, or call it off.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,51 +6,50 @@ use axum::{
     Json,
     extract::{Query, State},
     http::{HeaderName, StatusCode, header},
+    response::Response,
 };
 use bytes::Bytes;
 use common::pipeline::Route;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{JobId, refuse_until_ready};
 use crate::{
+    answers,
     error::Problem,
-    gateway::{Caller, Gateway, GatewayError, NewTurn},
-    job::{JobView, Outcome, Status},
+    gateway::{Caller, Gateway, GatewayError},
+    job::Outcome,
     new_turn::AnyTurn,
-    render,
     state::Speech,
+    submission::{Body, Submission},
 };
-
-/// Beyond a job's deadline: for its last event to arrive.
-const SLACK: Duration = Duration::from_secs(2);
 
 /// The longest that a poll is held.
 const LONGEST_POLL: u64 = 60;
-
-type Accepted = (StatusCode, [(HeaderName, String); 2], Json<Value>);
 
 pub async fn post(
     State(gateway): State<Arc<Gateway>>,
     State(speech): State<Arc<dyn Speech>>,
     caller: Caller,
+    submission: Submission,
     AnyTurn(turn): AnyTurn,
-) -> Result<Accepted, Problem> {
+) -> Result<Response, Problem> {
     if turn.route == Route::Voice {
         refuse_until_ready(speech.as_ref())?;
     }
-    let conversation_id = turn.conversation_id.clone();
-    let id = gateway.submit(turn, caller).await?;
-    let headers = [
-        (header::LOCATION, render::job_path(id)),
-        (header::RETRY_AFTER, "1".to_owned()),
-    ];
-    let body = json!({
-        "job_id": id,
-        "status": Status::Queued,
-        "conversation_id": conversation_id,
-    });
-    Ok((StatusCode::ACCEPTED, headers, Json(body)))
+    submission.answer(&gateway, turn, caller, Body::Job).await
+}
+
+/// `DELETE /v1/jobs/{id}`: ends the job, and shows it as it then is. The same
+/// for one that is over: what was asked for holds.
+pub async fn cancel(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
+    JobId(id): JobId,
+) -> Result<Json<Value>, Problem> {
+    let view = gateway.cancel(&caller.tenant, id).await?;
+    let view = view.ok_or_else(Problem::unknown_job)?;
+    answers::document(&gateway, &view).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -76,8 +75,7 @@ pub async fn get(
         }
     };
     let view = view.ok_or_else(Problem::unknown_job)?;
-    let speech = speech_for(&gateway, &view).await?;
-    Ok(Json(render::job(&view, speech.as_ref())))
+    answers::document(&gateway, &view).await.map(Json)
 }
 
 impl Poll {
@@ -117,41 +115,4 @@ pub async fn audio(
     let redeemed = gateway.backends().claims.redeem(&speech.ticket).await;
     let wav = redeemed.map_err(GatewayError::from)?;
     Ok(([(header::CONTENT_TYPE, "audio/wav")], wav))
-}
-
-/// Submits and waits for the end: the way of the synchronous routes.
-pub async fn hold_the_line(
-    gateway: &Gateway,
-    turn: NewTurn,
-    caller: Caller,
-) -> Result<Value, Problem> {
-    let tenant = caller.tenant.clone();
-    let id = gateway.submit(turn, caller).await?;
-    let patience = gateway.deadline() + SLACK;
-    let view = gateway.wait(&tenant, id, patience).await?;
-    let view = view.ok_or_else(|| Problem::still_running(id))?;
-    match &view.outcome {
-        Some(Outcome::Succeeded(turn)) => {
-            let speech = speech_for(gateway, &view).await?;
-            Ok(render::result(&view, turn, speech.as_ref()))
-        }
-        Some(Outcome::Failed(failure)) => Err(Problem::failed(id, failure)),
-        Some(Outcome::Cancelled) => Err(Problem::cancelled(id)),
-        Some(Outcome::Expired) => Err(Problem::expired(id)),
-        None => Err(Problem::still_running(id)),
-    }
-}
-
-/// The WAV, where the result carries it.
-async fn speech_for(gateway: &Gateway, view: &JobView) -> Result<Option<Bytes>, Problem> {
-    let Some(Outcome::Succeeded(turn)) = &view.outcome else {
-        return Ok(None);
-    };
-    match &turn.speech {
-        Some(speech) if render::needs_speech(view) => {
-            let redeemed = gateway.backends().claims.redeem(&speech.ticket).await;
-            Ok(Some(redeemed.map_err(GatewayError::from)?))
-        }
-        _ => Ok(None),
-    }
 }
