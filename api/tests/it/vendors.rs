@@ -9,6 +9,7 @@ mod knowledge;
 mod prosa;
 mod running;
 mod streaming;
+mod submitting;
 mod whole_path;
 
 /// Defines each test twice, as `in_both_modes` does; each starts programs of
