@@ -84,6 +84,13 @@ contract!(conversations:
     to_forget_is_to_forget_all_that_was_accepted_before,
     the_lines_of_two_tenants_are_apart,
 );
+contract!(idempotency:
+    a_free_key_is_claimed_and_then_told_with_its_job,
+    of_many_who_claim_at_once_one_gets_the_key,
+    a_key_of_another_tenant_is_another_key,
+    a_key_is_given_back_by_its_holder_alone,
+    a_key_is_taken_over_once_from_the_job_that_is_named,
+);
 
 mod short_lived_conversations {
     use super::*;

@@ -71,9 +71,14 @@ impl Gateway {
     }
 
     /// Follows a job that was submitted a moment ago. Does not ask the store: it
-    /// has the job, and may be away for a while.
-    pub fn follow_new(self: &Arc<Self>, tenant: &Tenant, id: CorrelationId) -> Following {
-        Following::new(self, tenant, id, 0, self.deadline)
+    /// has the job, and may be away for a while. `time` is what the job has.
+    pub fn follow_new(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        id: CorrelationId,
+        time: Duration,
+    ) -> Following {
+        Following::new(self, tenant, id, 0, time)
     }
 
     /// The log as it is now; a job that is overdue is ended first.

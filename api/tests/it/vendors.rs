@@ -10,6 +10,7 @@ mod prosa;
 mod running;
 mod speaking;
 mod streaming;
+mod submitting;
 mod whole_path;
 
 /// Defines each test twice, as `in_both_modes` does; each starts programs of
