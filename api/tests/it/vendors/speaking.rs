@@ -1,6 +1,9 @@
 //! Speech that begins while the answer is still being written.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use common::{reply::Event, testing::servers};
 use serde_json::Value;
@@ -88,6 +91,36 @@ async fn an_answer_with_nothing_to_say_is_no_failure(mode: Mode) {
     if view["status"] == "failed" {
         assert_ne!(view["error"]["stage"], "tts", "{view}");
     }
+}
+
+/// Calls the job off while the model writes: its line is closed, the rest of
+/// the answer is never spoken, and the conversation goes on without it.
+async fn a_job_that_is_called_off_lets_go_of_the_model(mode: Mode) {
+    let vendors = Vendors::start().await;
+    let running = Running::start(mode, &vendors, &[]).await;
+    let permits = Arc::new(Semaphore::new(FIRST_SENTENCE));
+    vendors.openrouter.is(Mood::Waits(Arc::clone(&permits)));
+    let job = submit(&running.deployment).await;
+    eventually("speaking", || async { vendors.speaking.calls().len() == 1 }).await;
+
+    let request = running.deployment.delete(&format!("/v1/jobs/{job}"));
+    let before = Instant::now();
+    let view: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(view["status"], "cancelled", "{view}");
+    while vendors.openrouter.left() == 0 {
+        assert!(before.elapsed() < Duration::from_secs(1), "not let go");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    permits.add_permits(100);
+    let again = running.deployment.delete(&format!("/v1/jobs/{job}"));
+    let again: Value = again.send().await.unwrap().json().await.unwrap();
+    assert_eq!(again, view);
+    // Another one of the same worker goes its way.
+    let next = submit(&running.deployment).await;
+    let next = look(&running.deployment, &next, "?wait=60").await;
+    assert_eq!(next["status"], "succeeded", "{next}");
+    let spoken = vendors.speaking.calls().len();
+    assert_eq!(spoken, 1 + SENTENCES.len(), "of the first job one sentence");
 }
 
 /// Front door and workers, one for each stage.
@@ -223,4 +256,5 @@ async fn a_speaker_killed_in_the_middle_of_a_sentence_is_not_heard() {
 in_each_mode!(
     the_first_sentence_is_spoken_while_the_model_writes,
     an_answer_with_nothing_to_say_is_no_failure,
+    a_job_that_is_called_off_lets_go_of_the_model,
 );
