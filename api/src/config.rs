@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use common::{
     backends::BackendConfig,
+    callback::CallbackConfig,
     config::{ConfigError, Environment, Secret},
     ids::Tenant,
 };
@@ -30,6 +31,7 @@ pub struct ApiConfig {
     /// Time to answer what is in flight after the order to stop.
     pub grace: Duration,
     pub backends: BackendConfig,
+    pub callbacks: CallbackConfig,
     pub qdrant: Option<Qdrant>,
 }
 
@@ -68,6 +70,7 @@ impl ApiConfig {
             heartbeat: env.seconds("EVENTS_HEARTBEAT", 1..=300, 15)?,
             grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
             backends: BackendConfig::from_environment(env, "itb-api")?,
+            callbacks: CallbackConfig::from_environment(env)?,
             qdrant: Qdrant::from_environment(env)?,
         })
     }

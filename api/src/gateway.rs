@@ -7,6 +7,7 @@ use bytes::Bytes;
 use common::{
     backends::Backends,
     broker::{Link, PublishError},
+    callback::CallbackUrl,
     claim_check::{ClaimError, Item},
     conversation::{ConversationError, ConversationKey, PastTurn},
     envelope::{Envelope, Job},
@@ -21,7 +22,7 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use crate::job::JobView;
+use crate::{callback, job::JobView};
 
 pub mod following;
 /// The code of a job of which nothing was accepted.
@@ -47,6 +48,8 @@ pub struct NewTurn {
     /// From its acceptance to its end; without one the deadline is as
     /// configured.
     pub timeout: Option<Duration>,
+    /// Told of the job's end.
+    pub callback: Option<CallbackUrl>,
 }
 
 /// Where a conversation has its name from.
@@ -150,18 +153,48 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         self.refuse_when_cut_off()?;
         let job = self.new_job(id, &new, caller);
+        let callback = new
+            .callback
+            .clone()
+            .and_then(|url| callback::watching(&job, url));
         let turn = self.turn(&job, new).await?;
         self.record(&job).await?;
         let envelope = Envelope::first(job, turn, UnixMillis::now());
-        if let Err(error) = self.backends.broker.publish(&envelope).await {
+        // The callback first: once its job is accepted, no crash loses it.
+        let queued = match &callback {
+            Some(callback) => self.queue_both(callback, &envelope).await,
+            None => self.publish(&envelope).await,
+        };
+        if let Err(error) = queued {
             self.abandon(&envelope.job, &error).await;
-            return Err(match error {
-                PublishError::Full => GatewayError::Overloaded,
-                other => GatewayError::Unavailable(other.to_string()),
-            });
+            return Err(error);
         }
         info!(correlation_id = %id, route = %envelope.job.route, "job accepted");
         Ok(())
+    }
+
+    async fn queue_both(
+        &self,
+        callback: &Envelope,
+        envelope: &Envelope,
+    ) -> Result<(), GatewayError> {
+        self.backends.replies.open(&callback.job).await?;
+        let queued = match self.publish(callback).await {
+            Ok(()) => self.publish(envelope).await,
+            error => error,
+        };
+        if let Err(error) = &queued {
+            self.abandon(&callback.job, error).await;
+        }
+        queued
+    }
+
+    async fn publish(&self, envelope: &Envelope) -> Result<(), GatewayError> {
+        let published = self.backends.broker.publish(envelope).await;
+        published.map_err(|error| match error {
+            PublishError::Full => GatewayError::Overloaded,
+            other => GatewayError::Unavailable(other.to_string()),
+        })
     }
 
     /// Saves the work of storing anything for a job that cannot be queued.
@@ -184,6 +217,8 @@ impl Gateway {
             traceparent: caller.traceparent,
             conversation_id: Some(new.conversation_id.clone()),
             response_format: new.response_format.clone(),
+            callback: new.callback.as_ref().map(|_| CorrelationId::new()),
+            callback_of: None,
         }
     }
 
@@ -390,6 +425,7 @@ mod tests {
             voice: None,
             response_format: None,
             timeout: None,
+            callback: None,
         };
         let submit = || gateway.submit(new.clone(), caller.clone());
         let first = submit().await.unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName};
 use common::{
+    callback::CallbackUrl,
     idempotency::{Claim, Claimed, Fingerprint, IdempotencyKey},
     ids::{CorrelationId, Tenant},
     time::UnixMillis,
@@ -88,7 +89,8 @@ pub fn fingerprint(path: &str, turn: &NewTurn) -> Fingerprint {
         NewInput::Speech(bytes) => ("speech", bytes.as_ref()),
     };
     let timeout = turn.timeout.map(|timeout| timeout.as_secs().to_string());
-    let fields: [Option<&[u8]>; 9] = [
+    let callback = turn.callback.as_ref().map(CallbackUrl::as_str);
+    let fields: [Option<&[u8]>; 10] = [
         Some(b"1"),
         Some(path.as_bytes()),
         Some(turn.route.as_ref().as_bytes()),
@@ -98,6 +100,7 @@ pub fn fingerprint(path: &str, turn: &NewTurn) -> Fingerprint {
         turn.voice.as_deref().map(str::as_bytes),
         turn.response_format.as_deref().map(str::as_bytes),
         timeout.as_deref().map(str::as_bytes),
+        callback.map(str::as_bytes),
     ];
     let mut hash = Sha256::new();
     for field in fields {

@@ -34,7 +34,7 @@ const MAX_JSON: usize = 128 * 1024;
 const MULTIPART_OVERHEAD: usize = 64 * 1024;
 
 /// Bytes of a form field that is not the file.
-const MAX_FIELD: usize = 1_024;
+const MAX_FIELD: usize = common::callback::LONGEST_URL;
 
 const CONVERSATION_ID: &str = "x-conversation-id";
 
@@ -52,6 +52,7 @@ pub struct AnyTurn(pub NewTurn);
 struct ChatBody {
     message: String,
     timeout: Option<u64>,
+    callback_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +62,7 @@ struct JobBody {
     message: String,
     conversation_id: Option<String>,
     timeout: Option<u64>,
+    callback_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,14 +71,19 @@ enum JobKind {
     Chat,
 }
 
-impl<S: Send + Sync> FromRequest<S> for ChatTurn {
+impl<S: Send + Sync> FromRequest<S> for ChatTurn
+where
+    Limits: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let conversation_id = required_conversation(request.headers())?;
         let body: ChatBody = json(request).await?;
         let mut turn = chat_turn(conversation_id, &body.message)?;
         turn.timeout = body.timeout.map(valid_timeout).transpose()?;
+        let callbacks = Limits::from_ref(state).callbacks;
+        turn.callback = callbacks.accept(body.callback_url.as_deref())?;
         Ok(Self(turn))
     }
 }
@@ -90,9 +97,15 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let conversation_id = required_conversation(request.headers())?;
         let limits = Limits::from_ref(state);
-        let fields = ["audio", "voice", "response_format", "timeout"];
+        let fields = [
+            "audio",
+            "voice",
+            "response_format",
+            "timeout",
+            "callback_url",
+        ];
         let form = Form::read(request, limits, &fields).await?;
-        form.into_turn(conversation_id).map(Self)
+        form.into_turn(conversation_id, limits).map(Self)
     }
 }
 
@@ -110,6 +123,8 @@ where
             let (id, name) = conversation_or_new(conversation, body.conversation_id.as_deref())?;
             let mut turn = chat_turn(id, &body.message)?;
             turn.conversation_name = name;
+            let callbacks = Limits::from_ref(state).callbacks;
+            turn.callback = callbacks.accept(body.callback_url.as_deref())?;
             turn.timeout = body.timeout.map(valid_timeout).transpose()?;
             return Ok(Self(turn));
         }
@@ -121,6 +136,7 @@ where
             "response_format",
             "conversation_id",
             "timeout",
+            "callback_url",
         ];
         let form = Form::read(request, limits, &fields).await?;
         if form.kind.as_deref() != Some("audio") {
@@ -130,7 +146,7 @@ where
             ));
         }
         let (id, name) = conversation_or_new(conversation, form.conversation_id.as_deref())?;
-        let mut turn = form.into_turn(id)?;
+        let mut turn = form.into_turn(id, limits)?;
         turn.conversation_name = name;
         Ok(Self(turn))
     }
@@ -163,6 +179,7 @@ fn chat_turn(conversation_id: ConversationId, message: &str) -> Result<NewTurn, 
         voice: None,
         response_format: None,
         timeout: None,
+        callback: None,
     })
 }
 
@@ -286,6 +303,7 @@ struct Form {
     response_format: Option<String>,
     conversation_id: Option<String>,
     timeout: Option<String>,
+    callback_url: Option<String>,
 }
 
 impl Form {
@@ -341,12 +359,17 @@ impl Form {
             "voice" => &mut self.voice,
             "response_format" => &mut self.response_format,
             "timeout" => &mut self.timeout,
+            "callback_url" => &mut self.callback_url,
             _ => &mut self.conversation_id,
         };
         set_once(slot, text.trim().to_owned(), &name)
     }
 
-    fn into_turn(self, conversation_id: ConversationId) -> Result<NewTurn, Problem> {
+    fn into_turn(
+        self,
+        conversation_id: ConversationId,
+        limits: Limits,
+    ) -> Result<NewTurn, Problem> {
         let audio = self.audio.ok_or_else(|| {
             Problem::unprocessable("missing_audio", "The form has no file in the field audio.")
         })?;
@@ -362,6 +385,7 @@ impl Form {
                 "The file is not audio of a kind that is taken: wav, mp3, flac, ogg, m4a or webm.",
             ));
         }
+        let callback_url = self.callback_url.as_deref().filter(|url| !url.is_empty());
         Ok(NewTurn {
             route: Route::Voice,
             input: NewInput::Speech(audio),
@@ -370,6 +394,7 @@ impl Form {
             voice: valid_voice(self.voice)?,
             response_format: valid_format(self.response_format)?,
             timeout: written_timeout(self.timeout)?,
+            callback: limits.callbacks.accept(callback_url)?,
         })
     }
 }

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::FromRef;
 
 use crate::{
-    config::ApiConfig, gateway::Gateway, middleware::authentication::Keys, qdrant::Qdrant,
+    callback::Callbacks, config::ApiConfig, gateway::Gateway, middleware::authentication::Keys,
+    qdrant::Qdrant,
 };
 
 #[derive(Clone, FromRef)]
@@ -23,6 +24,7 @@ pub struct AppState {
 pub struct Limits {
     /// Bytes of an upload.
     pub upload: usize,
+    pub callbacks: Callbacks,
 }
 
 /// The silence in a stream of events after which a comment shows that the line
@@ -46,6 +48,7 @@ impl AppState {
             speech,
             limits: Limits {
                 upload: config.max_upload,
+                callbacks: Callbacks::of(&config.callbacks),
             },
             heartbeat: Heartbeat(config.heartbeat),
             mode: if config.backends.mode.is_embedded() {

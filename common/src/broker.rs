@@ -148,7 +148,7 @@ impl Delivery {
     }
 
     /// Tries the stage again with `next` after `delay`, one of
-    /// [`crate::retry::RETRY_DELAYS`].
+    /// [`crate::retry::delays_of`] its stage.
     pub async fn retry(mut self, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
         self.take_receipt().retry(next, delay).await
     }

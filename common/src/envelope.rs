@@ -48,6 +48,12 @@ pub struct Job {
     /// not look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_format: Option<String>,
+    /// The job that tells of this one's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CorrelationId>,
+    /// The job of whose end this one tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_of: Option<CorrelationId>,
 }
 
 impl Job {

@@ -15,7 +15,7 @@
 //! a claim whose job has no log after a while was left by a process that died,
 //! and may be taken over.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
@@ -64,7 +64,7 @@ impl IdempotencyKey {
         // No tenant's name holds it.
         hash.update([0]);
         hash.update(key);
-        Self(in_hex(&hash.finalize()))
+        Self(hex::encode(hash.finalize()))
     }
 }
 
@@ -74,17 +74,8 @@ pub struct Fingerprint(String);
 
 impl Fingerprint {
     pub fn of(digest: [u8; 32]) -> Self {
-        Self(in_hex(&digest))
+        Self(hex::encode(digest))
     }
-}
-
-fn in_hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What a key stands for.

@@ -10,14 +10,17 @@
 
 pub mod backends;
 pub mod broker;
+pub mod callback;
 pub mod claim_check;
 pub mod config;
 pub mod conversation;
 pub mod envelope;
 pub mod idempotency;
 pub mod ids;
+pub mod job;
 pub mod pipeline;
 mod redis_link;
+pub mod render;
 pub mod reply;
 pub mod retry;
 pub mod shutdown;

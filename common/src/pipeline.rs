@@ -31,6 +31,8 @@ pub enum Stage {
     Rag,
     /// Text to speech.
     Tts,
+    /// Telling a client's address of another job's end.
+    Webhook,
 }
 
 impl Stage {
@@ -54,6 +56,8 @@ pub enum Route {
     Transcribe,
     /// Text to speech alone.
     Speak,
+    /// Telling of another job's end.
+    Webhook,
 }
 
 impl Route {
@@ -63,6 +67,7 @@ impl Route {
             Self::Text => &[Stage::Rag],
             Self::Transcribe => &[Stage::Stt],
             Self::Speak => &[Stage::Tts],
+            Self::Webhook => &[Stage::Webhook],
         }
     }
 }
@@ -137,7 +142,13 @@ mod tests {
 
     #[test]
     fn a_slip_visits_the_stages_of_its_route_in_order_and_ends() {
-        for route in [Route::Voice, Route::Text, Route::Transcribe, Route::Speak] {
+        for route in [
+            Route::Voice,
+            Route::Text,
+            Route::Transcribe,
+            Route::Speak,
+            Route::Webhook,
+        ] {
             let mut visited = Vec::new();
             let mut slip = Some(RoutingSlip::of(route));
             while let Some(at) = slip {

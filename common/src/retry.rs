@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use backoff::{ExponentialBackoff, ExponentialBackoffBuilder, backoff::Backoff as _};
 
+use crate::pipeline::Stage;
+
 /// Growing delays with jitter, without an end: who gives up is decided
 /// elsewhere.
 pub struct Backoff(ExponentialBackoff);
@@ -64,6 +66,31 @@ pub const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_secs(30),
 ];
 
+/// Those of [`Stage::Webhook`], whose targets are others' machines and may be
+/// away for long. The first step serves jobs that are put back alone.
+const WEBHOOK_DELAYS: [Duration; 4] = [
+    RETRY_DELAYS[0],
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(300),
+];
+
+/// Every wait of `stage` that its queues know, the shortest first.
+pub fn delays_of(stage: Stage) -> &'static [Duration] {
+    match stage {
+        Stage::Webhook => &WEBHOOK_DELAYS,
+        Stage::Stt | Stage::Emotion | Stage::Rag | Stage::Tts => &RETRY_DELAYS,
+    }
+}
+
+/// The waits before the second, third and every later try of `stage`.
+fn steps_of(stage: Stage) -> &'static [Duration] {
+    match stage {
+        Stage::Webhook => &WEBHOOK_DELAYS[1..],
+        other => delays_of(other),
+    }
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self { max_attempts: 4 }
@@ -71,23 +98,25 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The wait after failed try number `attempt` (from 1), or `None` when that
-    /// was the last. A vendor's `retry_after` lengthens it to the next step
-    /// that is long enough, never past the longest.
-    pub fn delay_after(&self, attempt: u32, retry_after: Option<Duration>) -> Option<Duration> {
+    /// The wait after failed try number `attempt` (from 1) of `stage`, or `None`
+    /// when that was the last. The `retry_after` of the other side lengthens it
+    /// to the next step that is long enough, never past the longest.
+    pub fn delay_after(
+        &self,
+        stage: Stage,
+        attempt: u32,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
         if attempt >= self.max_attempts {
             return None;
         }
         let step = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
-        let own = RETRY_DELAYS[step.min(RETRY_DELAYS.len() - 1)];
+        let steps = steps_of(stage);
+        let longest = steps[steps.len() - 1];
+        let own = steps.get(step).copied().unwrap_or(longest);
         let least = own.max(retry_after.unwrap_or_default());
-        let longest = RETRY_DELAYS[RETRY_DELAYS.len() - 1];
-        Some(
-            RETRY_DELAYS
-                .into_iter()
-                .find(|delay| *delay >= least)
-                .unwrap_or(longest),
-        )
+        let enough = steps.iter().copied().find(|delay| *delay >= least);
+        Some(enough.unwrap_or(longest))
     }
 }
 
@@ -100,7 +129,7 @@ mod tests {
         let policy = RetryPolicy { max_attempts: 5 };
         let secs = |attempt, after| {
             policy
-                .delay_after(attempt, after)
+                .delay_after(Stage::Rag, attempt, after)
                 .map(|delay| delay.as_secs())
         };
         assert_eq!(secs(1, None), Some(1));
@@ -110,6 +139,33 @@ mod tests {
         assert_eq!(secs(5, None), None);
         assert_eq!(secs(1, Some(Duration::from_secs(3))), Some(5));
         assert_eq!(secs(1, Some(Duration::from_secs(900))), Some(30));
+    }
+
+    #[test]
+    fn a_target_of_callbacks_is_given_more_time() {
+        let policy = RetryPolicy { max_attempts: 10 };
+        let delay = |attempt, after: Option<u64>| {
+            let after = after.map(Duration::from_secs);
+            let delay = policy.delay_after(Stage::Webhook, attempt, after);
+            delay.map(|delay| delay.as_secs())
+        };
+        let waits: Vec<_> = (1..10).filter_map(|attempt| delay(attempt, None)).collect();
+        assert_eq!(waits, [5, 30, 300, 300, 300, 300, 300, 300, 300]);
+        assert_eq!(delay(10, None), None);
+        assert_eq!(delay(1, Some(3)), Some(5));
+        assert_eq!(delay(1, Some(31)), Some(300));
+        assert_eq!(delay(1, Some(3_600)), Some(300));
+    }
+
+    #[test]
+    fn every_wait_has_its_queue() {
+        for stage in Stage::ALL {
+            for step in steps_of(*stage) {
+                assert!(delays_of(*stage).contains(step), "{stage}");
+            }
+            // To which jobs are put back.
+            assert!(delays_of(*stage).contains(&RETRY_DELAYS[0]), "{stage}");
+        }
     }
 
     #[test]

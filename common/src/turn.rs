@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use strum::{Display, VariantArray};
 
-use crate::claim_check::Ticket;
+use crate::{callback::CallbackUrl, claim_check::Ticket};
 
 /// The input of one exchange and what the stages have made of it so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,7 @@ impl Turn {
         match &self.input {
             Input::Text { text } => Some(text),
             Input::Speech { .. } => self.transcript.as_ref().map(|it| it.text.as_str()),
+            Input::Callback { .. } => None,
         }
     }
 }
@@ -74,6 +75,10 @@ pub enum Input {
     /// Recorded speech, kept under `ticket` in the format in which it came.
     Speech {
         ticket: Ticket,
+    },
+    /// No turn of a conversation: an address that is to be told of a job's end.
+    Callback {
+        url: CallbackUrl,
     },
 }
 

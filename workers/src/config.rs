@@ -5,6 +5,7 @@ pub mod providers;
 use std::{path::PathBuf, time::Duration};
 
 use common::{
+    callback::CallbackConfig,
     config::{ConfigError, Environment},
     pipeline::Stage,
     reply::Retention,
@@ -26,6 +27,7 @@ pub struct WorkerConfig {
     /// Where those are sent who cannot be answered.
     pub help_contact: Option<String>,
     pub providers: ProviderConfig,
+    pub callbacks: CallbackConfig,
     pub hearing: HearingConfig,
     pub audio: Limits,
     /// How long the spoken answer is kept.
@@ -78,6 +80,7 @@ impl WorkerConfig {
         Ok(Self {
             knowledge: env.text("KNOWLEDGE_PATH").map(PathBuf::from),
             help_contact: env.text("HELP_CONTACT").map(str::to_owned),
+            callbacks: CallbackConfig::from_environment(env)?,
             hearing: HearingConfig::from_environment(env)?,
             audio: Limits {
                 max_duration: env.seconds("MAX_AUDIO_SECONDS", 1..=3_600, 300)?,
@@ -134,6 +137,8 @@ fn stage_settings(
         Stage::Emotion => ("EMOTION_TIMEOUT", 30, cores),
         Stage::Rag => ("LLM_TIMEOUT", 60, 32),
         Stage::Tts => ("TTS_TIMEOUT", 60, cores),
+        // They mostly wait, for the end of a job or for an address.
+        Stage::Webhook => ("WEBHOOK_TIMEOUT", 10, 256),
     };
     let concurrency_variable = format!("{}_CONCURRENCY", stage.as_str().to_ascii_uppercase());
     let call_timeout = env.seconds(timeout_variable, 1..=LONGEST_TRY, timeout)?;
@@ -143,6 +148,11 @@ fn stage_settings(
         Stage::Emotion => (providers.emotion.len(), FETCHING),
         Stage::Rag => (providers.answers.len(), RETRIEVAL),
         Stage::Tts => (providers.text_to_speech.len(), FETCHING),
+        Stage::Webhook => (1, FETCHING),
+    };
+    let (attempts_variable, attempts) = match stage {
+        Stage::Webhook => ("WEBHOOK_ATTEMPTS", 10),
+        _ => ("MAX_ATTEMPTS", 4),
     };
     let asked = u32::try_from(asked).unwrap_or(u32::MAX);
     let timeout = before.saturating_add(call_timeout.saturating_mul(asked));
@@ -151,7 +161,7 @@ fn stage_settings(
         concurrency: env.number(&concurrency_variable, 1..=1_024, concurrency)?,
         timeout: timeout.min(Duration::from_secs(LONGEST_TRY)),
         retries: RetryPolicy {
-            max_attempts: env.number("MAX_ATTEMPTS", 1..=20, 4)?,
+            max_attempts: env.number(attempts_variable, 1..=20, attempts)?,
         },
         grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
     };

@@ -36,7 +36,7 @@ pub enum KitError {
 }
 
 impl KitError {
-    fn provider(error: impl std::fmt::Display) -> Self {
+    pub(crate) fn provider(error: impl std::fmt::Display) -> Self {
         Self::Provider(error.to_string())
     }
 }

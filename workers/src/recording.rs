@@ -39,7 +39,7 @@ impl Recording {
 fn ticket(turn: &Turn) -> Result<&Ticket, StageError> {
     match &turn.input {
         Input::Speech { ticket } => Ok(ticket),
-        Input::Text { .. } => Err(StageError::internal(
+        Input::Text { .. } | Input::Callback { .. } => Err(StageError::internal(
             "no_recording",
             "a turn without a recording was sent to a stage that needs one",
         )),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::{
     broker::DeadLetterReason,
     envelope::Envelope,
+    pipeline::Stage,
     reply::{Failure, FailureKind},
     retry::{RETRY_DELAYS, RetryPolicy},
     time::UnixMillis,
@@ -65,8 +66,7 @@ pub fn settle(
                 code,
                 detail,
                 FailureKind::Unavailable,
-                "A service that is needed for the answer is not available. Please try again later."
-                    .into(),
+                given_up(envelope.stage()).into(),
             ),
         },
         Err(StageError::Permanent {
@@ -104,8 +104,18 @@ fn delay_within_deadline(
     now: UnixMillis,
 ) -> Option<Duration> {
     policy
-        .delay_after(envelope.attempt, retry_after)
+        .delay_after(envelope.stage(), envelope.attempt, retry_after)
         .filter(|delay| !envelope.job.is_expired(now.after(*delay)))
+}
+
+/// For the client, when the last try has failed.
+fn given_up(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Webhook => "The address did not take the callback.",
+        Stage::Stt | Stage::Emotion | Stage::Rag | Stage::Tts => {
+            "A service that is needed for the answer is not available. Please try again later."
+        }
+    }
 }
 
 fn dead_letter(
@@ -136,10 +146,7 @@ fn failure(envelope: &Envelope, code: &str, kind: FailureKind, message: String) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::{
-        pipeline::{Route, Stage},
-        testing::fixtures,
-    };
+    use common::{pipeline::Route, testing::fixtures};
 
     const POLICY: RetryPolicy = RetryPolicy { max_attempts: 3 };
 

@@ -13,6 +13,7 @@ mod emotion;
 mod rag;
 mod stt;
 mod tts;
+mod webhook;
 
 /// The code of `stage`, with what it works with. Waits for engines that are on
 /// their way to this machine.
@@ -22,5 +23,6 @@ pub async fn handler(stage: Stage, kit: &Kit) -> Result<Arc<dyn Handler>, KitErr
         Stage::Emotion => Arc::new(emotion::Emotion::new(kit)?),
         Stage::Rag => Arc::new(rag::Rag::new(kit).await?),
         Stage::Tts => Arc::new(tts::Tts::new(kit).await?),
+        Stage::Webhook => Arc::new(webhook::Webhook::new(kit)?),
     })
 }

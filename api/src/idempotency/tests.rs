@@ -5,6 +5,7 @@ use bytes::Bytes;
 use common::{
     backends::{BackendConfig, Backends, connect},
     broker::memory::MemoryBroker,
+    callback::{CallbackUrl, Reach},
     ids::RequestId,
     pipeline::Route,
 };
@@ -57,6 +58,7 @@ fn new(text: &str) -> NewTurn {
         voice: None,
         response_format: None,
         timeout: None,
+        callback: None,
     }
 }
 
@@ -78,6 +80,7 @@ fn a_fingerprint_tells_every_part_of_a_request_apart() {
         changed(|turn| turn.conversation_name = ConversationName::Made),
         changed(|turn| turn.voice = Some("x".into())),
         changed(|turn| turn.response_format = Some("x".into())),
+        changed(|turn| turn.callback = CallbackUrl::parse("http://a.b/", Reach::Any).ok()),
         changed(|turn| turn.timeout = Some(Duration::from_secs(5))),
     ];
     for (at, one) in all.iter().enumerate() {

@@ -173,7 +173,7 @@ pub async fn distributed() -> Option<&'static Deployment> {
         let settings = shared()?.environment();
         let doors = [start_api(&settings), start_api(&settings)];
         let (mut programs, urls): (Vec<_>, Vec<_>) = doors.into_iter().unzip();
-        for stages in ["stt", "emotion", "rag", "tts"] {
+        for stages in ["stt", "emotion", "rag", "tts", "webhook"] {
             programs.push(start_worker(stages, &settings));
             programs.push(start_worker(stages, &settings));
         }

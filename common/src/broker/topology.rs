@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use strum::{Display, EnumString};
 
-use crate::{pipeline::Stage, retry::RETRY_DELAYS, time::whole_millis};
+use crate::{pipeline::Stage, retry::delays_of, time::whole_millis};
 
 /// The type of the queues (RabbitMQ `x-queue-type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString)]
@@ -77,7 +77,8 @@ impl Topology {
 
     fn declarations_of(&self, stage: Stage) -> Vec<QueueDeclaration> {
         let mut all = vec![self.dead(stage), self.work(stage)];
-        all.extend(RETRY_DELAYS.map(|delay| self.retry(stage, delay)));
+        let delays = delays_of(stage).iter();
+        all.extend(delays.map(|delay| self.retry(stage, *delay)));
         all
     }
 

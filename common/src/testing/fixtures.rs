@@ -23,6 +23,8 @@ pub fn job(route: Route) -> Job {
         traceparent: None,
         conversation_id: None,
         response_format: None,
+        callback: None,
+        callback_of: None,
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Mood {
     /// Takes the request and closes the connection.
     Breaks,
     Status(u16),
+    /// 302 to this address.
+    Redirects(String),
     /// 429, and when to come again in seconds.
     TooMany(u32),
     /// 200, with a page for people.
@@ -177,6 +179,10 @@ async fn serve(stream: TcpStream, answer: &Answer, state: &Mutex<State>) -> std:
         Mood::Status(status) => {
             let said = json!({ "error": { "message": "it failed" } }).to_string();
             send(&mut stream, status, "", "application/json", &said).await?;
+        }
+        Mood::Redirects(url) => {
+            let elsewhere = format!("location: {url}\r\n");
+            send(&mut stream, 302, &elsewhere, "text/plain", "").await?;
         }
         Mood::TooMany(seconds) => {
             let wait = format!("retry-after: {seconds}\r\n");

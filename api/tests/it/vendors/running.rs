@@ -217,7 +217,7 @@ impl Running {
         let (door, url) = start_api_logging(&settings, log(logs.path(), "api"));
         let mut programs = vec![door];
         if let Mode::Distributed(_) = mode {
-            let stages = ["--stages", "stt,emotion,rag,tts"];
+            let stages = ["--stages", "stt,emotion,rag,tts,webhook"];
             let log = log(logs.path(), "worker");
             let worker = Program::start_logging(&worker_program(), &stages, &settings, log);
             programs.push(worker);

@@ -1,8 +1,11 @@
-//! A job as its log tells it: a pure fold, shared by every rendering.
+//! A job as its log tells it: a pure fold, shared by every rendering. Here
+//! because a callback tells of a job what the front door shows.
 
 use std::time::Duration;
 
-use common::{
+use serde::Serialize;
+
+use crate::{
     envelope::Job,
     ids::Tenant,
     pipeline::Stage,
@@ -10,7 +13,6 @@ use common::{
     time::UnixMillis,
     turn::Turn,
 };
-use serde::Serialize;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobView {
@@ -191,7 +193,7 @@ fn from_millis(millis: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::{
+    use crate::{
         pipeline::Route,
         reply::StageStarted,
         testing::fixtures::{job, text_turn},
@@ -208,9 +210,9 @@ mod tests {
             .collect()
     }
 
-    fn kept_nowhere() -> common::turn::Speech {
+    fn kept_nowhere() -> crate::turn::Speech {
         let ticket = serde_json::json!({ "name": "a", "bytes": 1 });
-        common::turn::Speech {
+        crate::turn::Speech {
             ticket: serde_json::from_value(ticket).unwrap(),
             duration_ms: 1,
             provider: "test".into(),

@@ -1,0 +1,106 @@
+//! The field `callback_url`: an address that is told of the job's end, by a job
+//! of its own.
+
+use std::time::Duration;
+
+use common::{
+    callback::{CallbackConfig, CallbackUrl, Reach},
+    envelope::{Envelope, Job},
+    pipeline::Route,
+    time::UnixMillis,
+    turn::{Input, Turn},
+};
+
+use crate::error::Problem;
+
+/// Time to tell, beyond that of the job that is told of.
+const TIME_TO_TELL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Which callbacks are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callbacks {
+    /// None: there is no key to sign them with.
+    Unsigned,
+    Signed(Reach),
+}
+
+impl Callbacks {
+    pub fn of(config: &CallbackConfig) -> Self {
+        match config.key {
+            Some(_) => Self::Signed(config.reach),
+            None => Self::Unsigned,
+        }
+    }
+
+    pub fn accept(self, url: Option<&str>) -> Result<Option<CallbackUrl>, Problem> {
+        let Some(url) = url else {
+            return Ok(None);
+        };
+        let Self::Signed(reach) = self else {
+            return Err(Problem::unprocessable(
+                "callbacks_not_configured",
+                "The field callback_url is not taken here: no WEBHOOK_SECRET is configured to sign callbacks with.",
+            ));
+        };
+        let invalid = |reason| {
+            let detail = format!("The field callback_url {reason}.");
+            Problem::unprocessable("invalid_callback_url", detail)
+        };
+        CallbackUrl::parse(url, reach).map(Some).map_err(invalid)
+    }
+}
+
+/// The first message of the job that tells `url` of the end of `job`; `None`
+/// when it was not given a name for that.
+pub fn watching(job: &Job, url: CallbackUrl) -> Option<Envelope> {
+    let watching = Job {
+        correlation_id: job.callback?,
+        route: Route::Webhook,
+        deadline: job.deadline.after(TIME_TO_TELL),
+        conversation_id: None,
+        response_format: None,
+        callback: None,
+        callback_of: Some(job.correlation_id),
+        ..job.clone()
+    };
+    let turn = Turn::new(Input::Callback { url });
+    Some(Envelope::first(watching, turn, UnixMillis::now()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_is_taken_when_it_can_be_signed_and_may_be_called() {
+        let code = |callbacks: Callbacks, url| {
+            let problem = callbacks.accept(url).err()?;
+            let body = serde_json::to_value(problem.body("r", "/")).unwrap();
+            Some(body["code"].as_str().unwrap().to_owned())
+        };
+        let public = Some("https://example.org/hook");
+        let private = Some("http://10.0.0.1/");
+        for (callbacks, url, expected) in [
+            (Callbacks::Unsigned, None, None),
+            (
+                Callbacks::Unsigned,
+                public,
+                Some("callbacks_not_configured"),
+            ),
+            (Callbacks::Signed(Reach::Public), public, None),
+            (
+                Callbacks::Signed(Reach::Public),
+                private,
+                Some("invalid_callback_url"),
+            ),
+            (Callbacks::Signed(Reach::Any), private, None),
+            (
+                Callbacks::Signed(Reach::Any),
+                Some("no address"),
+                Some("invalid_callback_url"),
+            ),
+        ] {
+            assert_eq!(code(callbacks, url).as_deref(), expected, "{url:?}");
+        }
+    }
+}

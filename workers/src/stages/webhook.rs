@@ -1,0 +1,129 @@
+//! Webhooks: tells the address that a client named of its job's end.
+//!
+//! Each delivery is a job of its own that watches the client's. It is queued
+//! before the watched job is, so that no crash loses it; it waits for that
+//! job's end, and whatever the address then does, the watched job is over and
+//! stays as it is.
+//!
+//! What is sent is the job as polling shows it, signed as the Standard Webhooks
+//! specification has it (<https://www.standardwebhooks.com>).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::{
+    callback::{CallbackUrl, RefusedUrl},
+    envelope::Job,
+    job::JobView,
+    render,
+    reply::{Event, ReplyLog},
+    time::UnixMillis,
+    turn::{Input, Turn},
+};
+use serde_json::Value;
+use tracing::warn;
+
+use crate::{
+    handler::{Admission, Handler, Progress, StageError},
+    kit::{Kit, KitError},
+};
+use signature::Signer;
+use target::{Letter, Target};
+
+mod signature;
+mod target;
+mod watching;
+
+pub struct Webhook {
+    replies: Arc<dyn ReplyLog>,
+    target: Target,
+    signer: Option<Signer>,
+}
+
+impl Webhook {
+    pub fn new(kit: &Kit) -> Result<Self, KitError> {
+        let callbacks = &kit.config.callbacks;
+        let timeout = kit.config.call_timeout(common::pipeline::Stage::Webhook);
+        Ok(Self {
+            replies: Arc::clone(&kit.backends.replies),
+            target: Target::new(callbacks.reach, timeout).map_err(KitError::provider)?,
+            signer: callbacks.key.as_ref().map(Signer::new),
+        })
+    }
+
+    /// What there is to tell of the job that `job` watches.
+    async fn news(&self, job: &Job) -> Result<Value, StageError> {
+        let watched = job.callback_of.ok_or_else(watches_nothing)?;
+        let records = self.replies.read(watched, 0).await;
+        let records =
+            records.map_err(|error| StageError::transient("reply_log_unavailable", error))?;
+        JobView::of(&records)
+            .as_ref()
+            .and_then(render::callback)
+            .ok_or_else(job_gone)
+    }
+
+    fn signer(&self) -> Result<&Signer, StageError> {
+        // Somebody signs: the front door takes no callback otherwise.
+        self.signer.as_ref().ok_or_else(|| {
+            StageError::transient("callback_unsigned", "this worker has no WEBHOOK_SECRET")
+        })
+    }
+}
+
+#[async_trait]
+impl Handler for Webhook {
+    async fn admit(&self, job: &Job) -> Admission {
+        match watching::is_over(self.replies.as_ref(), job).await {
+            Ok(true) => Admission::Now,
+            Ok(false) => Admission::Later,
+            Err(error) => {
+                warn!(%error, "it is not known whether a watched job is over");
+                Admission::Later
+            }
+        }
+    }
+
+    async fn handle(&self, turn: Turn, job: &Job, _: &dyn Progress) -> Result<Turn, StageError> {
+        let body = self.news(job).await?.to_string().into_bytes();
+        let id = job.correlation_id.to_string();
+        let timestamp = UnixMillis::now().as_secs();
+        let letter = Letter {
+            signature: self.signer()?.sign(&id, timestamp, &body),
+            id,
+            timestamp,
+            body,
+        };
+        self.target.tell(url(&turn)?, letter).await?;
+        Ok(turn)
+    }
+
+    fn events(&self, _: &Turn) -> Vec<Event> {
+        Vec::new()
+    }
+}
+
+fn url(turn: &Turn) -> Result<&CallbackUrl, StageError> {
+    match &turn.input {
+        Input::Callback { url } => Ok(url),
+        _ => Err(watches_nothing()),
+    }
+}
+
+fn watches_nothing() -> StageError {
+    StageError::internal(
+        "no_callback",
+        "a job that watches no other was sent to the stage that tells of an end",
+    )
+}
+
+fn job_gone() -> StageError {
+    StageError::unprocessable(
+        "job_gone",
+        "The job that was to be told of is kept no longer, or never was.",
+    )
+}
+
+fn refused(error: RefusedUrl) -> StageError {
+    StageError::unprocessable("callback_refused", format!("The callback_url {error}."))
+}

@@ -1,0 +1,104 @@
+//! Waiting for the end of a job.
+//!
+//! To wait here is prompt but keeps a place in which another could be told of
+//! its end: so it ends soon, and the job that watches is put back.
+
+use std::time::Duration;
+
+use common::{
+    envelope::Job,
+    ids::CorrelationId,
+    job::JobView,
+    reply::{Event, Record, ReplyError, ReplyLog},
+    time::UnixMillis,
+};
+use futures::StreamExt as _;
+use tokio::time::timeout;
+
+/// The longest wait of one visit.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// A job has a log before it is watched; without one after this time it has
+/// been forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// Whether the job that `job` watches is over, now or within a short wait, or
+/// will never be.
+pub async fn is_over(replies: &dyn ReplyLog, job: &Job) -> Result<bool, ReplyError> {
+    let Some(watched) = job.callback_of else {
+        return Ok(true);
+    };
+    let records = replies.read(watched, 0).await?;
+    let now = UnixMillis::now();
+    match JobView::of(&records) {
+        None => Ok(now.since(job.accepted_at) >= FORGOTTEN),
+        Some(view) if view.outcome.is_some() => Ok(true),
+        Some(view) if view.is_overdue(now) => {
+            // No worker was there to notice, and nobody may ever ask.
+            replies.append(watched, &[Event::Expired]).await?;
+            Ok(true)
+        }
+        Some(_) => Ok(ends_soon(replies, watched, &records).await),
+    }
+}
+
+async fn ends_soon(replies: &dyn ReplyLog, job: CorrelationId, records: &[Record]) -> bool {
+    let cursor = records.last().map_or(0, |record| record.sequence_number);
+    let news = replies.follow(job, cursor);
+    let ends = news.filter(|news| {
+        let ends = matches!(news, Ok(record) if record.event.is_terminal());
+        std::future::ready(ends)
+    });
+    let mut ends = std::pin::pin!(ends);
+    matches!(timeout(LONGEST_WAIT, ends.next()).await, Ok(Some(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{pipeline::Route, reply::memory::MemoryReplyLog, testing::fixtures};
+
+    use super::*;
+
+    fn watching(watched: &Job) -> Job {
+        Job {
+            callback_of: Some(watched.correlation_id),
+            ..fixtures::job(Route::Webhook)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_is_noticed_and_waited_for_a_short_while() {
+        let replies = MemoryReplyLog::new(Default::default());
+        let watched = fixtures::job(Route::Text);
+        replies.open(&watched).await.unwrap();
+        let job = watching(&watched);
+        assert_eq!(is_over(&replies, &job).await, Ok(false));
+        let end = async {
+            let end = [Event::Cancelled];
+            replies.append(watched.correlation_id, &end).await.unwrap();
+        };
+        let (over, ()) = tokio::join!(is_over(&replies, &job), end);
+        assert_eq!(over, Ok(true));
+        assert_eq!(is_over(&replies, &job).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_nobody_ends_is_ended_here() {
+        let replies = MemoryReplyLog::new(Default::default());
+        let mut watched = fixtures::job(Route::Text);
+        watched.deadline = UnixMillis(UnixMillis::now().0 - 2_000);
+        replies.open(&watched).await.unwrap();
+        assert_eq!(is_over(&replies, &watching(&watched)).await, Ok(true));
+        let records = replies.read(watched.correlation_id, 0).await.unwrap();
+        assert_eq!(records.last().unwrap().event, Event::Expired);
+    }
+
+    #[tokio::test]
+    async fn a_job_without_a_log_is_given_a_minute() {
+        let replies = MemoryReplyLog::new(Default::default());
+        let mut job = watching(&fixtures::job(Route::Text));
+        assert_eq!(is_over(&replies, &job).await, Ok(false));
+        job.accepted_at = UnixMillis(job.accepted_at.0 - 60_000);
+        assert_eq!(is_over(&replies, &job).await, Ok(true));
+    }
+}
