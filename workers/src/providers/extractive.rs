@@ -10,6 +10,7 @@ mod confidence;
 mod doubts;
 mod evidence;
 mod fit;
+mod predicate;
 mod reading;
 mod replies;
 mod select;
@@ -308,6 +309,32 @@ mod tests {
             ("Kapan ketua koperasi Garuda meninggal?", None),
         ];
         assert_answers(AMOUNTS, cases);
+    }
+
+    const LIBRARY: &[(&str, &str)] = &[(
+        "pustaka",
+        "---\ntitle: Pustaka Garuda\n---\nPustaka Garuda berdiri pada tahun 1985. Pustaka Garuda dipakai anggota untuk \
+         belajar. Kartu anggota dapat diperpanjang di loket.\n## Gedung\nGedung pustaka dirancang oleh Wastu Kencana. \
+         Laman pustaka adalah pustaka.contoh.ac.id.\n## Iuran\nIuran anggota dibayar setiap awal semester.\n",
+    )];
+
+    #[test]
+    fn what_is_known_of_a_topic_answers_only_what_is_asked_of_it() {
+        let cases = &[
+            ("Siapa pendiri Pustaka Garuda?", None),
+            ("Siapa perancang gedung pustaka?", Some("Wastu")),
+            ("Siapa yang merancang gedung pustaka?", Some("Wastu")),
+            ("Kapan Pustaka Garuda berdiri?", Some("1985")),
+            ("Kapan gedung pustaka dirancang?", None),
+            ("Apakah kartu anggota bisa diperpanjang?", Some("loket")),
+            ("Apakah kartu bisa diambil orang lain?", None),
+            ("Apakah iuran anggota dibayar per bulan?", None),
+            ("Apakah pustaka menyediakan AC?", None),
+            ("Kenapa kartu anggota saya diblokir?", None),
+            ("Berapa 2+2?", None),
+            ("Apa ibu kota Jawa Barat?", None),
+        ];
+        assert_answers(LIBRARY, cases);
     }
 
     #[test]
