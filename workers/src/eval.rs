@@ -241,7 +241,8 @@ pub fn report(outcomes: &[Outcome]) -> Report {
         .iter()
         .filter_map(|outcome| outcome.rank)
         .map(|rank| 1.0 / rank as f32)
-        .sum();
+        // An empty sum of floats is -0, and is shown so.
+        .fold(0.0, |sum, reciprocal| sum + reciprocal);
     Report {
         questions: outcomes.len(),
         answerable: answerable.len(),
@@ -337,6 +338,8 @@ mod tests {
 
     #[test]
     fn no_questions_measure_nothing() {
-        assert_eq!(report(&[]).hit_at_5, 0.0);
+        let report = report(&[]);
+        assert_eq!(report.hit_at_5, 0.0);
+        assert!(report.mean_reciprocal_rank.is_sign_positive());
     }
 }

@@ -1,5 +1,6 @@
 //! What a message asks for: pure, from the text, the earlier messages and the words of the collection.
 
+pub mod context;
 pub mod follow_up;
 pub mod kind;
 pub mod language;
@@ -172,7 +173,8 @@ impl Interpreter {
     }
 
     fn query(&self, message: &str, part: &[words::Word], language: Language) -> Query {
-        let terms = terms::terms(part, language, &self.lexicon, &*self.vocabulary);
+        let mut terms = terms::terms(part, language, &self.lexicon, &*self.vocabulary);
+        context::lighten(&mut terms, message, part, &self.lexicon);
         Query {
             text: words::text(message, part),
             kind: kind::detect(part, &self.lexicon),

@@ -3,3 +3,4 @@
 pub mod embedder;
 pub mod passages;
 pub mod qdrant;
+pub mod questions;

@@ -249,6 +249,12 @@ impl Deployment {
         answer.json().await.unwrap()
     }
 
+    /// What is told of a job; `path` may ask to wait for it.
+    pub async fn job(&self, path: &str) -> Value {
+        let answer = self.get(path).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
     /// Whether speech can be worked with here. Waits while the engines are
     /// being loaded; they are not fetched on behalf of a test.
     pub async fn can_speak(&self) -> bool {

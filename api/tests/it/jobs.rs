@@ -27,8 +27,7 @@ async fn submit(deployment: &Deployment) -> (String, Value) {
 async fn a_job_is_accepted_at_once_and_polled_to_its_result(deployment: &Deployment) {
     let (location, accepted) = submit(deployment).await;
     assert_eq!(accepted["status"], "queued");
-    let asked = deployment.get(&format!("{location}?wait=30"));
-    let job: Value = asked.send().await.unwrap().json().await.unwrap();
+    let job = deployment.job(&format!("{location}?wait=30")).await;
     assert_eq!(job["status"], "succeeded", "{job}");
     assert_eq!(job["kind"], "chat");
     assert_eq!(job["stages"][0]["stage"], "rag");
@@ -40,15 +39,7 @@ async fn a_job_is_accepted_at_once_and_polled_to_its_result(deployment: &Deploym
 async fn the_result_of_a_synchronous_call_can_be_read_again(deployment: &Deployment) {
     let answer = deployment.chat("Apa itu ITB?").await;
     let path = format!("/v1/jobs/{}", answer["job_id"].as_str().unwrap());
-    let job: Value = deployment
-        .get(&path)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(job["result"], answer);
+    assert_eq!(deployment.job(&path).await["result"], answer);
 }
 
 async fn a_job_of_another_tenant_does_not_exist(deployment: &Deployment) {

@@ -99,19 +99,16 @@ async fn a_worker_killed_in_the_middle_of_a_job_costs_nobody_an_answer() {
     let accepted = own.deployment.post("/v1/jobs").multipart(job);
     let accepted: Value = accepted.send().await.unwrap().json().await.unwrap();
     let path = format!("/v1/jobs/{}", accepted["job_id"].as_str().unwrap());
-    let look = async |query: &str| -> Value {
-        let asked = own.deployment.get(&format!("{path}{query}"));
-        asked.send().await.unwrap().json().await.unwrap()
-    };
     eventually("hearing", || async {
-        look("").await["stages"][0]["stage"] == "stt"
+        own.deployment.job(&path).await["stages"][0]["stage"] == "stt"
     })
     .await;
     first.kill();
     let _second = start_worker("stt", &own.settings);
-    let mut job = look("?wait=60").await;
+    let waiting = format!("{path}?wait=60");
+    let mut job = own.deployment.job(&waiting).await;
     while job["status"] == "running" {
-        job = look("?wait=60").await;
+        job = own.deployment.job(&waiting).await;
     }
     assert_eq!(job["status"], "succeeded", "{job}");
     assert!(job["result"]["audio"].is_string());
@@ -143,13 +140,5 @@ async fn a_job_that_no_worker_takes_expires_for_its_caller() {
     let body = problem(answer.unwrap(), 504, "no worker").await;
     assert_eq!(body["code"], "job_expired");
     let path = format!("/v1/jobs/{}", body["job_id"].as_str().unwrap());
-    let job: Value = deployment
-        .get(&path)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(job["status"], "expired");
+    assert_eq!(deployment.job(&path).await["status"], "expired");
 }

@@ -6,23 +6,32 @@ use workers::eval::Report;
 #[derive(clap::Args, Default)]
 pub struct Floors {
     /// Fails when fewer of the answerable questions find an expected document first.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     min_hit1: Option<f32>,
     /// Fails when fewer of them find one among the first five.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     min_hit5: Option<f32>,
     /// Fails when the mean reciprocal rank is lower.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     min_mrr: Option<f32>,
     /// Fails when fewer of the quotes stand verbatim in a passage.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     min_verbatim: Option<f32>,
     /// Fails when more of the answerable questions are declined.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     max_declined: Option<f32>,
     /// Fails when more of the unanswerable questions are answered.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
     max_answered: Option<f32>,
+}
+
+/// A percentage would hold everything, or nothing.
+fn share(text: &str) -> Result<f32, String> {
+    let share: f32 = text.parse().map_err(|_| "is no number".to_owned())?;
+    if !(0.0..=1.0).contains(&share) {
+        return Err("is no share: it must be between 0 and 1".to_owned());
+    }
+    Ok(share)
 }
 
 impl Floors {
@@ -66,5 +75,20 @@ mod tests {
             ..Floors::default()
         };
         assert_eq!(floors.missed(&nothing), ["hit@5 is 0.000, below 0.95"]);
+    }
+
+    #[test]
+    fn only_shares_are_taken() {
+        for (text, taken) in [
+            ("0", true),
+            ("0.95", true),
+            ("1", true),
+            ("95", false),
+            ("-0.1", false),
+            ("NaN", false),
+            ("95%", false),
+        ] {
+            assert_eq!(share(text).is_ok(), taken, "{text}");
+        }
     }
 }

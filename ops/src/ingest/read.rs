@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use workers::knowledge::{document::Document, store::StoredPassage};
+use workers::knowledge::{
+    DocumentRef, document::Document, markdown::Section, store::StoredPassage,
+};
 
 use super::roots::Candidate;
 
@@ -103,6 +105,23 @@ impl Original {
         let name = self.id.rsplit('/').next().unwrap_or(&self.id);
         let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
         super::outline::one_line(&stem.replace(['-', '_'], " "))
+    }
+
+    /// The file as one document, under its name where it has no title.
+    fn document(&self, title: Option<String>, sections: Vec<Section>) -> Document {
+        Document {
+            reference: self.reference(title),
+            page: None,
+            sections,
+        }
+    }
+
+    fn reference(&self, title: Option<String>) -> DocumentRef {
+        DocumentRef {
+            id: self.id.clone(),
+            title: title.unwrap_or_else(|| self.name()),
+            url: None,
+        }
     }
 }
 

@@ -26,12 +26,18 @@ fn push_stems(token: &Token, lexicon: &Lexicon, found: &mut Vec<String>) {
         return;
     }
     found.push(stem(&token.text));
+    let address = token.parts.len() > 2;
     for part in &token.parts {
-        if !lexicon.is_function_word(part) {
+        let says_nothing =
+            lexicon.is_function_word(part) || (address && ADDRESS_PARTS.contains(&part.as_str()));
+        if !says_nothing {
             found.push(stem(part));
         }
     }
 }
+
+/// What every address holds: `asrama.itb.ac.id` does not speak of an AC.
+const ADDRESS_PARTS: &[&str] = &["www", "ac", "co", "go", "or", "id", "com", "org", "net"];
 
 #[cfg(test)]
 mod tests {
@@ -57,5 +63,9 @@ mod tests {
         }
         assert!(stems("yang dan di untuk", &lexicon).is_empty());
         assert_eq!(stems("SM-ITB", &lexicon), ["smitb", "sm", "itb"]);
+        assert_eq!(
+            stems("lib.itb.ac.id", &lexicon),
+            ["libitbacid", "lib", "itb"]
+        );
     }
 }

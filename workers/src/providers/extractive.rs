@@ -10,6 +10,7 @@ mod confidence;
 mod doubts;
 mod evidence;
 mod fit;
+mod predicate;
 mod reading;
 mod replies;
 mod select;
@@ -261,9 +262,23 @@ mod tests {
          ## Pasal 12\nAlat yang rusak harus diganti.\n## BAB III\nKepala laboratorium mengawasi.\n",
     )];
 
+    /// Each message holds this part in its answer, or is declined where there is none.
+    fn assert_answers(documents: &[(&str, &str)], cases: &[(&str, Option<&str>)]) {
+        for (message, part) in cases {
+            let (answer, _) = ask_of(documents, &[], message);
+            let text = &answer.text;
+            assert_eq!(answer.declined, part.is_none(), "{message}: {text}");
+            assert!(
+                part.is_none_or(|part| text.contains(part)),
+                "{message}: {text}"
+            );
+            assert!(answer.citations.len() < 2, "{message}: {text}");
+        }
+    }
+
     #[test]
     fn an_article_is_answered_by_its_number_or_not_at_all() {
-        for (message, part) in [
+        let cases = &[
             (
                 "Apa isi Pasal 12 tata tertib laboratorium?",
                 Some("diganti"),
@@ -273,21 +288,8 @@ mod tests {
             ("Apa isi Pasal 3 tata tertib laboratorium?", None),
             ("Apa isi Pasal 7 tata tertib laboratorium?", None),
             ("Apa isi Pasal 120 tata tertib laboratorium?", None),
-        ] {
-            let (answer, _) = ask_of(RULES, &[], message);
-            assert_eq!(
-                answer.declined,
-                part.is_none(),
-                "{message}: {}",
-                answer.text
-            );
-            assert!(
-                part.is_none_or(|part| answer.text.contains(part)),
-                "{message}: {}",
-                answer.text
-            );
-            assert!(answer.citations.len() < 2, "{message}: {}", answer.text);
-        }
+        ];
+        assert_answers(RULES, cases);
     }
 
     const AMOUNTS: &[(&str, &str)] = &[(
@@ -299,26 +301,40 @@ mod tests {
 
     #[test]
     fn an_amount_may_stand_behind_all_that_its_question_says() {
-        for (message, part) in [
+        let cases = &[
             ("Berapa iuran koperasi Garuda?", Some("35.000")),
             ("Berapa denda merusak alat laboratorium?", Some("250.000")),
             ("Berapa beban SKS program pelatihan?", Some("54 SKS")),
             ("Berapa anggota koperasi Garuda?", None),
             ("Kapan ketua koperasi Garuda meninggal?", None),
-        ] {
-            let (answer, _) = ask_of(AMOUNTS, &[], message);
-            assert_eq!(
-                answer.declined,
-                part.is_none(),
-                "{message}: {}",
-                answer.text
-            );
-            assert!(
-                part.is_none_or(|part| answer.text.contains(part)),
-                "{message}: {}",
-                answer.text
-            );
-        }
+        ];
+        assert_answers(AMOUNTS, cases);
+    }
+
+    const LIBRARY: &[(&str, &str)] = &[(
+        "pustaka",
+        "---\ntitle: Pustaka Garuda\n---\nPustaka Garuda berdiri pada tahun 1985. Pustaka Garuda dipakai anggota untuk \
+         belajar. Kartu anggota dapat diperpanjang di loket.\n## Gedung\nGedung pustaka dirancang oleh Wastu Kencana. \
+         Laman pustaka adalah pustaka.contoh.ac.id.\n## Iuran\nIuran anggota dibayar setiap awal semester.\n",
+    )];
+
+    #[test]
+    fn what_is_known_of_a_topic_answers_only_what_is_asked_of_it() {
+        let cases = &[
+            ("Siapa pendiri Pustaka Garuda?", None),
+            ("Siapa perancang gedung pustaka?", Some("Wastu")),
+            ("Siapa yang merancang gedung pustaka?", Some("Wastu")),
+            ("Kapan Pustaka Garuda berdiri?", Some("1985")),
+            ("Kapan gedung pustaka dirancang?", None),
+            ("Apakah kartu anggota bisa diperpanjang?", Some("loket")),
+            ("Apakah kartu bisa diambil orang lain?", None),
+            ("Apakah iuran anggota dibayar per bulan?", None),
+            ("Apakah pustaka menyediakan AC?", None),
+            ("Kenapa kartu anggota saya diblokir?", None),
+            ("Berapa 2+2?", None),
+            ("Apa ibu kota Jawa Barat?", None),
+        ];
+        assert_answers(LIBRARY, cases);
     }
 
     #[test]

@@ -46,11 +46,37 @@ pub fn resolve(
 ) -> Query {
     match previous {
         Some(previous) if leans(&alone, words, previous, lexicon, vocabulary) => {
-            join(alone, previous, lexicon, vocabulary)
+            join(alone, previous, CARRIED, lexicon, vocabulary)
+        }
+        Some(previous) if lacks_subject(&alone, words, vocabulary) => {
+            join(alone, previous, QUALIFIER, lexicon, vocabulary)
         }
         _ => alone,
     }
 }
+
+/// "Kena UKT?" says what may happen, and leaves to the question before to whom or when. It may stand for itself all the
+/// same, so that what is carried over counts little.
+fn lacks_subject(alone: &Query, words: &[Word], vocabulary: &dyn Vocabulary) -> bool {
+    let own = alone.terms.iter().filter(|term| is_topic(term, vocabulary));
+    let opens = words
+        .first()
+        .is_some_and(|word| BARE_VERBS.contains(&word.text.as_str()));
+    alone.kind == QuestionKind::YesNo && opens && own.count() == 1
+}
+
+/// Verbs that want a subject; what is possible or must be ("bisa", "harus") is asked for without one.
+const BARE_VERBS: &[&str] = &[
+    "kena",
+    "dikenakan",
+    "dikenai",
+    "bayar",
+    "membayar",
+    "dapat",
+    "mendapat",
+    "ikut",
+    "mengikuti",
+];
 
 /// A level or the like that qualified the question before in the same message holds for this one too, when it names none
 /// of its own: "Berapa lama studi magister dan berapa SKS?"
@@ -149,7 +175,13 @@ fn members(term: &Term, lexicon: &Lexicon) -> Vec<Member> {
         .collect()
 }
 
-fn join(alone: Query, previous: &Query, lexicon: &Lexicon, vocabulary: &dyn Vocabulary) -> Query {
+fn join(
+    alone: Query,
+    previous: &Query,
+    share: f32,
+    lexicon: &Lexicon,
+    vocabulary: &dyn Vocabulary,
+) -> Query {
     let replaced: Vec<usize> = alone
         .terms
         .iter()
@@ -177,7 +209,7 @@ fn join(alone: Query, previous: &Query, lexicon: &Lexicon, vocabulary: &dyn Voca
     });
     let carried: Vec<Term> = carried
         .map(|(_, term)| Term {
-            weight: term.weight * CARRIED,
+            weight: term.weight * share,
             ..term.clone()
         })
         .collect();
@@ -320,6 +352,18 @@ mod tests {
                 "di mana tempatnya?",
                 "Berapa kali wisuda setahun? di mana tempatnya?",
                 "tempatnya wisuda",
+            ),
+            (
+                &["Apa itu cuti?"],
+                "kena ukt ga?",
+                "Apa itu cuti? kena ukt ga?",
+                "cuti kena ukt",
+            ),
+            (
+                &["Apa itu asrama?"],
+                "bisa nyicil ukt?",
+                "bisa nyicil ukt?",
+                "mencicil ukt",
             ),
             (
                 &["Apa itu cuti?"],

@@ -133,8 +133,25 @@ pub fn is_personal(words: &[Word], lexicon: &Lexicon) -> bool {
         .any(|pair| pair[0].text == "my" && !lexicon.is_filler(&pair[1].text));
     let told = matches!(kind, QuestionKind::Quantity | QuestionKind::Person);
     told && (owned || english)
+        || asks_for_decision(kind, words)
         || asks_for_record(kind, words, lexicon)
         || asks_for_secret(kind, words, lexicon)
+}
+
+/// Why something was done to the user is told by no document: "Kenapa ITB menolak anak saya?"
+fn asks_for_decision(kind: QuestionKind, words: &[Word]) -> bool {
+    let is = |word: &Word, listed: &[&str]| listed.contains(&word.text.as_str());
+    let kin = |word: &&Word| !is(word, &["anak", "adik", "kakak"]);
+    let others: Vec<&Word> = words.iter().filter(kin).collect();
+    let user = |word: &Word| is(word, &["saya", "aku", "kami", "gue"]);
+    let verb = |word: &Word, prefix: &str| {
+        let derived = word.text.starts_with(prefix) && stem(&word.text) != word.text;
+        derived && word.text != "mengapa"
+    };
+    let done_to_user = others.windows(2).any(|pair| {
+        (verb(pair[0], "me") && user(pair[1])) || (user(pair[0]) && verb(pair[1], "di"))
+    });
+    kind == QuestionKind::Reason && done_to_user
 }
 
 /// What each student has one of is told by no document, whatever the question word: "apa jadwal kuliah saya besok".
@@ -201,7 +218,7 @@ const MANAGING: &[&str] = &[
 /// Words between `berapa` and what is to be counted.
 const COUNTING: &[&str] = &[
     "siapa", "nama", "saja", "berapa", "jumlah", "banyak", "total", "kira", "sih", "ya", "ada",
-    "many",
+    "many", "times", "who", "is", "are", "the", "a",
 ];
 
 /// The term that directly follows `berapa` or `siapa`: "berapa SKS", "siapa dosen".
@@ -280,6 +297,11 @@ mod tests {
             ("How do I calculate my GPA?", false),
             ("kapan saya bisa cuti", false),
             ("di mana saya melihat nilai", false),
+            ("Kenapa ITB menolak anak saya?", true),
+            ("kenapa mengeluarkan gue", true),
+            ("Kenapa akun saya diblokir?", true),
+            ("Kenapa saya tidak bisa mengisi FRS?", false),
+            ("Kenapa anak saya harus mengulang?", false),
         ] {
             assert_eq!(
                 is_personal(&words(message, &lexicon), &lexicon),

@@ -50,8 +50,46 @@ pub fn terms(
         }
         at += length;
     }
+    terms.extend(calculation(words));
     terms
 }
+
+/// Numbers to calculate with, and what is to be done with them. A name: only text that holds the same has the result.
+fn calculation(words: &[Word]) -> Option<Term> {
+    let mut places = words.windows(3);
+    let place = places.find(|place| {
+        is_number(&place[0].text)
+            && OPERATORS.contains(&place[1].text.as_str())
+            && is_number(&place[2].text)
+    })?;
+    let texts: Vec<String> = place.iter().map(|word| word.text.clone()).collect();
+    let surface = texts.join(" ");
+    let form = Form {
+        stems: texts,
+        weight: 1.0,
+    };
+    Some(term(surface, vec![form], Role::Name))
+}
+
+const OPERATORS: &[&str] = &[
+    "tambah",
+    "ditambah",
+    "plus",
+    "kurang",
+    "dikurang",
+    "dikurangi",
+    "minus",
+    "kali",
+    "dikali",
+    "dikalikan",
+    "times",
+    "x",
+    "bagi",
+    "dibagi",
+    "per",
+    "pangkat",
+    "persen",
+];
 
 /// A word with a topic, and what stood before it.
 struct Content<'a> {
@@ -365,6 +403,9 @@ mod tests {
             ("biaya Universitas Indonesia", Role::Name),
             ("biaya wisuda", Role::Topic),
             ("resep rendang", Role::Name),
+            ("Berapa 2+2?", Role::Name),
+            ("12 dikali 3 berapa", Role::Name),
+            ("wisuda 2 kali", Role::Aspect),
         ] {
             assert_eq!(
                 of(message).last().map(|term| term.role),

@@ -34,12 +34,7 @@ impl Word {
 
 /// The words of a message: letters spelled apart are joined and colloquial words replaced.
 pub fn words(message: &str, lexicon: &Lexicon) -> Vec<Word> {
-    let joined = join_letters(
-        tokens(message)
-            .into_iter()
-            .map(|token| word(message, token))
-            .collect(),
-    );
+    let joined = join_letters(with_operators(message, tokens(message)));
     let texts: Vec<String> = joined.iter().map(|word| word.text.clone()).collect();
     let mut found = Vec::with_capacity(joined.len());
     let mut at = 0;
@@ -58,6 +53,43 @@ pub fn words(message: &str, lexicon: &Lexicon) -> Vec<Word> {
                 at += 1;
             }
         }
+    }
+    found
+}
+
+/// What stands between two numbers that are to be calculated with.
+fn operator(sign: &str) -> Option<&'static str> {
+    Some(match sign {
+        "+" => "tambah",
+        "*" | "×" => "kali",
+        "÷" => "bagi",
+        "^" => "pangkat",
+        _ => return None,
+    })
+}
+
+/// The words, and one for each sign between two numbers.
+fn with_operators(message: &str, tokens: Vec<Token>) -> Vec<Word> {
+    let is_number = |word: &Word| word.text.starts_with(|first: char| first.is_ascii_digit());
+    let mut found: Vec<Word> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        let next = word(message, token);
+        if let Some(last) = found
+            .last()
+            .filter(|last| is_number(last) && is_number(&next))
+        {
+            let between = last.span.end..next.span.start;
+            if let Some(text) = operator(message[between.clone()].trim()) {
+                found.push(Word {
+                    text: text.to_owned(),
+                    parts: Vec::new(),
+                    span: between,
+                    capital: false,
+                    points_back: false,
+                });
+            }
+        }
+        found.push(next);
     }
     found
 }
@@ -153,6 +185,8 @@ mod tests {
             ("biaya kuliah di i t b", "biaya kuliah di itb"),
             ("kpn ngurus cuti yg bener", "kapan mengurus cuti yang benar"),
             ("wifi ITB dmn aja", "wifi itb di mana saja"),
+            ("berapa 2+2?", "berapa 2 tambah 2"),
+            ("tahun 2023/2024", "tahun 2023 2024"),
             ("", ""),
         ] {
             let found: Vec<String> = words(message, &lexicon)

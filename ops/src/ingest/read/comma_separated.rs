@@ -1,7 +1,5 @@
 //! CSV and its kin, parted by commas, semicolons, tabs or bars.
 
-use workers::knowledge::{DocumentRef, document::Document};
-
 use super::{Content, Original, ReadError, encoding, row::Rows};
 
 /// How much of a file is looked at to find what parts its cells.
@@ -23,16 +21,8 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
         let record = record.map_err(ReadError::broken)?;
         rows.push(record.iter().map(str::to_owned));
     }
-    Ok(Document {
-        reference: DocumentRef {
-            id: original.id.clone(),
-            title: original.name(),
-            url: None,
-        },
-        page: None,
-        sections: rows.finish(None).into_iter().collect(),
-    }
-    .into())
+    let sections = rows.finish(None).into_iter().collect();
+    Ok(original.document(None, sections).into())
 }
 
 /// `sep=;` in the first line, as a spreadsheet program writes it.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use encoding_rs::Encoding;
 use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
-use workers::knowledge::{DocumentRef, document::Document};
 
 use super::{Content, Original, ReadError, encoding};
 
@@ -24,16 +23,9 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
         page = walk(&text, Extent::Everything);
     }
     let (title, url, sections) = page.finish();
-    Ok(Document {
-        reference: DocumentRef {
-            id: original.id.clone(),
-            title: title.unwrap_or_else(|| original.name()),
-            url,
-        },
-        page: None,
-        sections,
-    }
-    .into())
+    let mut document = original.document(title, sections);
+    document.reference.url = url;
+    Ok(document.into())
 }
 
 fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
@@ -80,6 +72,8 @@ fn attributes(tag: &StartTag<()>) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use workers::knowledge::document::Document;
+
     use super::*;
 
     fn page(text: &str) -> Document {

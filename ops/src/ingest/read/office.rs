@@ -1,7 +1,6 @@
 //! Word documents (Office Open XML, ECMA-376 part 1, chapter 17).
 
 use quick_xml::{Reader, events::Event};
-use workers::knowledge::{DocumentRef, document::Document};
 
 use super::{Content, Original, ReadError, archive::Archive};
 use crate::ingest::outline::one_line;
@@ -27,17 +26,7 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
         None => None,
     };
     let (title, sections) = Body::new(styles, named).read(&text)?;
-    let title = title.unwrap_or_else(|| original.name());
-    Ok(Document {
-        reference: DocumentRef {
-            id: original.id.clone(),
-            title,
-            url: None,
-        },
-        page: None,
-        sections,
-    }
-    .into())
+    Ok(original.document(title, sections).into())
 }
 
 /// `dc:title` of the core properties. What is wrong with them does not keep the text from being read.

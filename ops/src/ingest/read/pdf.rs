@@ -32,7 +32,7 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
     }
     weight::check(&original.bytes)?;
     let pdf = open(&original.bytes)?;
-    let title = title(&pdf).unwrap_or_else(|| original.name());
+    let reference = original.reference(title(&pdf));
     let pages = pages(&pdf)?;
     if pages.iter().all(|page| page.trim().is_empty()) {
         return Err(if pages.is_empty() {
@@ -41,11 +41,6 @@ pub fn read(original: &Original) -> Result<Content, ReadError> {
             ReadError::Scanned
         });
     }
-    let reference = DocumentRef {
-        id: original.id.clone(),
-        title,
-        url: None,
-    };
     Ok(Content {
         documents: documents(&reference, &lines::of_pages(&pages)),
         ..Content::default()

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use calamine::{Data, DataType as _, Reader as _, Xlsx, XlsxError, open_workbook_from_rs};
-use workers::knowledge::{DocumentRef, document::Document, markdown::Section};
+use workers::knowledge::markdown::Section;
 
 use super::{
     Content, Original, ReadError,
@@ -17,16 +17,7 @@ const MAX_ROWS: usize = 1_000_000;
 /// sheet claims to have, which a broken file makes more than any memory holds.
 pub fn read(original: &Original) -> Result<Content, ReadError> {
     Archive::open(&original.bytes, "a spreadsheet")?;
-    Ok(Document {
-        reference: DocumentRef {
-            id: original.id.clone(),
-            title: original.name(),
-            url: None,
-        },
-        page: None,
-        sections: sections(original)?,
-    }
-    .into())
+    Ok(original.document(None, sections(original)?).into())
 }
 
 /// Cell by cell: a sheet with two cells can claim the 17 billion between them.

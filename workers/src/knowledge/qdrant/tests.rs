@@ -24,6 +24,11 @@ fn queries(question: &str) -> Vec<Query> {
     interpreter.understand(question, &[]).queries
 }
 
+async fn finds_something(knowledge: &QdrantKnowledge, asked: &[Query]) -> bool {
+    let found = knowledge.search(asked, 5).await.expect("an answer");
+    !found.is_empty()
+}
+
 fn embedder() -> Arc<WordEmbedder> {
     Arc::new(WordEmbedder::new(DIMENSION))
 }

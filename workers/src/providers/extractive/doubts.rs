@@ -11,6 +11,9 @@ use crate::query::{Form, Role, terms};
 /// Without the evidence that a question for a number, a time or a person needs, less is believed to be covered.
 const LACKING_EVIDENCE: f32 = 0.8;
 
+/// When something happened is told by no sentence without a time.
+const UNTIMED: f32 = 0.7;
+
 /// Another institution is only mentioned, or the topics of a question for a fact do not stand together.
 const ANOTHER: f32 = 0.5;
 const SCATTERED: f32 = 0.65;
@@ -64,11 +67,14 @@ impl Question<'_> {
         let uncounted = self.is_uncounted(found, unit);
         [
             (lacking, LACKING_EVIDENCE),
+            (lacking && self.kind == QuestionKind::Time, UNTIMED),
             (uncounted, UNCOUNTED),
             (self.is_about_another(unit), ANOTHER),
             (self.has_another_number(matches, unit), ANOTHER),
             (self.names_rival(unit), ANOTHER),
             (self.lacks_attribute(matches, unit), UNTOLD),
+            (self.leaves_predicate_open(matches, unit), ANOTHER),
+            (self.lacks_agent(unit), NAMELESS),
             (self.lacks_office(unit), NAMELESS),
             (self.lacks_field(matches, unit), UNTOLD),
             (
@@ -172,17 +178,20 @@ impl Question<'_> {
 
     /// One of the main topics stands neither in the sentence nor over it.
     fn is_scattered(&self, matches: &Matches, unit: &Unit) -> bool {
-        let Some(topic) = self.heaviest() else {
-            return false;
-        };
-        let weighty = SPREAD * self.terms[topic].weight;
         self.terms.iter().enumerate().any(|(at, term)| {
-            let everyday = term.term.weight <= EVERYDAY;
-            let main =
-                term.known && term.term.role == Role::Topic && !everyday && term.weight >= weighty;
             let over = matches.heading[at].max(matches.title[at]);
-            main && over == 0.0 && strength(term.term, &unit.stems) == 0.0
+            self.is_main(term) && over == 0.0 && strength(term.term, &unit.stems) == 0.0
         })
+    }
+
+    /// What the question is about, everyday words and those that stand everywhere aside.
+    pub(super) fn is_main(&self, term: &Weighed) -> bool {
+        let heaviest = self
+            .heaviest()
+            .map_or(0.0, |topic| self.terms[topic].weight);
+        let everyday = term.term.weight <= EVERYDAY;
+        let topic = term.known && term.term.role == Role::Topic;
+        topic && !everyday && term.weight >= SPREAD * heaviest
     }
 
     /// "Siapa rektor?" wants a name, "Siapa yang menetapkan UKT?" does not.

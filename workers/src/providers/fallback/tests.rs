@@ -3,7 +3,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::query::{Understanding, language::Language};
+use crate::{query::language::Language, testing::questions::understood};
 
 use super::*;
 
@@ -53,11 +53,7 @@ fn list(providers: &[&Arc<Scripted>]) -> Fallback<dyn Answerer> {
 }
 
 async fn ask(list: &Fallback<dyn Answerer>, told: &Told) -> Result<String, StageError> {
-    let understanding = Understanding {
-        language: Language::Indonesian,
-        small_talk: None,
-        queries: Vec::new(),
-    };
+    let understanding = understood(&[], Language::Indonesian);
     let grounds = Grounds {
         question: "apa?",
         understanding: &understanding,

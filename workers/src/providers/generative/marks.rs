@@ -266,10 +266,11 @@ impl<'a> Reader<'a> {
     }
 
     fn refuse(&mut self) {
+        let left = refusal::left_to_say(self.rules.refusal, &self.text);
         if !self.text.is_empty() {
             self.text.push(' ');
         }
-        self.text.push_str(self.rules.refusal);
+        self.text.push_str(&left);
         self.state = State::Refused;
     }
 

@@ -1,7 +1,10 @@
 //! How a model says that the passages do not answer.
 
 use super::mark::More;
-use crate::knowledge::analyser::fold::fold;
+use crate::knowledge::analyser::{
+    fold::fold,
+    token::{Token, tokens},
+};
 
 /// The agreed reply. A word of no language, so that no answer begins with it
 /// by chance, and an answer's first words are hardly ever kept back for it.
@@ -39,6 +42,39 @@ pub fn begins(text: &str, word: &str, more: More) -> Found {
         () if more == More::MayCome => Found::Open,
         () => Found::No,
     }
+}
+
+/// What of a refusal is left to say after a model's own words: many models apologise before the marker, and nobody
+/// wants to read "Maaf, maaf".
+pub fn left_to_say<'a>(refusal: &'a str, said: &str) -> std::borrow::Cow<'a, str> {
+    let spoken: Vec<Token> = tokens(said);
+    let apologised = |apology: &str| spoken.iter().any(|word| word.text == fold(apology));
+    let Some((_, rest)) = refusal
+        .split_once(", ")
+        .filter(|(apology, _)| apologised(apology))
+    else {
+        return refusal.into();
+    };
+    if said.trim_end().ends_with(['.', '!', '?']) {
+        return capitalised(rest).into();
+    }
+    // "Maaf, saya" goes on after its last word.
+    let repeated = |(word, rest): &(&str, &'a str)| {
+        let last = spoken.last();
+        last.is_some_and(|last| last.text == fold(word))
+            .then_some(*rest)
+    };
+    rest.split_once(' ')
+        .as_ref()
+        .and_then(repeated)
+        .unwrap_or(rest)
+        .into()
+}
+
+fn capitalised(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(rest).collect()
 }
 
 /// What models write instead of the marker, folded.
@@ -91,6 +127,23 @@ mod tests {
             assert_eq!(opens(reply, More::MayCome), found, "{reply}");
         }
         assert_eq!(opens("NIR", More::IsOver), Found::No);
+    }
+
+    #[test]
+    fn nobody_apologises_twice() {
+        let refusal = "Maaf, saya tidak tahu. Tanya ITB.";
+        for (said, left) in [
+            ("", refusal),
+            ("Hm.", refusal),
+            ("Maaf,", "saya tidak tahu. Tanya ITB."),
+            ("Mohon maaf ya,", "saya tidak tahu. Tanya ITB."),
+            ("Maaf.", "Saya tidak tahu. Tanya ITB."),
+            ("Maaf, saya", "tidak tahu. Tanya ITB."),
+            ("Maaf, saya bingung!", "Saya tidak tahu. Tanya ITB."),
+        ] {
+            assert_eq!(left_to_say(refusal, said), left, "{said}");
+        }
+        assert_eq!(left_to_say("Tidak ada.", "Maaf,"), "Tidak ada.");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::*;
 use crate::{
     knowledge::{DocumentRef, Passage},
     providers::{ChatMessage, Completion},
-    query::{Query, Understanding, kind::QuestionKind, small_talk::SmallTalk},
+    query::{Understanding, small_talk::SmallTalk},
+    testing::questions::understood,
 };
 
 type Part = Result<CompletionPart, StageError>;
@@ -108,19 +109,9 @@ impl Question {
         };
         let lexicon = Arc::new(Lexicon::bundled());
         let answerer = GenerativeAnswerer::new(Arc::new(model), lexicon, institution, self.options);
-        let query = Query {
-            text: "biaya kuliah".into(),
-            kind: QuestionKind::default(),
-            terms: Vec::new(),
-            personal: false,
-            present: false,
-            counted: None,
-            weight: 1.0,
-        };
         let understanding = Understanding {
-            language: self.language,
             small_talk: self.small_talk,
-            queries: vec![query; self.queries],
+            ..understood(&vec!["biaya kuliah"; self.queries], self.language)
         };
         let passages: Vec<Passage> = self.passages.iter().enumerate().map(passage).collect();
         let grounds = Grounds {

@@ -95,6 +95,7 @@ fn the_marker_refuses_unless_something_was_proven_before() {
         ("\"NIRJAWAB\"", REFUSAL, State::Refused),
         ("[1] NIRJAWAB", REFUSAL, State::Refused),
         ("Hm. NIRJAWAB. Ya", "Hm. Maaf, tidak ada.", State::Refused),
+        ("Maaf, NIRJAWAB", "Maaf, tidak ada.", State::Refused),
         ("Itu 5 [1]. NIRJAWAB. Ya", "Itu 5. Ya", State::Writing),
         ("Nilai akhir", "Nilai akhir", State::Writing),
         ("NIRJAWA", "NIRJAWA", State::Writing),

@@ -1,10 +1,7 @@
 use common::{conversation::PastTurn, ids::CorrelationId, time::UnixMillis};
 
 use super::*;
-use crate::{
-    knowledge::DocumentRef,
-    query::{Query, Understanding, kind::QuestionKind},
-};
+use crate::{knowledge::DocumentRef, query::Understanding, testing::questions::understood};
 
 fn passage(id: usize, text: &str) -> Passage {
     Passage {
@@ -18,23 +15,6 @@ fn passage(id: usize, text: &str) -> Passage {
         page: (id == 1).then_some(4),
         text: text.into(),
         score: 1.0,
-    }
-}
-
-fn understanding(texts: &[&str], language: Language) -> Understanding {
-    let query = |text: &&str| Query {
-        text: (*text).to_owned(),
-        kind: QuestionKind::default(),
-        terms: Vec::new(),
-        personal: false,
-        present: false,
-        counted: None,
-        weight: 1.0,
-    };
-    Understanding {
-        language,
-        small_talk: None,
-        queries: texts.iter().map(query).collect(),
     }
 }
 
@@ -66,7 +46,7 @@ impl Case<'_> {
 fn case(question: &str) -> Case<'_> {
     Case {
         question,
-        understanding: understanding(&[question], Language::Indonesian),
+        understanding: understood(&[question], Language::Indonesian),
         passages: vec![
             passage(1, "Biaya 5 juta."),
             passage(2, "Dibayar bulan Mei."),
@@ -79,7 +59,7 @@ fn case(question: &str) -> Case<'_> {
 #[test]
 fn the_whole_prompt_of_a_follow_up() {
     let mut case = case("Kalau S2?");
-    case.understanding = understanding(&["berapa biaya S2"], Language::Indonesian);
+    case.understanding = understood(&["berapa biaya S2"], Language::Indonesian);
     case.history = vec![PastTurn {
         job: CorrelationId::new(),
         at: UnixMillis::now(),
@@ -127,7 +107,7 @@ fn language_and_emotion_change_the_rules_and_neutral_does_not() {
     neutral.emotion = Some(EmotionLabel::Neutral);
     assert_eq!(neutral.messages()[0].content, plain);
     let mut english = case("How much?");
-    english.understanding = understanding(&["How much"], Language::English);
+    english.understanding = understood(&["How much"], Language::English);
     assert!(
         english.messages()[0]
             .content
@@ -148,7 +128,7 @@ fn the_resolved_question_is_told_only_when_it_says_more() {
         ("biaya", &[], false),
     ] {
         let mut case = case(question);
-        case.understanding = understanding(resolved, Language::Indonesian);
+        case.understanding = understood(resolved, Language::Indonesian);
         let messages = case.messages();
         let request = &messages.last().unwrap().content;
         assert!(request.contains(&format!("Pertanyaan: {question}")));

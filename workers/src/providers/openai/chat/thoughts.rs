@@ -1,6 +1,7 @@
 //! What a model thinks before it answers, taken out of its text.
 //!
-//! Reasoning models write `<think>…</think>` before the answer. Templates of
+//! Reasoning models write `<think>…</think>`, or `<thinking>…</thinking>`,
+//! before the answer. Templates of
 //! some (DeepSeek R1, QwQ, Qwen3 Thinking) open the thought in the prompt, so
 //! that only `</think>` is in the text. That cannot be known when the first
 //! word comes, and text is passed on at once. The rule:
@@ -20,8 +21,29 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const OPEN: &[u8] = b"<think>";
-const CLOSE: &[u8] = b"</think>";
+/// What models write around a thought. Any of the ends ends it: where the
+/// prompt opened it, the beginning is not seen.
+const TAGS: &[(Side, &[u8])] = &[
+    (Side::Open, b"<think>"),
+    (Side::Open, b"<thinking>"),
+    (Side::Close, b"</think>"),
+    (Side::Close, b"</thinking>"),
+];
+
+const LONGEST_TAG: usize = b"</thinking>".len();
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Open,
+    Close,
+}
+
+/// A tag and its place in a text, in bytes.
+struct Found {
+    side: Side,
+    at: usize,
+    length: usize,
+}
 
 /// Where a model's thoughts begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,14 +142,11 @@ impl Thoughts {
     pub(super) fn push(&mut self, text: &str) -> Result<String, Leaked> {
         self.pending.push_str(text);
         let mut answer = String::new();
-        while let Some((tag, position)) = self.next_tag() {
-            let before: String = self
-                .pending
-                .drain(..position + tag.len())
-                .take(position)
-                .collect();
+        while let Some(tag) = self.next_tag() {
+            let mut before: String = self.pending.drain(..tag.at + tag.length).collect();
+            before.truncate(tag.at);
             self.searched = 0;
-            self.pass(tag, &before, &mut answer)?;
+            self.pass(tag.side, &before, &mut answer)?;
         }
         self.keep_undecided(&mut answer);
         self.shown |= !answer.is_empty();
@@ -142,7 +161,8 @@ impl Thoughts {
             (Mode::Showing, _) => self.show(&rest, &mut answer),
             (Mode::Holding, Ending::Complete) => {
                 habit.learn_not_opened();
-                let end = find(rest.as_bytes(), OPEN, 0).unwrap_or(rest.len());
+                let thought = find(rest.as_bytes(), &[Side::Open], 0);
+                let end = thought.map_or(rest.len(), |tag| tag.at);
                 self.show(&rest[..end], &mut answer);
             }
             (Mode::Holding, Ending::CutShort) | (Mode::Thinking, _) => {}
@@ -150,21 +170,17 @@ impl Thoughts {
         answer
     }
 
-    fn next_tag(&self) -> Option<(&'static [u8], usize)> {
-        let text = self.pending.as_bytes();
-        let at = |tag| find(text, tag, self.searched).map(|position| (tag, position));
-        match self.mode {
-            Mode::Showing => [at(OPEN), at(CLOSE)]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(_, position)| *position),
-            Mode::Thinking | Mode::Holding => at(CLOSE),
-        }
+    fn next_tag(&self) -> Option<Found> {
+        let sides: &[Side] = match self.mode {
+            Mode::Showing => &[Side::Open, Side::Close],
+            Mode::Thinking | Mode::Holding => &[Side::Close],
+        };
+        find(self.pending.as_bytes(), sides, self.searched)
     }
 
-    /// Goes over `tag`, which comes after `before`.
-    fn pass(&mut self, tag: &[u8], before: &str, answer: &mut String) -> Result<(), Leaked> {
-        let is_end = tag == CLOSE;
+    /// Goes over a tag, which comes after `before`.
+    fn pass(&mut self, side: Side, before: &str, answer: &mut String) -> Result<(), Leaked> {
+        let is_end = side == Side::Close;
         match self.mode {
             Mode::Showing if is_end && !self.closed && self.shown => return Err(Leaked),
             // Nothing was passed on, so `before` can still be dropped.
@@ -208,22 +224,31 @@ impl Thoughts {
     }
 }
 
-/// Where `tag` (in any case) stands in `text`, at `from` or later. A tag is
-/// ASCII, so that it begins and ends between characters.
-fn find(text: &[u8], tag: &[u8], from: usize) -> Option<usize> {
-    let rest = text.get(from..)?;
-    let mut places = rest.windows(tag.len());
-    places
-        .position(|place| place.eq_ignore_ascii_case(tag))
-        .map(|position| from + position)
+/// The first tag of these sides in `text` (in any case), at `from` or later.
+/// A tag is ASCII, so that it begins and ends between characters.
+fn find(text: &[u8], sides: &[Side], from: usize) -> Option<Found> {
+    let tags = || TAGS.iter().filter(|(side, _)| sides.contains(side));
+    (from..text.len()).find_map(|at| {
+        let begins = |tag: &[u8]| {
+            let place = text.get(at..at + tag.len());
+            place.is_some_and(|place| place.eq_ignore_ascii_case(tag))
+        };
+        tags()
+            .find(|(_, tag)| begins(tag))
+            .map(|(side, tag)| Found {
+                side: *side,
+                at,
+                length: tag.len(),
+            })
+    })
 }
 
 /// Bytes at the end of `text` that a tag may begin with.
 fn begun_tag(text: &[u8]) -> usize {
-    let longest = text.len().min(CLOSE.len() - 1);
+    let longest = text.len().min(LONGEST_TAG - 1);
     let may_begin = |length: &usize| {
         let end = &text[text.len() - length..];
-        [OPEN, CLOSE].iter().any(|tag| {
+        TAGS.iter().any(|(_, tag)| {
             tag.get(..*length)
                 .is_some_and(|begin| begin.eq_ignore_ascii_case(end))
         })

@@ -30,6 +30,10 @@ fn thoughts_are_dropped_wherever_the_text_is_cut() {
         ("ok <think>and never ends", "ok "),
         ("<think>never ends </thin", ""),
         ("1 < 2 <th> <thinker", "1 < 2 <th> <thinker"),
+        ("<thinking>hm</thinking>\n\n Ya.", "Ya."),
+        ("<Thinking>é </think >hm</THINKING>Ya.", "Ya."),
+        ("<think>a</thinking>b", "b"),
+        ("ends in </thinkin", "ends in </thinkin"),
         ("ends in <thin", "ends in <thin"),
         ("<<think>x</think>y", "<y"),
         ("<think>a<think>b</think>c</think>d", "cd"),
@@ -71,8 +75,10 @@ fn text_is_passed_on_at_once_up_to_what_may_become_a_tag() {
 
 #[test]
 fn a_thought_opened_by_the_prompt_is_dropped_if_none_of_it_was_passed_on() {
-    let answer = read(&habit(), &["hm, so </think>\nYa."], Ending::Complete);
-    assert_eq!(answer.as_deref(), Ok("Ya."));
+    for text in ["hm, so </think>\nYa.", "hm, so </thinking>\nYa."] {
+        let answer = read(&habit(), &[text], Ending::Complete);
+        assert_eq!(answer.as_deref(), Ok("Ya."), "{text}");
+    }
 }
 
 #[test]
