@@ -156,6 +156,24 @@ impl Problem {
         .of_job(job)
     }
 
+    /// The request is being worked on already, for who sent it first.
+    pub fn first_still_running(job: CorrelationId) -> Self {
+        let mut problem = Self::new(
+            StatusCode::CONFLICT,
+            "first_still_running",
+            "The first request with this Idempotency-Key is still being worked on.",
+        );
+        problem.retry_after = Some(Duration::from_secs(1));
+        problem.of_job(job)
+    }
+
+    pub fn key_reused() -> Self {
+        Self::unprocessable(
+            "idempotency_key_reused",
+            "The Idempotency-Key was sent with another request before.",
+        )
+    }
+
     /// A job that failed.
     pub fn failed(job: CorrelationId, failure: &Failure) -> Self {
         let mut problem = match failure.kind {

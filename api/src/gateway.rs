@@ -10,9 +10,10 @@ use common::{
     claim_check::{ClaimError, Item},
     conversation::{ConversationError, ConversationKey, PastTurn},
     envelope::{Envelope, Job},
+    idempotency::IdempotencyError,
     ids::{ConversationId, CorrelationId, RequestId, Tenant},
     pipeline::Route,
-    reply::{Event, Failure, FailureKind, ReplyError},
+    reply::{Appended, Event, Failure, FailureKind, ReplyError},
     time::UnixMillis,
     turn::{Input, Turn},
 };
@@ -23,6 +24,11 @@ use tracing::{info, warn};
 use crate::job::JobView;
 
 pub mod following;
+/// The code of a job of which nothing was accepted.
+pub const NOT_QUEUED: &str = "not_queued";
+
+/// Time beyond a job's deadline for its last event to arrive.
+pub const SLACK: Duration = Duration::from_secs(2);
 
 pub struct Gateway {
     backends: Backends,
@@ -35,8 +41,20 @@ pub struct NewTurn {
     pub route: Route,
     pub input: NewInput,
     pub conversation_id: ConversationId,
+    pub conversation_name: ConversationName,
     pub voice: Option<String>,
     pub response_format: Option<String>,
+    /// From its acceptance to its end; without one the deadline is as
+    /// configured.
+    pub timeout: Option<Duration>,
+}
+
+/// Where a conversation has its name from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConversationName {
+    Given,
+    /// By us: the client named none.
+    Made,
 }
 
 #[derive(Clone)]
@@ -85,6 +103,12 @@ impl From<ClaimError> for GatewayError {
     }
 }
 
+impl From<IdempotencyError> for GatewayError {
+    fn from(error: IdempotencyError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 impl From<ConversationError> for GatewayError {
     fn from(error: ConversationError) -> Self {
         Self::Unavailable(error.to_string())
@@ -101,8 +125,9 @@ impl Gateway {
         &self.backends
     }
 
-    pub fn deadline(&self) -> Duration {
-        self.deadline
+    /// How long the end of `new` may take to be heard of.
+    pub fn patience(&self, new: &NewTurn) -> Duration {
+        new.timeout.unwrap_or(self.deadline) + SLACK
     }
 
     /// Takes responsibility for a turn. After `Ok` the job reaches an end that
@@ -112,10 +137,20 @@ impl Gateway {
         new: NewTurn,
         caller: Caller,
     ) -> Result<CorrelationId, GatewayError> {
+        let id = CorrelationId::new();
+        self.submit_as(id, new, caller).await.map(|()| id)
+    }
+
+    /// Like [`submit`](Self::submit), for a job that has its name already.
+    pub async fn submit_as(
+        &self,
+        id: CorrelationId,
+        new: NewTurn,
+        caller: Caller,
+    ) -> Result<(), GatewayError> {
         self.refuse_when_cut_off()?;
-        let job = self.new_job(&new, caller);
-        let id = job.correlation_id;
-        let turn = self.turn(id, new).await?;
+        let job = self.new_job(id, &new, caller);
+        let turn = self.turn(&job, new).await?;
         self.record(&job).await?;
         let envelope = Envelope::first(job, turn, UnixMillis::now());
         if let Err(error) = self.backends.broker.publish(&envelope).await {
@@ -126,7 +161,7 @@ impl Gateway {
             });
         }
         info!(correlation_id = %id, route = %envelope.job.route, "job accepted");
-        Ok(id)
+        Ok(())
     }
 
     /// Saves the work of storing anything for a job that cannot be queued.
@@ -137,28 +172,28 @@ impl Gateway {
         }
     }
 
-    fn new_job(&self, new: &NewTurn, caller: Caller) -> Job {
+    fn new_job(&self, id: CorrelationId, new: &NewTurn, caller: Caller) -> Job {
         let now = UnixMillis::now();
         Job {
-            correlation_id: CorrelationId::new(),
+            correlation_id: id,
             request_id: caller.request_id,
             tenant: caller.tenant,
             route: new.route,
             accepted_at: now,
-            deadline: now.after(self.deadline),
+            deadline: now.after(new.timeout.unwrap_or(self.deadline)),
             traceparent: caller.traceparent,
             conversation_id: Some(new.conversation_id.clone()),
             response_format: new.response_format.clone(),
         }
     }
 
-    async fn turn(&self, id: CorrelationId, new: NewTurn) -> Result<Turn, GatewayError> {
+    async fn turn(&self, job: &Job, new: NewTurn) -> Result<Turn, GatewayError> {
         let input = match new.input {
             NewInput::Text(text) => Input::Text { text },
             NewInput::Speech(bytes) => {
                 // Needed until the deadline; a little longer for a late retry.
-                let keep = self.deadline * 2;
-                let claims = &self.backends.claims;
+                let keep = job.deadline.since(job.accepted_at) * 2;
+                let (claims, id) = (&self.backends.claims, job.correlation_id);
                 let ticket = claims.check_in(id, Item::Input, bytes, keep).await?;
                 Input::Speech { ticket }
             }
@@ -204,24 +239,16 @@ impl Gateway {
         let id = job.correlation_id;
         warn!(correlation_id = %id, %error, "a job could not be queued");
         let error = Failure {
-            code: "not_queued".into(),
+            code: NOT_QUEUED.into(),
             message: "The job could not be queued.".into(),
             kind: FailureKind::Unavailable,
             stage: None,
         };
         let end = [Event::Failed { error }];
-        let pass_over = async {
-            match ConversationKey::of(job) {
-                Some(key) => self.backends.conversations.pass_over(&key, id).await,
-                None => Ok(()),
-            }
-        };
-        let (closed, passed) = tokio::join!(self.backends.replies.append(id, &end), pass_over);
+        let closing = self.backends.replies.append(id, &end);
+        let (closed, ()) = tokio::join!(closing, self.pass_over(job));
         if let Err(error) = closed {
             warn!(correlation_id = %id, %error, "its log could not be closed");
-        }
-        if let Err(error) = passed {
-            warn!(correlation_id = %id, %error, "its conversation waits for it until its deadline");
         }
     }
 
@@ -265,6 +292,44 @@ impl Gateway {
         // Its stage may have ended it in the same moment.
         let records = replies.read(id, 0).await?;
         Ok(JobView::of(records.iter()).unwrap_or(view))
+    }
+
+    /// Ends the job, unless it is over already, and gives it as it then is;
+    /// `None` when `tenant` has no such job. Its stage at work hears of it by
+    /// the log.
+    pub async fn cancel(
+        &self,
+        tenant: &Tenant,
+        id: CorrelationId,
+    ) -> Result<Option<JobView>, GatewayError> {
+        let Some(view) = self.look(tenant, id).await? else {
+            return Ok(None);
+        };
+        if view.outcome.is_some() {
+            return Ok(Some(view));
+        }
+        let appended = self
+            .backends
+            .replies
+            .append(id, &[Event::Cancelled])
+            .await?;
+        if appended == Appended::Recorded {
+            info!(correlation_id = %id, "job cancelled");
+            self.pass_over(&view.job).await;
+        }
+        self.look(tenant, id).await
+    }
+
+    /// The jobs behind an ended one need not wait for it. Those that are told
+    /// too late see its end in its log.
+    async fn pass_over(&self, job: &Job) {
+        let Some(key) = ConversationKey::of(job) else {
+            return;
+        };
+        let id = job.correlation_id;
+        if let Err(error) = self.backends.conversations.pass_over(&key, id).await {
+            warn!(correlation_id = %id, %error, "its conversation waits for it until its deadline");
+        }
     }
 
     /// The job at its end, or as it is after `patience`. A store that is away
@@ -321,8 +386,10 @@ mod tests {
             route: Route::Text,
             input: NewInput::Text("apa?".into()),
             conversation_id: "a".parse().unwrap(),
+            conversation_name: ConversationName::Given,
             voice: None,
             response_format: None,
+            timeout: None,
         };
         let submit = || gateway.submit(new.clone(), caller.clone());
         let first = submit().await.unwrap();

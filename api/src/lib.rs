@@ -2,19 +2,23 @@
 //! renders what their reply logs say.
 
 pub mod accept;
+pub mod answers;
 pub mod audio_format;
 pub mod byte_range;
 pub mod config;
 pub mod embedded;
 pub mod error;
 pub mod gateway;
+pub mod idempotency;
 pub mod job;
 pub mod live;
 pub mod middleware;
 pub mod new_turn;
+pub mod prefer;
 pub mod qdrant;
 pub mod render;
 pub mod routes;
 pub mod serve;
 pub mod state;
+pub mod submission;
 pub mod wav;

@@ -1,5 +1,7 @@
 //! Requests parsed into turns that the rest may trust; a bad one ends here.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, to_bytes},
     extract::{FromRef, FromRequest, FromRequestParts, Multipart, Request, multipart::Field},
@@ -15,7 +17,7 @@ use serde::Deserialize;
 use crate::{
     audio_format::AudioFormat,
     error::{Problem, is_length_limit},
-    gateway::{Caller, NewInput, NewTurn},
+    gateway::{Caller, ConversationName, NewInput, NewTurn},
     middleware::request_context::TraceParent,
     render::ResponseFormat,
     state::Limits,
@@ -49,6 +51,7 @@ pub struct AnyTurn(pub NewTurn);
 #[serde(deny_unknown_fields)]
 struct ChatBody {
     message: String,
+    timeout: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +60,7 @@ struct JobBody {
     kind: JobKind,
     message: String,
     conversation_id: Option<String>,
+    timeout: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +75,9 @@ impl<S: Send + Sync> FromRequest<S> for ChatTurn {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let conversation_id = required_conversation(request.headers())?;
         let body: ChatBody = json(request).await?;
-        chat_turn(conversation_id, &body.message).map(Self)
+        let mut turn = chat_turn(conversation_id, &body.message)?;
+        turn.timeout = body.timeout.map(valid_timeout).transpose()?;
+        Ok(Self(turn))
     }
 }
 
@@ -84,7 +90,8 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let conversation_id = required_conversation(request.headers())?;
         let limits = Limits::from_ref(state);
-        let form = Form::read(request, limits, &["audio", "voice", "response_format"]).await?;
+        let fields = ["audio", "voice", "response_format", "timeout"];
+        let form = Form::read(request, limits, &fields).await?;
         form.into_turn(conversation_id).map(Self)
     }
 }
@@ -100,8 +107,11 @@ where
         if !is_multipart(request.headers()) {
             let body: JobBody = json(request).await?;
             let JobKind::Chat = body.kind;
-            let id = conversation_or_new(conversation, body.conversation_id.as_deref())?;
-            return chat_turn(id, &body.message).map(Self);
+            let (id, name) = conversation_or_new(conversation, body.conversation_id.as_deref())?;
+            let mut turn = chat_turn(id, &body.message)?;
+            turn.conversation_name = name;
+            turn.timeout = body.timeout.map(valid_timeout).transpose()?;
+            return Ok(Self(turn));
         }
         let limits = Limits::from_ref(state);
         let fields = [
@@ -110,6 +120,7 @@ where
             "voice",
             "response_format",
             "conversation_id",
+            "timeout",
         ];
         let form = Form::read(request, limits, &fields).await?;
         if form.kind.as_deref() != Some("audio") {
@@ -118,8 +129,10 @@ where
                 "The field kind of a form must be audio.",
             ));
         }
-        let id = conversation_or_new(conversation, form.conversation_id.as_deref())?;
-        form.into_turn(id).map(Self)
+        let (id, name) = conversation_or_new(conversation, form.conversation_id.as_deref())?;
+        let mut turn = form.into_turn(id)?;
+        turn.conversation_name = name;
+        Ok(Self(turn))
     }
 }
 
@@ -146,8 +159,10 @@ fn chat_turn(conversation_id: ConversationId, message: &str) -> Result<NewTurn, 
         route: Route::Text,
         input: NewInput::Text(valid_message(message)?),
         conversation_id,
+        conversation_name: ConversationName::Given,
         voice: None,
         response_format: None,
+        timeout: None,
     })
 }
 
@@ -193,12 +208,16 @@ pub fn parse_conversation(text: &str) -> Result<ConversationId, Problem> {
 fn conversation_or_new(
     header: Option<ConversationId>,
     body: Option<&str>,
-) -> Result<ConversationId, Problem> {
-    match (header, body) {
-        (Some(id), _) => Ok(id),
-        (None, Some(text)) => parse_conversation(text),
-        (None, None) => parse_conversation(&CorrelationId::new().to_string()),
-    }
+) -> Result<(ConversationId, ConversationName), Problem> {
+    let (id, name) = match (header, body) {
+        (Some(id), _) => (id, ConversationName::Given),
+        (None, Some(text)) => (parse_conversation(text)?, ConversationName::Given),
+        (None, None) => {
+            let made = parse_conversation(&CorrelationId::new().to_string())?;
+            (made, ConversationName::Made)
+        }
+    };
+    Ok((id, name))
 }
 
 fn capitalised(text: &str) -> String {
@@ -266,6 +285,7 @@ struct Form {
     voice: Option<String>,
     response_format: Option<String>,
     conversation_id: Option<String>,
+    timeout: Option<String>,
 }
 
 impl Form {
@@ -320,6 +340,7 @@ impl Form {
             "kind" => &mut self.kind,
             "voice" => &mut self.voice,
             "response_format" => &mut self.response_format,
+            "timeout" => &mut self.timeout,
             _ => &mut self.conversation_id,
         };
         set_once(slot, text.trim().to_owned(), &name)
@@ -345,8 +366,10 @@ impl Form {
             route: Route::Voice,
             input: NewInput::Speech(audio),
             conversation_id,
+            conversation_name: ConversationName::Given,
             voice: valid_voice(self.voice)?,
             response_format: valid_format(self.response_format)?,
+            timeout: written_timeout(self.timeout)?,
         })
     }
 }
@@ -402,6 +425,39 @@ fn valid_voice(voice: Option<String>) -> Result<Option<String>, Problem> {
             "The field voice must be 1 to 64 letters, digits, '+', '-' or '_'.",
         )),
     }
+}
+
+/// Seconds of a job's time.
+const TIMEOUTS: std::ops::RangeInclusive<u64> = 1..=3_600;
+
+fn valid_timeout(seconds: u64) -> Result<Duration, Problem> {
+    if TIMEOUTS.contains(&seconds) {
+        Ok(Duration::from_secs(seconds))
+    } else {
+        Err(invalid_timeout())
+    }
+}
+
+/// The field of a form.
+fn written_timeout(text: Option<String>) -> Result<Option<Duration>, Problem> {
+    match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => {
+            let seconds = text.parse().map_err(|_| invalid_timeout())?;
+            valid_timeout(seconds).map(Some)
+        }
+    }
+}
+
+fn invalid_timeout() -> Problem {
+    Problem::unprocessable(
+        "invalid_timeout",
+        format!(
+            "The field timeout must be a whole number of seconds from {} to {}.",
+            TIMEOUTS.start(),
+            TIMEOUTS.end()
+        ),
+    )
 }
 
 fn valid_format(format: Option<String>) -> Result<Option<String>, Problem> {

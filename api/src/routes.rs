@@ -29,7 +29,12 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/chat", post(chat::post).fallback(only_post))
         .route("/v1/audio", post(audio::post).fallback(only_post))
         .route("/v1/jobs", post(jobs::post).fallback(only_post))
-        .route("/v1/jobs/{id}", get(jobs::get).fallback(only_get))
+        .route(
+            "/v1/jobs/{id}",
+            get(jobs::get)
+                .delete(jobs::cancel)
+                .fallback(only_get_and_delete),
+        )
         .route("/v1/jobs/{id}/events", get(events::get).fallback(only_get))
         .route("/v1/jobs/{id}/audio", get(speech::get).fallback(only_get))
         .route(

@@ -15,6 +15,7 @@ use crate::{
     claim_check::{ClaimCheck, memory::MemoryClaimCheck, redis::RedisClaimCheck},
     config::{ConfigError, Environment},
     conversation::{Conversations, memory::MemoryConversations, redis::RedisConversations},
+    idempotency::{IdempotencyKeys, memory::MemoryIdempotencyKeys, redis::RedisIdempotencyKeys},
     redis_link::RedisLink,
     reply::{ReplyLog, Retention, memory::MemoryReplyLog, redis::RedisReplyLog},
 };
@@ -26,6 +27,7 @@ pub struct Backends {
     pub replies: Arc<dyn ReplyLog>,
     pub claims: Arc<dyn ClaimCheck>,
     pub conversations: Arc<dyn Conversations>,
+    pub idempotency: Arc<dyn IdempotencyKeys>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,6 +67,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
             replies: Arc::new(MemoryReplyLog::new(config.retention)),
             claims: Arc::new(MemoryClaimCheck::default()),
             conversations: Arc::new(MemoryConversations::new(config.conversation_ttl)),
+            idempotency: Arc::new(MemoryIdempotencyKeys::default()),
         }),
         Mode::Distributed { rabbitmq, redis } => {
             let client = Client::open(redis.as_ref().clone()).map_err(ConnectError::Redis)?;
@@ -73,6 +76,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
                 broker: Arc::new(RabbitBroker::connect(rabbitmq.as_ref().clone()).await?),
                 replies: Arc::new(RedisReplyLog::new(link.clone(), config.retention)),
                 claims: Arc::new(RedisClaimCheck::new(link.clone())),
+                idempotency: Arc::new(RedisIdempotencyKeys::new(link.clone())),
                 conversations: Arc::new(RedisConversations::new(link, config.conversation_ttl)),
             })
         }

@@ -8,7 +8,7 @@ use crate::{
     ids::{ConversationId, CorrelationId, MessageId, RequestId, Tenant},
     pipeline::{Route, RoutingSlip, Stage},
     time::UnixMillis,
-    turn::Turn,
+    turn::{Sentence, Turn},
 };
 
 /// A turn with all that is needed to carry it through the pipeline (Enterprise
@@ -84,6 +84,17 @@ impl Envelope {
         })
     }
 
+    /// The message for the next stage about one sentence of the answer, which is
+    /// still being written; `None` when the current stage is the last.
+    pub fn about(&self, sentence: Sentence, now: UnixMillis) -> Option<Self> {
+        let turn = Turn {
+            voice: self.turn.voice.clone(),
+            sentence: Some(sentence),
+            ..Turn::new(self.turn.input.clone())
+        };
+        self.forwarded(turn, now)
+    }
+
     /// The message for another try of the same stage.
     pub fn retried(&self, now: UnixMillis) -> Self {
         Self {
@@ -102,6 +113,10 @@ impl Envelope {
     }
 
     pub fn message_id(&self) -> MessageId {
-        MessageId::of(self.job.correlation_id, self.stage())
+        let (id, stage) = (self.job.correlation_id, self.stage());
+        match &self.turn.sentence {
+            Some(sentence) => MessageId::of_sentence(id, stage, sentence),
+            None => MessageId::of(id, stage),
+        }
     }
 }

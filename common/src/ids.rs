@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::pipeline::Stage;
+use crate::{pipeline::Stage, turn::Sentence};
 
 /// An identifier that is not of the form its kind demands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +68,12 @@ impl MessageId {
     /// The one message that takes job `correlation_id` to `stage`.
     pub fn of(correlation_id: CorrelationId, stage: Stage) -> Self {
         Self(format!("{correlation_id}/{stage}"))
+    }
+
+    /// The one message about a sentence of the answer.
+    pub fn of_sentence(correlation_id: CorrelationId, stage: Stage, sentence: &Sentence) -> Self {
+        let Sentence { take, n, .. } = sentence;
+        Self(format!("{correlation_id}/{stage}/{take}/{n}"))
     }
 
     pub fn as_str(&self) -> &str {

@@ -14,6 +14,7 @@ pub mod claim_check;
 pub mod config;
 pub mod conversation;
 pub mod envelope;
+pub mod idempotency;
 pub mod ids;
 pub mod pipeline;
 mod redis_link;

@@ -94,6 +94,11 @@ impl RoutingSlip {
         self.current
     }
 
+    /// The stage after the current one.
+    pub fn next(&self) -> Option<Stage> {
+        self.next.first().copied()
+    }
+
     /// The slip for the next stage, or `None` when the current one is the last.
     pub fn advanced(&self) -> Option<Self> {
         let (current, next) = self.next.split_first()?;

@@ -10,6 +10,12 @@
 //!   [`Appended::Closed`].
 //! - A stage whose completion was recorded is known to be complete, with the
 //!   turn it produced, so that a duplicate of its message repeats no work.
+//! - Of several runs of a stage the newest alone writes: an older one that is
+//!   still alive hears [`Appended::Superseded`] (a *fencing token*).
+//! - The sentences of an answer are announced in order, whatever order they are
+//!   spoken in; who completes the last one missing hears of all of them
+//!   (Enterprise Integration Patterns: *Aggregator*, *Resequencer*), and so does
+//!   who asks again after.
 //! - A follower gets every event after its cursor once and in order, whichever
 //!   process appended it, also when the store goes away for a while; its stream
 //!   ends after the terminal event.
@@ -26,7 +32,7 @@ use crate::{
     ids::CorrelationId,
     pipeline::Stage,
     time::UnixMillis,
-    turn::{Citation, EmotionLabel, Speech, Turn},
+    turn::{Citation, EmotionLabel, Sentence, Speech, Turn},
 };
 
 pub mod memory;
@@ -47,6 +53,14 @@ pub trait ReplyLog: Send + Sync + 'static {
     /// Appends `events` at once; a terminal one, if any, comes last.
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError>;
 
+    /// Like [`append`](Self::append), for what `run` tells while it works.
+    async fn narrate(
+        &self,
+        id: CorrelationId,
+        run: &Run,
+        events: &[Event],
+    ) -> Result<Appended, ReplyError>;
+
     /// Like [`append`](Self::append), and records with the same stroke that
     /// `completed` is done.
     async fn complete_stage(
@@ -55,6 +69,29 @@ pub trait ReplyLog: Send + Sync + 'static {
         events: &[Event],
         completed: &CompletedStage<'_>,
     ) -> Result<Appended, ReplyError>;
+
+    /// What is to be done about `sentence`. Records the begin of its stage with
+    /// the first one; begins a log that is gone as
+    /// [`begin_stage`](Self::begin_stage) does.
+    async fn begin_sentence(
+        &self,
+        job: &Job,
+        started: StageStarted,
+        sentence: &Sentence,
+    ) -> Result<Speaking, ReplyError>;
+
+    /// Records how `sentence` was spoken, if it was not yet, and announces the
+    /// sentences whose turn has come.
+    async fn complete_sentence(
+        &self,
+        id: CorrelationId,
+        sentence: &Sentence,
+        spoken: &SpokenSentence,
+    ) -> Result<Speaking, ReplyError>;
+
+    /// Returns when the job is over: cancelled, failed elsewhere or expired.
+    /// Promptly, but not at the same moment.
+    async fn interrupted(&self, id: CorrelationId);
 
     /// The events after `cursor` (0 for all) that exist now; empty also when
     /// there is no such log.
@@ -162,6 +199,16 @@ pub enum Event {
 }
 
 impl Event {
+    /// The announcement of a sentence that was spoken, unless there was nothing
+    /// to say.
+    pub(crate) fn of_sentence(sentence: &Sentence, spoken: &SpokenSentence) -> Option<Self> {
+        Some(Self::AudioDelta {
+            n: sentence.n,
+            text: sentence.text.clone(),
+            speech: spoken.speech.clone()?,
+        })
+    }
+
     pub fn is_terminal(&self) -> bool {
         matches!(
             self,
@@ -201,18 +248,68 @@ pub enum FailureKind {
 /// What a stage made, recorded with its completion.
 pub struct CompletedStage<'a> {
     pub stage: Stage,
+    /// That which made it; `None` for the joined work of several messages.
+    pub run: Option<&'a Run>,
     pub turn: &'a Turn,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Begun {
     /// Recorded; go on.
-    Started,
+    Started(Run),
     /// This stage has been done before, with this outcome: do not repeat it,
     /// but see that its message gets on.
-    AlreadyCompleted(Box<Turn>),
+    AlreadyCompleted {
+        turn: Box<Turn>,
+        /// See [`Told::take`].
+        take: u32,
+    },
     /// The job is over.
     Closed,
+}
+
+/// One run of a stage on a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub stage: Stage,
+    /// From 1, a new one with each [`ReplyLog::begin_stage`].
+    pub number: u32,
+    /// What earlier runs have told.
+    pub told: Told,
+}
+
+/// The answer as far as the log tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Which beginning of the answer it is, from 1.
+    pub take: u32,
+    pub text: String,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            take: 1,
+            text: String::new(),
+        }
+    }
+}
+
+impl Told {
+    pub fn by<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut told = Self::default();
+        for event in events {
+            match event {
+                Event::AnswerDelta { text } => told.text.push_str(text),
+                Event::AnswerRestarted => {
+                    told.take += 1;
+                    told.text.clear();
+                }
+                _ => {}
+            }
+        }
+        told
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,4 +317,38 @@ pub enum Appended {
     Recorded,
     /// The job was over before; nothing was recorded.
     Closed,
+    /// A newer run of the same stage has taken over; nothing was recorded.
+    Superseded,
+}
+
+/// How a sentence was spoken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SpokenSentence {
+    /// `None` when there was nothing to say.
+    pub speech: Option<Speech>,
+    pub duration_ms: f64,
+    pub queued_ms: f64,
+}
+
+/// What is to be done about a sentence.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Speaking {
+    /// Speak it.
+    Missing,
+    /// It is spoken; others are still missing.
+    Spoken,
+    /// All sentences are spoken: join them. The message that hears this is the
+    /// one to complete the job.
+    AllSpoken(Box<SpokenAnswer>),
+    /// Nothing: the job is over, or the answer was begun anew.
+    Over,
+}
+
+/// A whole answer whose sentences are spoken one by one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpokenAnswer {
+    /// As the stage left it that wrote the answer.
+    pub turn: Turn,
+    /// In order.
+    pub sentences: Vec<SpokenSentence>,
 }

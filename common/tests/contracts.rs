@@ -54,6 +54,10 @@ contract!(replies:
     nothing_follows_a_terminal_event,
     opening_twice_leaves_one_beginning,
     a_completed_stage_is_known_with_its_turn,
+    of_two_runs_of_a_stage_the_newer_one_writes,
+    sentences_are_announced_in_order_and_the_last_one_missing_hears_of_all,
+    sentences_of_an_answer_that_was_begun_anew_are_void,
+    who_works_on_a_job_hears_that_it_was_cancelled,
     a_log_that_was_lost_is_begun_again_by_its_next_stage,
     a_follower_hears_the_past_and_the_future_once_and_in_order,
     many_followers_of_one_log_all_hear_its_end,
@@ -79,6 +83,13 @@ contract!(conversations:
     the_turn_of_a_job_is_not_added_again_once_it_is_kept_no_longer,
     to_forget_is_to_forget_all_that_was_accepted_before,
     the_lines_of_two_tenants_are_apart,
+);
+contract!(idempotency:
+    a_free_key_is_claimed_and_then_told_with_its_job,
+    of_many_who_claim_at_once_one_gets_the_key,
+    a_key_of_another_tenant_is_another_key,
+    a_key_is_given_back_by_its_holder_alone,
+    a_key_is_taken_over_once_from_the_job_that_is_named,
 );
 
 mod short_lived_conversations {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use common::{
     envelope::Job,
     reply::{Event, FailureKind},
-    turn::Turn,
+    turn::{Speech, Turn},
 };
 
 #[async_trait]
@@ -32,6 +32,20 @@ pub trait Handler: Send + Sync + 'static {
         job: &Job,
         progress: &dyn Progress,
     ) -> Result<Turn, StageError>;
+
+    /// Joins what this stage has `spoken`, sentence by sentence, into the speech
+    /// of the whole `turn`. For the stage that speaks.
+    async fn join(
+        &self,
+        _turn: Turn,
+        _spoken: Vec<Speech>,
+        _job: &Job,
+    ) -> Result<Turn, StageError> {
+        Err(StageError::internal(
+            "nothing_to_join",
+            "sentences were sent to a stage that does not speak",
+        ))
+    }
 
     /// What the client hears of the enriched turn when the stage is done.
     fn events(&self, turn: &Turn) -> Vec<Event>;

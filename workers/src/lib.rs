@@ -26,5 +26,6 @@ pub mod sentences;
 pub mod settlement;
 pub mod speakable;
 pub mod stages;
+pub mod telling;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -7,7 +7,11 @@
 //! the log then knows that the stage is complete and the handler is not run
 //! again.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use common::{
     backends::Backends,
@@ -15,15 +19,18 @@ use common::{
     envelope::Envelope,
     ids::CorrelationId,
     pipeline::Stage,
-    reply::{Appended, Begun, CompletedStage, Event, StageStarted},
+    reply::{
+        Appended, Begun, CompletedStage, Event, Run, Speaking, SpokenAnswer, SpokenSentence,
+        StageStarted,
+    },
     retry::{Backoff, RetryPolicy},
     time::{UnixMillis, whole_millis},
-    turn::Turn,
+    turn::{Answer, Sentence, Turn},
 };
 use futures::FutureExt as _;
 use tokio::{
     sync::{Semaphore, watch},
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, debug, error, info, info_span, warn};
@@ -32,6 +39,7 @@ use crate::{
     handler::{Admission, Handler, Progress, StageError},
     narration::Narration,
     settlement::{Settlement, postpone, settle},
+    telling::{Next, Telling, Tidings, sentences_of},
 };
 
 /// How one stage is run.
@@ -151,55 +159,183 @@ impl Runner {
             stage: self.config.stage,
             attempt: envelope.attempt,
         };
-        let replies = &self.backends.replies;
-        match until_there("reply log", || {
-            replies.begin_stage(&envelope.job, started.clone())
-        })
-        .await
-        {
-            Begun::Closed => return Outcome::AlreadyOver,
-            Begun::AlreadyCompleted(turn) => return Outcome::CompletedBefore(turn),
-            Begun::Started => {}
+        if let Some(sentence) = &envelope.turn.sentence {
+            return self.speak(envelope, sentence, started, queued).await;
         }
+        let replies = &self.backends.replies;
+        let begun = until_there("reply log", || {
+            replies.begin_stage(&envelope.job, started.clone())
+        });
+        match begun.await {
+            Begun::Closed => Outcome::AlreadyOver,
+            Begun::AlreadyCompleted { turn, take } => Outcome::CompletedBefore { turn, take },
+            Begun::Started(run) => self.run_stage(envelope, run, queued).await,
+        }
+    }
+
+    async fn run_stage(&self, envelope: &Envelope, run: Run, queued: Duration) -> Outcome {
         let begun = Instant::now();
-        let (result, told) = self.handle_and_narrate(envelope).await;
+        let telling = Mutex::new(Telling::new(run.told.clone(), next_of(envelope)));
+        let narrated = self.handle_and_narrate(envelope, &run, &telling);
+        let Some((result, told)) = narrated.await else {
+            return Outcome::AlreadyOver;
+        };
         if result.is_err() && envelope.job.is_expired(UnixMillis::now()) {
             return Outcome::Expired;
         }
+        let mut telling = telling.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut last = telling.tell(told);
+        if let Some(answer) = written(envelope, &result) {
+            let Tidings { events, sentences } = telling.finish(&answer.text);
+            last.events.extend(events);
+            last.sentences.extend(sentences);
+        }
         let account = Account {
-            told,
+            run: Some(run),
+            tidings: last,
             duration: begun.elapsed(),
             queued,
         };
         Outcome::Ran(Box::new(Ran { result, account }))
     }
 
-    /// Runs the handler while what it tells is recorded; gives what it told at
-    /// the very end beside its result.
+    /// Runs the handler while what it tells is recorded and its sentences are
+    /// sent on; gives what it told at the very end beside its result. `None`
+    /// when it need not go on: the job is over, or another run has taken over.
     async fn handle_and_narrate(
         &self,
         envelope: &Envelope,
-    ) -> (Result<Turn, StageError>, Vec<Event>) {
+        run: &Run,
+        telling: &Mutex<Telling>,
+    ) -> Option<(Result<Turn, StageError>, Vec<Event>)> {
         let narration = Narration::default();
+        let needless = CancellationToken::new();
         let record = async |events: Vec<Event>| {
-            self.append(envelope.correlation_id(), &events).await;
+            let Tidings { events, sentences } = tell(telling, events);
+            match self.narrate(envelope, run, &events).await {
+                Appended::Recorded => self.send_sentences(envelope, sentences).await,
+                Appended::Closed | Appended::Superseded => needless.cancel(),
+            }
         };
-        narration
-            .during(self.handle(envelope, &narration), record)
-            .await
+        let work = self.unless_interrupted(envelope, self.handle(envelope, &narration));
+        tokio::select! {
+            (result, told) = narration.during(work, record) => Some((result?, told)),
+            () = needless.cancelled() => None,
+        }
     }
 
-    /// Runs the handler within its time; a panic is a failure of this job, not
-    /// of the worker.
+    /// `None` when the job was ended from elsewhere before `work` was done,
+    /// which is dropped then.
+    async fn unless_interrupted<T>(
+        &self,
+        envelope: &Envelope,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let interrupted = async {
+            // Most work is done sooner, and worth no subscription.
+            sleep(SHORT_WORK).await;
+            let id = envelope.correlation_id();
+            self.backends.replies.interrupted(id).await;
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = interrupted => None,
+        }
+    }
+
+    /// Speaks one sentence of the answer, and joins them all when it was the
+    /// last one missing.
+    async fn speak(
+        &self,
+        envelope: &Envelope,
+        sentence: &Sentence,
+        started: StageStarted,
+        queued: Duration,
+    ) -> Outcome {
+        let replies = &self.backends.replies;
+        let begun = until_there("reply log", || {
+            replies.begin_sentence(&envelope.job, started.clone(), sentence)
+        });
+        let speaking = match begun.await {
+            Speaking::Missing => match self.speak_one(envelope, sentence, queued).await {
+                Ok(speaking) => speaking,
+                Err(outcome) => return outcome,
+            },
+            speaking => speaking,
+        };
+        match speaking {
+            Speaking::AllSpoken(answer) => self.join(envelope, *answer).await,
+            Speaking::Over => Outcome::AlreadyOver,
+            Speaking::Missing | Speaking::Spoken => Outcome::Spoken,
+        }
+    }
+
+    async fn speak_one(
+        &self,
+        envelope: &Envelope,
+        sentence: &Sentence,
+        queued: Duration,
+    ) -> Result<Speaking, Outcome> {
+        let begun = Instant::now();
+        let work = self.handle(envelope, &Silent);
+        let spoken = match self.unless_interrupted(envelope, work).await {
+            None => return Err(Outcome::AlreadyOver),
+            Some(Err(error)) => return Err(Outcome::failed(envelope, error)),
+            Some(Ok(turn)) => SpokenSentence {
+                speech: turn.speech,
+                duration_ms: in_millis(begun.elapsed()),
+                queued_ms: in_millis(queued),
+            },
+        };
+        let replies = &self.backends.replies;
+        let id = envelope.correlation_id();
+        let completed = until_there("reply log", || {
+            replies.complete_sentence(id, sentence, &spoken)
+        });
+        Ok(completed.await)
+    }
+
+    async fn join(&self, envelope: &Envelope, answer: SpokenAnswer) -> Outcome {
+        let begun = Instant::now();
+        let SpokenAnswer { turn, sentences } = answer;
+        let times = |pick: fn(&SpokenSentence) -> f64| sentences.iter().map(pick);
+        let spoken: f64 = times(|it| it.duration_ms).sum();
+        let queued = times(|it| it.queued_ms).fold(0.0, f64::max);
+        let speech = sentences.iter().filter_map(|it| it.speech.clone());
+        let work = self.handler.join(turn, speech.collect(), &envelope.job);
+        match self.within_time(envelope, work).await {
+            Err(error) => Outcome::failed(envelope, error),
+            Ok(turn) => Outcome::Ran(Box::new(Ran {
+                result: Ok(turn),
+                account: Account {
+                    duration: from_millis(spoken) + begun.elapsed(),
+                    queued: from_millis(queued),
+                    ..Account::default()
+                },
+            })),
+        }
+    }
+
     async fn handle(
         &self,
         envelope: &Envelope,
         progress: &dyn Progress,
     ) -> Result<Turn, StageError> {
-        let left = envelope.job.time_left(UnixMillis::now());
-        let time = self.config.timeout.min(left);
         let turn = envelope.turn.clone();
         let work = self.handler.handle(turn, &envelope.job, progress);
+        self.within_time(envelope, work).await
+    }
+
+    /// The handler's work within its time; a panic is a failure of this job,
+    /// not of the worker.
+    async fn within_time(
+        &self,
+        envelope: &Envelope,
+        work: impl Future<Output = Result<Turn, StageError>>,
+    ) -> Result<Turn, StageError> {
+        let left = envelope.job.time_left(UnixMillis::now());
+        let time = self.config.timeout.min(left);
         match timeout(time, AssertUnwindSafe(work).catch_unwind()).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(StageError::internal("panicked", "the handler panicked")),
@@ -228,11 +364,20 @@ impl Runner {
                 self.carry_out_settlement(settlement, delivery, Account::default())
                     .await
             }
-            Outcome::CompletedBefore(turn) => {
+            Outcome::CompletedBefore { turn, take } => {
                 info!("the stage was completed before; passing its outcome on");
-                if let Some(next) = delivery.envelope.forwarded(*turn, UnixMillis::now()) {
-                    self.publish(&next).await;
+                let envelope = &delivery.envelope;
+                let sentences = match (next_of(envelope), &turn.answer) {
+                    (Next::Speaks, Some(answer)) => sentences_of(&answer.text, take),
+                    _ => Vec::new(),
+                };
+                if let Some(next) = envelope.forwarded(*turn, UnixMillis::now()) {
+                    self.forward(envelope, next, sentences).await;
                 }
+                delivery.ack().await
+            }
+            Outcome::Spoken => {
+                debug!("the sentence is spoken, others are not yet");
                 delivery.ack().await
             }
             Outcome::Ran(ran) => {
@@ -257,10 +402,13 @@ impl Runner {
         let id = delivery.envelope.correlation_id();
         match settlement {
             Settlement::Forward { next } => {
+                let mut account = account;
+                let sentences = std::mem::take(&mut account.tidings.sentences);
                 let last = None;
                 let appended = self.record_completion(id, &next.turn, last, account).await;
+                // A run that was superseded leaves the rest to the newer one.
                 if appended == Appended::Recorded {
-                    self.publish(&next).await;
+                    self.forward(&delivery.envelope, next, sentences).await;
                 }
                 delivery.ack().await
             }
@@ -283,8 +431,8 @@ impl Runner {
                     reason: reason.to_owned(),
                 };
                 match self.append(id, &[retrying]).await {
-                    Appended::Recorded => delivery.retry(&next, delay).await,
                     Appended::Closed => delivery.ack().await,
+                    Appended::Recorded | Appended::Superseded => delivery.retry(&next, delay).await,
                 }
             }
             Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
@@ -314,7 +462,8 @@ impl Runner {
         account: Account,
     ) -> Appended {
         let Account {
-            told: mut events,
+            run,
+            tidings: Tidings { mut events, .. },
             duration,
             queued,
         } = account;
@@ -327,6 +476,7 @@ impl Runner {
         events.extend(last);
         let completed = CompletedStage {
             stage: self.config.stage,
+            run: run.as_ref(),
             turn,
         };
         let replies = &self.backends.replies;
@@ -347,6 +497,32 @@ impl Runner {
         until_there("reply log", || replies.append(id, events)).await
     }
 
+    async fn narrate(&self, envelope: &Envelope, run: &Run, events: &[Event]) -> Appended {
+        if events.is_empty() {
+            return Appended::Recorded;
+        }
+        let replies = &self.backends.replies;
+        let id = envelope.correlation_id();
+        until_there("reply log", || replies.narrate(id, run, events)).await
+    }
+
+    /// Sends the outcome of `envelope` on. When its answer is spoken sentence by
+    /// sentence, the last one takes it along.
+    async fn forward(&self, envelope: &Envelope, mut next: Envelope, sentences: Vec<Sentence>) {
+        let mut sentences = sentences;
+        next.turn.sentence = sentences.pop();
+        self.send_sentences(envelope, sentences).await;
+        self.publish(&next).await;
+    }
+
+    async fn send_sentences(&self, envelope: &Envelope, sentences: Vec<Sentence>) {
+        for sentence in sentences {
+            if let Some(message) = envelope.about(sentence, UnixMillis::now()) {
+                self.publish(&message).await;
+            }
+        }
+    }
+
     /// Publishes until the broker has it: a queue that is full drains, a broker
     /// that is away comes back, and the same message twice does no harm.
     async fn publish(&self, envelope: &Envelope) {
@@ -363,8 +539,25 @@ enum Outcome {
     /// Something else has to happen before the stage may begin.
     NotYet,
     /// The stage had been completed before, with this turn.
-    CompletedBefore(Box<Turn>),
+    CompletedBefore {
+        turn: Box<Turn>,
+        take: u32,
+    },
+    /// A sentence of the answer is spoken, and others are missing.
+    Spoken,
     Ran(Box<Ran>),
+}
+
+impl Outcome {
+    fn failed(envelope: &Envelope, error: StageError) -> Self {
+        if envelope.job.is_expired(UnixMillis::now()) {
+            return Self::Expired;
+        }
+        Self::Ran(Box::new(Ran {
+            result: Err(error),
+            account: Account::default(),
+        }))
+    }
 }
 
 struct Ran {
@@ -375,14 +568,49 @@ struct Ran {
 /// What is told of a try beside its result.
 #[derive(Default)]
 struct Account {
-    /// What the log does not have yet.
-    told: Vec<Event>,
+    /// That of a stage which is run as a whole.
+    run: Option<Run>,
+    /// What the log and the next stage do not have yet.
+    tidings: Tidings,
     duration: Duration,
     queued: Duration,
 }
 
+/// The lock is held for no longer than this, and by one at a time.
+fn tell(telling: &Mutex<Telling>, events: Vec<Event>) -> Tidings {
+    let mut telling = telling.lock().unwrap_or_else(PoisonError::into_inner);
+    telling.tell(events)
+}
+
+/// For those whose work nobody hears of before it is done.
+struct Silent;
+
+impl Progress for Silent {
+    fn tell(&self, _: Event) {}
+}
+
+/// Work that is done within this time is not worth interrupting.
+const SHORT_WORK: Duration = Duration::from_millis(20);
+
+fn next_of(envelope: &Envelope) -> Next {
+    match (envelope.stage(), envelope.slip.next()) {
+        (Stage::Rag, Some(Stage::Tts)) => Next::Speaks,
+        _ => Next::DoesNotSpeak,
+    }
+}
+
+/// The answer, if it is this stage that wrote it.
+fn written<'a>(envelope: &Envelope, result: &'a Result<Turn, StageError>) -> Option<&'a Answer> {
+    let answer = result.as_ref().ok()?.answer.as_ref();
+    answer.filter(|_| envelope.turn.answer.is_none())
+}
+
 fn in_millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+fn from_millis(millis: f64) -> Duration {
+    Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default()
 }
 
 /// Asks a shared store until it answers, for as long as the message is in hand:

@@ -61,7 +61,7 @@ impl Gateway {
             return Ok(None);
         };
         let seen = past.last().map_or(0, |record| record.sequence_number);
-        let mut following = Following::new(self, tenant, id, seen);
+        let mut following = Following::new(self, tenant, id, seen, self.deadline);
         following.mind_the_deadline(&past);
         if view.outcome.is_some() {
             following.growth = None;
@@ -71,9 +71,14 @@ impl Gateway {
     }
 
     /// Follows a job that was submitted a moment ago. Does not ask the store: it
-    /// has the job, and may be away for a while.
-    pub fn follow_new(self: &Arc<Self>, tenant: &Tenant, id: CorrelationId) -> Following {
-        Following::new(self, tenant, id, 0)
+    /// has the job, and may be away for a while. `time` is what the job has.
+    pub fn follow_new(
+        self: &Arc<Self>,
+        tenant: &Tenant,
+        id: CorrelationId,
+        time: Duration,
+    ) -> Following {
+        Following::new(self, tenant, id, 0, time)
     }
 
     /// The log as it is now; a job that is overdue is ended first.
@@ -105,7 +110,13 @@ impl Gateway {
 }
 
 impl Following {
-    fn new(gateway: &Arc<Gateway>, tenant: &Tenant, id: CorrelationId, seen: u64) -> Self {
+    fn new(
+        gateway: &Arc<Gateway>,
+        tenant: &Tenant,
+        id: CorrelationId,
+        seen: u64,
+        time: Duration,
+    ) -> Self {
         let growth = gateway.backends.replies.follow(id, seen);
         Self {
             gateway: Arc::clone(gateway),
@@ -114,7 +125,7 @@ impl Following {
             past: Vec::new(),
             growth: Some(growth.ready_chunks(BATCH)),
             // Until the log says better.
-            overdue: Instant::now() + gateway.deadline,
+            overdue: Instant::now() + time,
             looks: 0,
         }
     }

@@ -2,6 +2,11 @@
 
 use std::{convert::Infallible, time::Duration};
 
+use axum::{
+    body::Body,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use bytes::Bytes;
 use common::reply::Record;
 use futures::{Stream, stream::unfold};
@@ -28,6 +33,18 @@ pub struct EventStream {
     is_broken: bool,
 }
 
+impl IntoResponse for EventStream {
+    fn into_response(self) -> Response {
+        let headers = [
+            (header::CONTENT_TYPE.as_str(), "text/event-stream"),
+            (header::CACHE_CONTROL.as_str(), "no-store"),
+            // Tells nginx not to collect what it passes on.
+            ("x-accel-buffering", "no"),
+        ];
+        (headers, Body::from_stream(self.into_body())).into_response()
+    }
+}
+
 impl EventStream {
     /// The events after number `seen`, and a comment after each `heartbeat` of
     /// silence.
@@ -42,7 +59,7 @@ impl EventStream {
         }
     }
 
-    pub fn into_body(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    fn into_body(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
         unfold(self, async |mut stream| {
             let piece = stream.next().await?;
             Some((Ok(piece), stream))

@@ -1,34 +1,24 @@
-//! `POST /v1/chat`: a written question, answered on the same line.
+//! `POST /v1/chat`: a written question, answered on the same line unless its
+//! caller prefers another way.
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse as _, Response},
-};
+use axum::{extract::State, response::Response};
 
-use super::{events, jobs::hold_the_line};
 use crate::{
-    accept::Rendering,
     error::Problem,
     gateway::{Caller, Gateway},
     new_turn::ChatTurn,
-    state::Heartbeat,
+    submission::{Body, Submission},
 };
 
 pub async fn post(
     State(gateway): State<Arc<Gateway>>,
-    State(heartbeat): State<Heartbeat>,
     caller: Caller,
-    rendering: Rendering,
+    submission: Submission,
     ChatTurn(turn): ChatTurn,
 ) -> Result<Response, Problem> {
-    match rendering {
-        Rendering::Json => {
-            let result = hold_the_line(&gateway, turn, caller).await?;
-            Ok(Json(result).into_response())
-        }
-        Rendering::Events => events::submit(&gateway, heartbeat, turn, caller).await,
-    }
+    submission
+        .answer(&gateway, turn, caller, Body::Result)
+        .await
 }

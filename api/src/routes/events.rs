@@ -1,23 +1,18 @@
-//! The answer as it is made: `GET /v1/jobs/{id}/events`, and the routes that
-//! submit when the client wants `text/event-stream`.
+//! `GET /v1/jobs/{id}/events`: the answer as it is made.
 
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
     extract::{FromRequestParts, Query, State},
-    http::{HeaderMap, header, request::Parts},
-    response::{IntoResponse as _, Response},
+    http::{HeaderMap, request::Parts},
 };
-use common::pipeline::Stage;
 use serde::Deserialize;
 
 use super::JobId;
 use crate::{
     error::Problem,
-    gateway::{Caller, Gateway, NewTurn, following::Following},
+    gateway::{Caller, Gateway, following::Following},
     live::events::EventStream,
-    render::{self, ResponseFormat},
     state::Heartbeat,
 };
 
@@ -28,41 +23,11 @@ pub async fn get(
     caller: Caller,
     JobId(id): JobId,
     cursor: Cursor,
-) -> Result<Response, Problem> {
+) -> Result<EventStream, Problem> {
     let following = gateway.follow(&caller.tenant, id).await?;
     let following = following.ok_or_else(Problem::unknown_job)?;
     let seen = cursor.within(&following)?;
-    Ok(streamed(EventStream::new(following, seen, heartbeat.0)))
-}
-
-/// Submits, and streams the job from its beginning. Who goes away cancels
-/// nothing: the address of the job leads back to it.
-pub async fn submit(
-    gateway: &Arc<Gateway>,
-    heartbeat: Heartbeat,
-    mut turn: NewTurn,
-    caller: Caller,
-) -> Result<Response, Problem> {
-    if turn.route.stages().contains(&Stage::Tts) {
-        // The sentences have gone out by the time of the result.
-        let by_address = || ResponseFormat::Url.to_string();
-        turn.response_format.get_or_insert_with(by_address);
-    }
-    let tenant = caller.tenant.clone();
-    let id = gateway.submit(turn, caller).await?;
-    let following = gateway.follow_new(&tenant, id);
-    let stream = streamed(EventStream::new(following, 0, heartbeat.0));
-    Ok(([(header::LOCATION, render::job_path(id))], stream).into_response())
-}
-
-fn streamed(events: EventStream) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE.as_str(), "text/event-stream"),
-        (header::CACHE_CONTROL.as_str(), "no-store"),
-        // Tells nginx not to collect what it passes on.
-        ("x-accel-buffering", "no"),
-    ];
-    (headers, Body::from_stream(events.into_body())).into_response()
+    Ok(EventStream::new(following, seen, heartbeat.0))
 }
 
 /// The number of the last event that the client has seen, as it says.

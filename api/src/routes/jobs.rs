@@ -1,67 +1,52 @@
-//! `/v1/jobs`: submit now, ask later.
+//! `/v1/jobs`: submit now, ask later, or call it off.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
     extract::{Query, State},
-    http::{HeaderName, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::Response,
 };
-use bytes::Bytes;
 use common::pipeline::Route;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{JobId, events, refuse_until_ready};
+use super::{JobId, refuse_until_ready};
 use crate::{
-    accept::Rendering,
+    answers,
     error::Problem,
-    gateway::{Caller, Gateway, NewTurn},
-    job::{JobView, Outcome, Status},
+    gateway::{Caller, Gateway},
     new_turn::AnyTurn,
-    render,
-    state::{Heartbeat, Speech},
+    state::Speech,
+    submission::{Body, Submission},
 };
-
-/// Beyond a job's deadline: for its last event to arrive.
-const SLACK: Duration = Duration::from_secs(2);
 
 /// The longest that a poll is held.
 const LONGEST_POLL: u64 = 60;
 
-type Accepted = (StatusCode, [(HeaderName, String); 2], Json<Value>);
-
 pub async fn post(
     State(gateway): State<Arc<Gateway>>,
     State(speech): State<Arc<dyn Speech>>,
-    State(heartbeat): State<Heartbeat>,
     caller: Caller,
-    rendering: Rendering,
+    submission: Submission,
     AnyTurn(turn): AnyTurn,
 ) -> Result<Response, Problem> {
     if turn.route == Route::Voice {
         refuse_until_ready(speech.as_ref())?;
     }
-    match rendering {
-        Rendering::Json => Ok(accept(&gateway, turn, caller).await?.into_response()),
-        Rendering::Events => events::submit(&gateway, heartbeat, turn, caller).await,
-    }
+    submission.answer(&gateway, turn, caller, Body::Job).await
 }
 
-async fn accept(gateway: &Gateway, turn: NewTurn, caller: Caller) -> Result<Accepted, Problem> {
-    let conversation_id = turn.conversation_id.clone();
-    let id = gateway.submit(turn, caller).await?;
-    let headers = [
-        (header::LOCATION, render::job_path(id)),
-        (header::RETRY_AFTER, "1".to_owned()),
-    ];
-    let body = json!({
-        "job_id": id,
-        "status": Status::Queued,
-        "conversation_id": conversation_id,
-    });
-    Ok((StatusCode::ACCEPTED, headers, Json(body)))
+/// `DELETE /v1/jobs/{id}`: ends the job, and shows it as it then is. The same
+/// for one that is over: what was asked for holds.
+pub async fn cancel(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
+    JobId(id): JobId,
+) -> Result<Json<Value>, Problem> {
+    let view = gateway.cancel(&caller.tenant, id).await?;
+    let view = view.ok_or_else(Problem::unknown_job)?;
+    answers::document(&gateway, &view).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -87,8 +72,7 @@ pub async fn get(
         }
     };
     let view = view.ok_or_else(Problem::unknown_job)?;
-    let speech = speech_for(&gateway, &view).await?;
-    Ok(Json(render::job(&view, speech.as_ref())))
+    answers::document(&gateway, &view).await.map(Json)
 }
 
 impl Poll {
@@ -103,39 +87,5 @@ impl Poll {
                 "The parameter wait must be a whole number of seconds.",
             )),
         }
-    }
-}
-
-/// Submits and waits for the end: the way of the synchronous routes.
-pub async fn hold_the_line(
-    gateway: &Gateway,
-    turn: NewTurn,
-    caller: Caller,
-) -> Result<Value, Problem> {
-    let tenant = caller.tenant.clone();
-    let id = gateway.submit(turn, caller).await?;
-    let patience = gateway.deadline() + SLACK;
-    let view = gateway.wait(&tenant, id, patience).await?;
-    let view = view.ok_or_else(|| Problem::still_running(id))?;
-    match &view.outcome {
-        Some(Outcome::Succeeded(turn)) => {
-            let speech = speech_for(gateway, &view).await?;
-            Ok(render::result(&view, turn, speech.as_ref()))
-        }
-        Some(Outcome::Failed(failure)) => Err(Problem::failed(id, failure)),
-        Some(Outcome::Cancelled) => Err(Problem::cancelled(id)),
-        Some(Outcome::Expired) => Err(Problem::expired(id)),
-        None => Err(Problem::still_running(id)),
-    }
-}
-
-/// The WAV, where the result carries it and it is still kept.
-async fn speech_for(gateway: &Gateway, view: &JobView) -> Result<Option<Bytes>, Problem> {
-    let Some(Outcome::Succeeded(turn)) = &view.outcome else {
-        return Ok(None);
-    };
-    match &turn.speech {
-        Some(speech) if render::needs_speech(view) => Ok(gateway.redeem(&speech.ticket).await?),
-        _ => Ok(None),
     }
 }

@@ -226,6 +226,11 @@ impl Deployment {
         self.client.get(url).header("X-API-Key", KEY)
     }
 
+    pub fn delete(&self, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.url());
+        self.client.delete(url).header("X-API-Key", KEY)
+    }
+
     /// In a conversation of its own.
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.post_in(&conversation(), path)

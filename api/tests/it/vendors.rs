@@ -8,7 +8,9 @@ mod follow_up;
 mod knowledge;
 mod prosa;
 mod running;
+mod speaking;
 mod streaming;
+mod submitting;
 mod whole_path;
 
 /// Defines each test twice, as `in_both_modes` does; each starts programs of

@@ -10,9 +10,19 @@ use futures::stream::BoxStream;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, StageStarted,
+    Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, Run, Speaking,
+    SpokenAnswer, SpokenSentence, StageStarted, Told,
 };
-use crate::{envelope::Job, ids::CorrelationId, pipeline::Stage, time::UnixMillis, turn::Turn};
+use crate::{
+    envelope::Job,
+    ids::CorrelationId,
+    pipeline::Stage,
+    time::UnixMillis,
+    turn::{Sentence, Turn},
+};
+use speech::Spoken;
+
+mod speech;
 
 #[derive(Default)]
 pub struct MemoryReplyLog {
@@ -23,6 +33,9 @@ pub struct MemoryReplyLog {
 struct Log {
     records: Vec<Record>,
     completed: HashMap<Stage, Turn>,
+    /// The newest run of each stage.
+    runs: HashMap<Stage, u32>,
+    spoken: Spoken,
     length: watch::Sender<u64>,
     last_touched: Instant,
 }
@@ -32,6 +45,8 @@ impl Log {
         Self {
             records: Vec::new(),
             completed: HashMap::new(),
+            runs: HashMap::new(),
+            spoken: Spoken::default(),
             length: watch::Sender::new(0),
             last_touched: Instant::now(),
         }
@@ -43,9 +58,51 @@ impl Log {
             .is_some_and(|record| record.event.is_terminal())
     }
 
+    fn open(&mut self, job: &Job) {
+        if self.records.is_empty() {
+            self.append(&[Event::Accepted { job: job.clone() }]);
+        }
+    }
+
+    /// Appends what `by` tells, unless it may not.
+    fn append_by(&mut self, by: Option<&Run>, events: &[Event]) -> Appended {
+        let newest = by.and_then(|run| self.runs.get(&run.stage));
+        if self.is_closed() {
+            Appended::Closed
+        } else if newest.is_some_and(|newest| by.is_some_and(|run| run.number != *newest)) {
+            Appended::Superseded
+        } else {
+            self.append(events);
+            Appended::Recorded
+        }
+    }
+
+    fn told(&self) -> Told {
+        Told::by(self.records.iter().map(|record| &record.event))
+    }
+
+    fn is_over(&self, sentence: &Sentence) -> bool {
+        self.is_closed() || sentence.take < self.spoken.take
+    }
+
+    /// What is to be done about a sentence that is spoken.
+    fn speaking(&self) -> Speaking {
+        let written = self.completed.get(&Stage::Rag);
+        match (self.spoken.all(), written) {
+            (Some(sentences), Some(turn)) => Speaking::AllSpoken(Box::new(SpokenAnswer {
+                turn: turn.clone(),
+                sentences,
+            })),
+            _ => Speaking::Spoken,
+        }
+    }
+
     fn append(&mut self, events: &[Event]) {
         self.last_touched = Instant::now();
         for event in events {
+            if *event == Event::AnswerRestarted {
+                self.spoken = self.spoken.begun_anew();
+            }
             self.records.push(Record {
                 sequence_number: self.records.len() as u64 + 1,
                 at: UnixMillis::now(),
@@ -73,6 +130,10 @@ impl MemoryReplyLog {
         lock(&self.logs)
     }
 
+    fn with<T>(&self, id: CorrelationId, act: impl FnOnce(&mut Log) -> T) -> T {
+        act(self.logs().entry(id).or_insert_with(Log::new))
+    }
+
     fn forget_old(&self, logs: &mut HashMap<CorrelationId, Log>) {
         let Retention(keep) = self.retention;
         logs.retain(|_, log| log.last_touched.elapsed() < keep || log.length.receiver_count() > 0);
@@ -92,37 +153,49 @@ impl ReplyLog for MemoryReplyLog {
         if logs.len().is_multiple_of(64) {
             self.forget_old(&mut logs);
         }
-        let log = logs.entry(job.correlation_id).or_insert_with(Log::new);
-        if log.records.is_empty() {
-            log.append(&[Event::Accepted { job: job.clone() }]);
-        }
+        logs.entry(job.correlation_id)
+            .or_insert_with(Log::new)
+            .open(job);
         Ok(())
     }
 
     async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
-        let mut logs = self.logs();
-        let log = logs.entry(job.correlation_id).or_insert_with(Log::new);
-        if log.records.is_empty() {
-            log.append(&[Event::Accepted { job: job.clone() }]);
-        }
-        if log.is_closed() {
-            return Ok(Begun::Closed);
-        }
-        if let Some(turn) = log.completed.get(&started.stage) {
-            return Ok(Begun::AlreadyCompleted(Box::new(turn.clone())));
-        }
-        log.append(&[Event::StageStarted(started)]);
-        Ok(Begun::Started)
+        Ok(self.with(job.correlation_id, |log| {
+            log.open(job);
+            let stage = started.stage;
+            if log.is_closed() {
+                return Begun::Closed;
+            }
+            if let Some(turn) = log.completed.get(&stage) {
+                return Begun::AlreadyCompleted {
+                    turn: Box::new(turn.clone()),
+                    take: log.spoken.take,
+                };
+            }
+            let newest = log.runs.entry(stage).or_default();
+            *newest += 1;
+            let number = *newest;
+            let told = log.told();
+            log.append(&[Event::StageStarted(started)]);
+            Begun::Started(Run {
+                stage,
+                number,
+                told,
+            })
+        }))
     }
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError> {
-        let mut logs = self.logs();
-        let log = logs.entry(id).or_insert_with(Log::new);
-        if log.is_closed() {
-            return Ok(Appended::Closed);
-        }
-        log.append(events);
-        Ok(Appended::Recorded)
+        Ok(self.with(id, |log| log.append_by(None, events)))
+    }
+
+    async fn narrate(
+        &self,
+        id: CorrelationId,
+        run: &Run,
+        events: &[Event],
+    ) -> Result<Appended, ReplyError> {
+        Ok(self.with(id, |log| log.append_by(Some(run), events)))
     }
 
     async fn complete_stage(
@@ -131,15 +204,61 @@ impl ReplyLog for MemoryReplyLog {
         events: &[Event],
         completed: &CompletedStage<'_>,
     ) -> Result<Appended, ReplyError> {
-        let mut logs = self.logs();
-        let log = logs.entry(id).or_insert_with(Log::new);
-        if log.is_closed() {
-            return Ok(Appended::Closed);
+        Ok(self.with(id, |log| {
+            let appended = log.append_by(completed.run, events);
+            if appended == Appended::Recorded {
+                log.completed
+                    .insert(completed.stage, completed.turn.clone());
+            }
+            appended
+        }))
+    }
+
+    async fn begin_sentence(
+        &self,
+        job: &Job,
+        started: StageStarted,
+        sentence: &Sentence,
+    ) -> Result<Speaking, ReplyError> {
+        Ok(self.with(job.correlation_id, |log| {
+            log.open(job);
+            if log.is_over(sentence) {
+                return Speaking::Over;
+            }
+            if log.spoken.begin(sentence) {
+                return log.speaking();
+            }
+            let is_first = log.runs.insert(started.stage, 1).is_none();
+            if is_first || started.attempt > 1 {
+                log.append(&[Event::StageStarted(started)]);
+            }
+            Speaking::Missing
+        }))
+    }
+
+    async fn complete_sentence(
+        &self,
+        id: CorrelationId,
+        sentence: &Sentence,
+        spoken: &SpokenSentence,
+    ) -> Result<Speaking, ReplyError> {
+        Ok(self.with(id, |log| {
+            if log.is_over(sentence) {
+                return Speaking::Over;
+            }
+            let announcements = log.spoken.complete(sentence, spoken);
+            log.append(&announcements);
+            log.speaking()
+        }))
+    }
+
+    async fn interrupted(&self, id: CorrelationId) {
+        let mut length = self.with(id, |log| log.length.subscribe());
+        while !self.with(id, |log| log.is_closed()) {
+            if length.changed().await.is_err() {
+                return;
+            }
         }
-        log.completed
-            .insert(completed.stage, completed.turn.clone());
-        log.append(events);
-        Ok(Appended::Recorded)
     }
 
     async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {

@@ -9,7 +9,13 @@
 //! |---|---|
 //! | `seq` | the number of the last event |
 //! | `closed` | there when a terminal event is in the log |
+//! | `run:{stage}` | the number of the stage's newest run |
 //! | `done:{stage}` | the turn (JSON) that the stage produced |
+//! | `take` | which beginning of the answer counts, when it is not the first |
+//! | `sentence:{n}` | how (JSON) a sentence of this take was spoken |
+//! | `audio:{n}` | its announcement, until its turn comes |
+//! | `announced` | up to which sentence they are announced |
+//! | `sentences` | how many there are, once that is known |
 //!
 //! Both are changed by scripts alone, so that each change is whole.
 
@@ -22,12 +28,17 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, StageStarted,
-    address,
+    Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, Run, Speaking,
+    SpokenAnswer, SpokenSentence, StageStarted, Told, address,
 };
 use crate::{
-    envelope::Job, ids::CorrelationId, redis_link::RedisLink, retry::Backoff, time::UnixMillis,
-    turn::Turn,
+    envelope::Job,
+    ids::CorrelationId,
+    pipeline::Stage,
+    redis_link::RedisLink,
+    retry::Backoff,
+    time::UnixMillis,
+    turn::{Sentence, Turn},
 };
 use announcements::Announcements;
 
@@ -59,6 +70,9 @@ local function publish(ttl)
   redis.call('PEXPIRE', state, ttl)
   redis.call('PUBLISH', stream, '')
 end
+local function take()
+  return tonumber(redis.call('HGET', state, 'take') or 1)
+end
 local function open(accepted)
   if redis.call('EXISTS', stream) == 0 then
     redis.call('DEL', state)
@@ -79,29 +93,107 @@ static BEGIN: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 open(ARGV[2])
-if redis.call('HEXISTS', state, 'closed') == 1 then return {'closed', ''} end
+if redis.call('HEXISTS', state, 'closed') == 1 then return {'closed', 0, ''} end
 local done = redis.call('HGET', state, 'done:' .. ARGV[3])
-if done then return {'completed', done} end
+if done then return {'completed', take(), done} end
+local run = redis.call('HINCRBY', state, 'run:' .. ARGV[3], 1)
 add(ARGV[4])
 publish(ARGV[1])
-return {'started', ''}
+return {'started', run, ''}
 ",
     )
 });
 
-/// ARGV: ttl in ms, '1' when the last entry is terminal, completed stage or '',
-/// its turn, entries…
+/// ARGV: ttl in ms, what the last entry does to the log (`''` nothing, `end`,
+/// `interrupt`), stage or `''`, its run or `''`, its turn when it completes or
+/// `''`, how often the answer is begun anew, entries…
 static APPEND: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
-if redis.call('HEXISTS', state, 'closed') == 1 then return 0 end
-for i = 5, #ARGV do add(ARGV[i]) end
-if ARGV[3] ~= '' then redis.call('HSET', state, 'done:' .. ARGV[3], ARGV[4]) end
-if ARGV[2] == '1' then redis.call('HSET', state, 'closed', 1) end
+if redis.call('HEXISTS', state, 'closed') == 1 then return 'closed' end
+if ARGV[4] ~= '' then
+  local newest = redis.call('HGET', state, 'run:' .. ARGV[3])
+  if newest and newest ~= ARGV[4] then return 'superseded' end
+end
+for i = 7, #ARGV do add(ARGV[i]) end
+if ARGV[5] ~= '' then redis.call('HSET', state, 'done:' .. ARGV[3], ARGV[5]) end
+if ARGV[6] ~= '0' then
+  redis.call('HSET', state, 'take', take() + ARGV[6])
+  for _, field in ipairs(redis.call('HKEYS', state)) do
+    if string.find(field, '^sentence:') or string.find(field, '^audio:') then
+      redis.call('HDEL', state, field)
+    end
+  end
+  redis.call('HDEL', state, 'announced', 'sentences')
+end
+if ARGV[2] ~= '' then redis.call('HSET', state, 'closed', 1) end
 publish(ARGV[1])
-return 1
+if ARGV[2] == 'interrupt' then redis.call('PUBLISH', stream .. ':end', '') end
+return 'recorded'
 ",
     )
+});
+
+/// Follows [`PRELUDE`] in the scripts about sentences.
+const SENTENCES: &str = r"
+local function is_over(of)
+  return redis.call('HEXISTS', state, 'closed') == 1 or tonumber(of) < take()
+end
+local function number(n, last)
+  if last == '1' then redis.call('HSET', state, 'sentences', n) end
+end
+local function spoken()
+  local count = redis.call('HGET', state, 'sentences')
+  local announced = tonumber(redis.call('HGET', state, 'announced') or 0)
+  local written = redis.call('HGET', state, 'done:rag')
+  if not (count and written) or announced < tonumber(count) then return {'spoken'} end
+  local all = {'all', written}
+  for n = 1, tonumber(count) do all[n + 2] = redis.call('HGET', state, 'sentence:' .. n) end
+  return all
+end
+";
+
+/// ARGV: ttl in ms, accepted entry, take, n, '1' when it is the last, started
+/// entry, attempt.
+static BEGIN_SENTENCE: LazyLock<Script> = LazyLock::new(|| {
+    script(&format!(
+        r"{SENTENCES}
+open(ARGV[2])
+if is_over(ARGV[3]) then return {{'over'}} end
+number(ARGV[4], ARGV[5])
+if redis.call('HEXISTS', state, 'sentence:' .. ARGV[4]) == 1 then return spoken() end
+if redis.call('HSETNX', state, 'run:tts', 1) == 1 or ARGV[7] ~= '1' then
+  add(ARGV[6])
+  publish(ARGV[1])
+end
+return {{'missing'}}
+"
+    ))
+});
+
+/// ARGV: ttl in ms, take, n, '1' when it is the last, how it was spoken, its
+/// announcement or ''.
+static COMPLETE_SENTENCE: LazyLock<Script> = LazyLock::new(|| {
+    script(&format!(
+        r"{SENTENCES}
+if is_over(ARGV[2]) then return {{'over'}} end
+number(ARGV[3], ARGV[4])
+if redis.call('HSETNX', state, 'sentence:' .. ARGV[3], ARGV[5]) == 0 then return spoken() end
+if ARGV[6] ~= '' then redis.call('HSET', state, 'audio:' .. ARGV[3], ARGV[6]) end
+local n = tonumber(redis.call('HGET', state, 'announced') or 0)
+while redis.call('HEXISTS', state, 'sentence:' .. (n + 1)) == 1 do
+  n = n + 1
+  local audio = redis.call('HGET', state, 'audio:' .. n)
+  if audio then
+    add(audio)
+    redis.call('HDEL', state, 'audio:' .. n)
+  end
+end
+redis.call('HSET', state, 'announced', n)
+publish(ARGV[1])
+return spoken()
+"
+    ))
 });
 
 impl RedisReplyLog {
@@ -124,7 +216,7 @@ impl RedisReplyLog {
         arguments: &[String],
     ) -> Result<T, ReplyError> {
         let key = address(id);
-        let state = format!("{{{key}}}:state");
+        let state = state_key(&key);
         let size = arguments.iter().map(String::len).sum();
         let mut invocation = script.key(key);
         invocation.key(state).arg(arguments);
@@ -135,28 +227,77 @@ impl RedisReplyLog {
             .map_err(ReplyError)
     }
 
-    async fn append_with(
+    /// `by` is the run that appends, `made` the turn with which its stage is
+    /// complete.
+    async fn append_by(
         &self,
         id: CorrelationId,
         events: &[Event],
-        completed: Option<&CompletedStage<'_>>,
+        by: Option<(Stage, Option<&Run>)>,
+        made: Option<&Turn>,
     ) -> Result<Appended, ReplyError> {
-        let closes = events.last().is_some_and(Event::is_terminal);
-        let (stage, turn) = match completed {
-            Some(it) => (it.stage.to_string(), json(it.turn)),
-            None => (String::new(), String::new()),
+        let end = match events.last() {
+            Some(Event::Completed { .. }) => "end",
+            Some(last) if last.is_terminal() => "interrupt",
+            _ => "",
         };
+        let (stage, run) = by.unzip();
+        let restarts = events
+            .iter()
+            .filter(|event| **event == Event::AnswerRestarted);
         let mut arguments = vec![
             self.ttl_ms().to_string(),
-            u8::from(closes).to_string(),
-            stage,
-            turn,
+            end.to_owned(),
+            stage.map(|it| it.to_string()).unwrap_or_default(),
+            run.flatten()
+                .map(|it| it.number.to_string())
+                .unwrap_or_default(),
+            made.map(json).unwrap_or_default(),
+            restarts.count().to_string(),
         ];
         arguments.extend(events.iter().map(entry));
-        match self.run(&APPEND, id, &arguments).await? {
-            1 => Ok(Appended::Recorded),
-            _ => Ok(Appended::Closed),
+        let outcome: String = self.run(&APPEND, id, &arguments).await?;
+        Ok(match outcome.as_str() {
+            "recorded" => Appended::Recorded,
+            "superseded" => Appended::Superseded,
+            _ => Appended::Closed,
+        })
+    }
+
+    /// What the log tells of the answer, for a run that is not the first.
+    async fn told(&self, id: CorrelationId) -> Result<Told, ReplyError> {
+        let records = read(&self.link, id, 0).await?;
+        Ok(Told::by(records.iter().map(|record| &record.event)))
+    }
+
+    async fn is_closed(&self, id: CorrelationId) -> Result<bool, ReplyError> {
+        let mut command = redis::cmd("HEXISTS");
+        command.arg(state_key(&address(id))).arg("closed");
+        let mut connection = self.link.connection();
+        self.link
+            .bounded(0, command.query_async(&mut connection))
+            .await
+            .map_err(ReplyError)
+    }
+}
+
+fn state_key(stream: &str) -> String {
+    format!("{{{stream}}}:state")
+}
+
+/// What the scripts about sentences answer.
+fn speaking(answer: &[String]) -> Result<Speaking, ReplyError> {
+    match answer {
+        [word] if word == "missing" => Ok(Speaking::Missing),
+        [word] if word == "spoken" => Ok(Speaking::Spoken),
+        [word, turn, sentences @ ..] if word == "all" => {
+            let sentences = sentences.iter().map(|json| parse(json));
+            Ok(Speaking::AllSpoken(Box::new(SpokenAnswer {
+                turn: parse(turn)?,
+                sentences: sentences.collect::<Result<_, _>>()?,
+            })))
         }
+        _ => Ok(Speaking::Over),
     }
 }
 
@@ -169,23 +310,45 @@ impl ReplyLog for RedisReplyLog {
     }
 
     async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
+        let stage = started.stage;
         let arguments = [
             self.ttl_ms().to_string(),
             entry(&Event::Accepted { job: job.clone() }),
-            started.stage.to_string(),
+            stage.to_string(),
             entry(&Event::StageStarted(started)),
         ];
-        let (outcome, turn): (String, String) =
-            self.run(&BEGIN, job.correlation_id, &arguments).await?;
+        let id = job.correlation_id;
+        let (outcome, number, turn): (String, u32, String) =
+            self.run(&BEGIN, id, &arguments).await?;
         match outcome.as_str() {
-            "started" => Ok(Begun::Started),
-            "completed" => Ok(Begun::AlreadyCompleted(Box::new(parse::<Turn>(&turn)?))),
+            "started" => Ok(Begun::Started(Run {
+                stage,
+                number,
+                told: match number {
+                    1 => Told::default(),
+                    _ => self.told(id).await?,
+                },
+            })),
+            "completed" => Ok(Begun::AlreadyCompleted {
+                turn: Box::new(parse::<Turn>(&turn)?),
+                take: number,
+            }),
             _ => Ok(Begun::Closed),
         }
     }
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError> {
-        self.append_with(id, events, None).await
+        self.append_by(id, events, None, None).await
+    }
+
+    async fn narrate(
+        &self,
+        id: CorrelationId,
+        run: &Run,
+        events: &[Event],
+    ) -> Result<Appended, ReplyError> {
+        let by = (run.stage, Some(run));
+        self.append_by(id, events, Some(by), None).await
     }
 
     async fn complete_stage(
@@ -194,7 +357,59 @@ impl ReplyLog for RedisReplyLog {
         events: &[Event],
         completed: &CompletedStage<'_>,
     ) -> Result<Appended, ReplyError> {
-        self.append_with(id, events, Some(completed)).await
+        let CompletedStage { stage, run, turn } = *completed;
+        self.append_by(id, events, Some((stage, run)), Some(turn))
+            .await
+    }
+
+    async fn begin_sentence(
+        &self,
+        job: &Job,
+        started: StageStarted,
+        sentence: &Sentence,
+    ) -> Result<Speaking, ReplyError> {
+        let arguments = [
+            self.ttl_ms().to_string(),
+            entry(&Event::Accepted { job: job.clone() }),
+            sentence.take.to_string(),
+            sentence.n.to_string(),
+            u8::from(sentence.last).to_string(),
+            entry(&Event::StageStarted(started.clone())),
+            started.attempt.to_string(),
+        ];
+        let id = job.correlation_id;
+        speaking(&self.run::<Vec<_>>(&BEGIN_SENTENCE, id, &arguments).await?)
+    }
+
+    async fn complete_sentence(
+        &self,
+        id: CorrelationId,
+        sentence: &Sentence,
+        spoken: &SpokenSentence,
+    ) -> Result<Speaking, ReplyError> {
+        let announcement = Event::of_sentence(sentence, spoken);
+        let arguments = [
+            self.ttl_ms().to_string(),
+            sentence.take.to_string(),
+            sentence.n.to_string(),
+            u8::from(sentence.last).to_string(),
+            json(spoken),
+            announcement.as_ref().map(entry).unwrap_or_default(),
+        ];
+        speaking(
+            &self
+                .run::<Vec<_>>(&COMPLETE_SENTENCE, id, &arguments)
+                .await?,
+        )
+    }
+
+    async fn interrupted(&self, id: CorrelationId) {
+        let channel = format!("{}:end", address(id));
+        let mut end = self.announcements.subscribe(&channel).await;
+        while !matches!(self.is_closed(id).await, Ok(true)) {
+            let look_anyway = Instant::now() + LOOK_ANYWAY;
+            let _ = timeout_at(look_anyway, end.changed()).await;
+        }
     }
 
     async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {
@@ -209,7 +424,7 @@ impl ReplyLog for RedisReplyLog {
         let link = self.link.clone();
         let announcements = self.announcements.clone();
         Box::pin(async_stream::stream! {
-            let mut growth = announcements.subscribe(id).await;
+            let mut growth = announcements.subscribe(&address(id)).await;
             let mut backoff = Backoff::reconnecting();
             loop {
                 match read(&link, id, cursor).await {

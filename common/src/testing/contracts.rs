@@ -5,4 +5,5 @@
 pub mod broker;
 pub mod claims;
 pub mod conversations;
+pub mod idempotency;
 pub mod replies;

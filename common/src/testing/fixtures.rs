@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::{
+    claim_check::Ticket,
     envelope::{Envelope, Job},
     ids::{CorrelationId, RequestId, Tenant},
     pipeline::Route,
     time::UnixMillis,
-    turn::{Answer, Input, Turn},
+    turn::{Answer, Input, Speech, Turn},
 };
 
 pub fn job(route: Route) -> Job {
@@ -41,6 +42,17 @@ pub fn answer(text: &str) -> Answer {
         citations: Vec::new(),
         declined: false,
         usage: None,
+        provider: "test".to_owned(),
+    }
+}
+
+/// Speech whose bytes are kept nowhere.
+pub fn speech() -> Speech {
+    let ticket = r#"{"name":"nowhere/speech","bytes":44}"#;
+    let ticket: Ticket = serde_json::from_str(ticket).expect("a ticket");
+    Speech {
+        ticket,
+        duration_ms: 100,
         provider: "test".to_owned(),
     }
 }

@@ -3,12 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use common::{
-    claim_check::{ClaimCheck, Item},
+    claim_check::{ClaimCheck, ClaimError, Item, Ticket},
     envelope::Job,
     reply::Event,
-    turn::{Speech, Turn},
+    time::whole_millis,
+    turn::{Sentence, Speech, Turn},
 };
+use futures::future::try_join_all;
 
 use crate::{
     handler::{Handler, Progress, StageError},
@@ -17,9 +20,11 @@ use crate::{
     speakable::speakable,
 };
 
+mod join;
+
 pub struct Tts {
     claims: Arc<dyn ClaimCheck>,
-    keep: Duration,
+    retention: Duration,
     synthesizer: Arc<dyn SpeechSynthesizer>,
 }
 
@@ -27,8 +32,30 @@ impl Tts {
     pub async fn new(kit: &Kit) -> Result<Self, KitError> {
         Ok(Self {
             claims: Arc::clone(&kit.backends.claims),
-            keep: kit.config.retention.0,
+            retention: kit.config.retention.0,
             synthesizer: kit.text_to_speech().await?,
+        })
+    }
+}
+
+impl Tts {
+    async fn keep(&self, job: &Job, item: Item, wav: Bytes) -> Result<Ticket, StageError> {
+        let kept = self
+            .claims
+            .check_in(job.correlation_id, item, wav, self.retention);
+        kept.await.map_err(unavailable)
+    }
+
+    async fn joined(&self, sentences: Vec<Speech>, job: &Job) -> Result<Speech, StageError> {
+        let redeem = sentences.iter().map(|it| self.claims.redeem(&it.ticket));
+        let files = try_join_all(redeem).await.map_err(unavailable)?;
+        let wav = tokio::task::spawn_blocking(move || join::join(&files))
+            .await
+            .map_err(|panic| StageError::internal("joining_failed", panic))??;
+        Ok(Speech {
+            duration_ms: sentences.iter().map(|it| it.duration_ms).sum(),
+            provider: providers(&sentences),
+            ticket: self.keep(job, Item::Speech, Bytes::from(wav)).await?,
         })
     }
 }
@@ -46,17 +73,30 @@ impl Handler for Tts {
             // Nothing to say is no failure: the written answer stands.
             return Ok(turn);
         }
+        let item = match &turn.sentence {
+            Some(Sentence { take, n, .. }) => Item::Sentence { take: *take, n: *n },
+            None => Item::Speech,
+        };
         let spoken = self.synthesizer.speak(&text, turn.voice.as_deref()).await?;
-        let ticket = self
-            .claims
-            .check_in(job.correlation_id, Item::Speech, spoken.wav, self.keep)
-            .await
-            .map_err(|error| StageError::transient("claim_check_unavailable", error))?;
         turn.speech = Some(Speech {
-            ticket,
-            duration_ms: common::time::whole_millis(spoken.duration),
+            ticket: self.keep(job, item, spoken.wav).await?,
+            duration_ms: whole_millis(spoken.duration),
             provider: spoken.provider.to_owned(),
         });
+        Ok(turn)
+    }
+
+    async fn join(
+        &self,
+        mut turn: Turn,
+        spoken: Vec<Speech>,
+        job: &Job,
+    ) -> Result<Turn, StageError> {
+        turn.speech = match <[Speech; 1]>::try_from(spoken) {
+            Ok([only]) => Some(only),
+            Err(sentences) if sentences.is_empty() => None,
+            Err(sentences) => Some(self.joined(sentences, job).await?),
+        };
         Ok(turn)
     }
 
@@ -66,8 +106,27 @@ impl Handler for Tts {
 }
 
 fn text_of(turn: &Turn) -> &str {
-    match &turn.answer {
-        Some(answer) => &answer.text,
-        None => turn.user_text().unwrap_or_default(),
+    match (&turn.sentence, &turn.answer) {
+        (Some(sentence), _) => &sentence.text,
+        (None, Some(answer)) => &answer.text,
+        (None, None) => turn.user_text().unwrap_or_default(),
+    }
+}
+
+/// The distinct providers, in the order in which they spoke.
+fn providers(sentences: &[Speech]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for Speech { provider, .. } in sentences {
+        if !names.contains(&provider.as_str()) {
+            names.push(provider);
+        }
+    }
+    names.join(", ")
+}
+
+fn unavailable(error: ClaimError) -> StageError {
+    match error {
+        ClaimError::Gone => StageError::internal("speech_gone", error),
+        ClaimError::Unavailable(_) => StageError::transient("claim_check_unavailable", error),
     }
 }

@@ -50,9 +50,16 @@ pub struct Reply {
 
 type Answer = dyn Fn(&Request) -> Reply + Send + Sync;
 
+struct State {
+    mood: Mood,
+    requests: Vec<Request>,
+    /// Clients that went away in the middle of an answer.
+    left: usize,
+}
+
 pub struct Service {
     address: String,
-    state: Arc<Mutex<(Mood, Vec<Request>)>>,
+    state: Arc<Mutex<State>>,
     task: JoinHandle<()>,
 }
 
@@ -60,7 +67,11 @@ impl Service {
     pub async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let state = Arc::new(Mutex::new((Mood::Well, Vec::new())));
+        let state = Arc::new(Mutex::new(State {
+            mood: Mood::Well,
+            requests: Vec::new(),
+            left: 0,
+        }));
         let (answer, seen): (Arc<Answer>, _) = (Arc::new(answer), Arc::clone(&state));
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
@@ -82,15 +93,20 @@ impl Service {
     }
 
     pub fn is(&self, mood: Mood) {
-        self.state.lock().unwrap().0 = mood;
+        self.state.lock().unwrap().mood = mood;
     }
 
     pub fn requests(&self) -> Vec<Request> {
-        self.state.lock().unwrap().1.clone()
+        self.state.lock().unwrap().requests.clone()
     }
 
     pub fn calls(&self) -> usize {
-        self.state.lock().unwrap().1.len()
+        self.state.lock().unwrap().requests.len()
+    }
+
+    /// Clients that went away in the middle of an answer.
+    pub fn left(&self) -> usize {
+        self.state.lock().unwrap().left
     }
 }
 
@@ -143,19 +159,15 @@ impl Reply {
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    answer: &Answer,
-    state: &Mutex<(Mood, Vec<Request>)>,
-) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, answer: &Answer, state: &Mutex<State>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let request = read(&mut stream).await?;
     let good = answer(&request);
     let mood = {
         let mut state = state.lock().unwrap();
-        state.1.push(request);
-        state.0.clone()
+        state.requests.push(request);
+        state.mood.clone()
     };
     let whole = good.pieces.concat();
     match mood {
@@ -185,7 +197,14 @@ async fn serve(
         Mood::Waits(permits) => {
             begin(&mut stream, &good).await?;
             for piece in &good.pieces[1..] {
-                permits.acquire().await.unwrap().forget();
+                tokio::select! {
+                    permit = permits.acquire() => permit.unwrap().forget(),
+                    // It has nothing more to say, so this is its end.
+                    _ = stream.fill_buf() => {
+                        state.lock().unwrap().left += 1;
+                        return Ok(());
+                    }
+                }
                 chunk(&mut stream, piece).await?;
             }
             stream.write_all(b"0\r\n\r\n").await?;

@@ -21,7 +21,7 @@ const QUESTION: &str = "Apa syarat lulus sarjana?";
 
 impl Running {
     /// Submits a question, and gives its job's id.
-    async fn submit(&self, message: &str) -> String {
+    pub async fn submit(&self, message: &str) -> String {
         let job = json!({ "kind": "chat", "message": message });
         let request = self
             .deployment
@@ -31,30 +31,35 @@ impl Running {
         accepted["job_id"].as_str().unwrap().to_owned()
     }
 
-    async fn look(&self, job: &str, query: &str) -> Value {
+    pub async fn look(&self, job: &str, query: &str) -> Value {
         let request = self.deployment.get(&format!("/v1/jobs/{job}{query}"));
         request.send().await.unwrap().json().await.unwrap()
     }
 
     /// The log of the jobs, where another process can read it.
-    async fn log(&self, mode: Mode) -> Option<Arc<dyn ReplyLog>> {
-        let Mode::Distributed(_) = mode else {
-            return None;
-        };
-        let env = self.settings.iter().cloned().collect();
-        let config = BackendConfig::from_environment(&env, "test").unwrap();
-        Some(connect(&config).await.unwrap().replies)
+    pub async fn log(&self, mode: Mode) -> Option<Arc<dyn ReplyLog>> {
+        match mode {
+            Mode::Embedded => None,
+            Mode::Distributed(_) => Some(log_of(&self.settings).await),
+        }
     }
 }
 
-async fn events(log: &Arc<dyn ReplyLog>, job: &str) -> Vec<Event> {
+/// The log that the programs with these settings share.
+pub async fn log_of(settings: &[(String, String)]) -> Arc<dyn ReplyLog> {
+    let env = settings.iter().cloned().collect();
+    let config = BackendConfig::from_environment(&env, "test").unwrap();
+    connect(&config).await.unwrap().replies
+}
+
+pub async fn events(log: &Arc<dyn ReplyLog>, job: &str) -> Vec<Event> {
     let id: CorrelationId = job.parse().unwrap();
     let records = log.read(id, 0).await.unwrap();
     records.into_iter().map(|record| record.event).collect()
 }
 
 /// The pieces of the answer so far.
-fn told(events: &[Event]) -> String {
+pub fn told(events: &[Event]) -> String {
     let mut told = String::new();
     for event in events {
         match event {

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{ids::CorrelationId, redis_link::RedisLink, reply::address, retry::Backoff};
+use crate::{redis_link::RedisLink, retry::Backoff};
 
 /// How often a silent subscription is asked for a sign of life.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -70,13 +70,11 @@ impl Announcements {
 
     /// Returns when announcements arrive from now on, or soon after if the
     /// connection is away: then they are made up for when it is back.
-    pub async fn subscribe(&self, id: CorrelationId) -> Growth {
-        let name = address(id);
-        let growth = self.topics.add(&name);
+    pub async fn subscribe(&self, channel: &str) -> Growth {
         Growth {
+            growth: self.topics.add(channel),
             topics: Arc::clone(&self.topics),
-            name,
-            growth,
+            name: channel.to_owned(),
         }
     }
 }

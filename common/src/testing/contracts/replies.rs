@@ -9,8 +9,12 @@ use crate::{
     backends::Backends,
     envelope::Job,
     pipeline::{Route, Stage},
-    reply::{Appended, Begun, CompletedStage, Event, Record, StageStarted},
-    testing::fixtures::{answer, job, text_turn},
+    reply::{
+        Appended, Begun, CompletedStage, Event, Record, Run, Speaking, SpokenSentence,
+        StageStarted, Told,
+    },
+    testing::fixtures::{answer, job, speech, text_turn},
+    turn::Sentence,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -86,12 +90,13 @@ pub async fn a_completed_stage_is_known_with_its_turn(backends: Backends) {
     let log = &backends.replies;
     log.open(&job).await.unwrap();
     let begun = log.begin_stage(&job, started(Stage::Rag)).await;
-    assert_eq!(begun, Ok(Begun::Started));
+    assert!(matches!(begun, Ok(Begun::Started(_))), "{begun:?}");
 
     let mut turn = text_turn("apa?");
     turn.answer = Some(answer("itu"));
     let done = CompletedStage {
         stage: Stage::Rag,
+        run: None,
         turn: &turn,
     };
     log.complete_stage(job.correlation_id, &[delta("itu")], &done)
@@ -99,16 +104,203 @@ pub async fn a_completed_stage_is_known_with_its_turn(backends: Backends) {
         .unwrap();
 
     let again = log.begin_stage(&job, started(Stage::Rag)).await;
-    assert_eq!(again, Ok(Begun::AlreadyCompleted(Box::new(turn))));
+    assert_eq!(
+        again,
+        Ok(Begun::AlreadyCompleted {
+            turn: Box::new(turn),
+            take: 1,
+        })
+    );
     let other = log.begin_stage(&job, started(Stage::Tts)).await;
-    assert_eq!(other, Ok(Begun::Started));
+    assert!(matches!(other, Ok(Begun::Started(_))), "{other:?}");
+}
+
+async fn run_of_rag(backends: &Backends, job: &Job) -> Run {
+    match backends.replies.begin_stage(job, started(Stage::Rag)).await {
+        Ok(Begun::Started(run)) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn of_two_runs_of_a_stage_the_newer_one_writes(backends: Backends) {
+    let job = job(Route::Text);
+    let log = &backends.replies;
+    let id = job.correlation_id;
+    let older = run_of_rag(&backends, &job).await;
+    assert_eq!(older.told, Told::default());
+    let told = log
+        .narrate(id, &older, &[delta("Itu "), delta("ada")])
+        .await;
+    assert_eq!(told, Ok(Appended::Recorded));
+
+    let newer = run_of_rag(&backends, &job).await;
+    assert_eq!(newer.told.text, "Itu ada");
+    let late = log.narrate(id, &older, &[delta(" di")]).await;
+    assert_eq!(late, Ok(Appended::Superseded));
+    let turn = text_turn("apa?");
+    let completed_by = |run| CompletedStage {
+        stage: Stage::Rag,
+        run: Some(run),
+        turn: &turn,
+    };
+    let late = log.complete_stage(id, &[], &completed_by(&older)).await;
+    assert_eq!(late, Ok(Appended::Superseded));
+    let anew = [Event::AnswerRestarted, delta("Ini")];
+    let told = log.narrate(id, &newer, &anew).await;
+    assert_eq!(told, Ok(Appended::Recorded));
+    let newest = run_of_rag(&backends, &job).await;
+    let expected = Told {
+        take: 2,
+        text: "Ini".into(),
+    };
+    assert_eq!(newest.told, expected);
+    let done = log.complete_stage(id, &[], &completed_by(&newest)).await;
+    assert_eq!(done, Ok(Appended::Recorded));
+    let again = log.begin_stage(&job, started(Stage::Rag)).await;
+    let turn = Box::new(turn.clone());
+    assert_eq!(again, Ok(Begun::AlreadyCompleted { turn, take: 2 }));
+}
+
+fn sentence(take: u32, n: u32, last: bool) -> Sentence {
+    Sentence {
+        take,
+        n,
+        text: format!("Kalimat {n}."),
+        last,
+    }
+}
+
+fn spoken(silent: bool) -> SpokenSentence {
+    SpokenSentence {
+        speech: (!silent).then(speech),
+        duration_ms: 2.0,
+        queued_ms: 1.0,
+    }
+}
+
+/// The numbers of the sentences that the log announces.
+async fn announced(backends: &Backends, job: &Job) -> Vec<u32> {
+    let records = backends.replies.read(job.correlation_id, 0).await.unwrap();
+    let audio = records.iter().filter_map(|record| match &record.event {
+        Event::AudioDelta { n, text, .. } => {
+            assert_eq!(*text, format!("Kalimat {n}."));
+            Some(*n)
+        }
+        _ => None,
+    });
+    audio.collect()
+}
+
+/// A job whose answer is written.
+async fn answered(backends: &Backends) -> Job {
+    let job = job(Route::Voice);
+    let run = run_of_rag(backends, &job).await;
+    let mut turn = text_turn("apa?");
+    turn.answer = Some(answer("Kalimat."));
+    let completed = CompletedStage {
+        stage: Stage::Rag,
+        run: Some(&run),
+        turn: &turn,
+    };
+    let replies = &backends.replies;
+    let appended = replies.complete_stage(job.correlation_id, &[], &completed);
+    assert_eq!(appended.await, Ok(Appended::Recorded));
+    job
+}
+
+pub async fn sentences_are_announced_in_order_and_the_last_one_missing_hears_of_all(
+    backends: Backends,
+) {
+    let job = answered(&backends).await;
+    let log = &backends.replies;
+    let id = job.correlation_id;
+    for n in 1..=4 {
+        let sentence = sentence(1, n, n == 4);
+        let begun = log.begin_sentence(&job, started(Stage::Tts), &sentence);
+        assert_eq!(begun.await, Ok(Speaking::Missing), "{n}");
+    }
+    let steps: [(u32, &[u32]); 3] = [(3, &[]), (4, &[]), (1, &[1])];
+    for (n, heard) in steps {
+        let (sentence, spoken) = (sentence(1, n, n == 4), spoken(false));
+        let complete = log.complete_sentence(id, &sentence, &spoken);
+        assert_eq!(complete.await, Ok(Speaking::Spoken), "{n}");
+        assert_eq!(announced(&backends, &job).await, heard);
+    }
+    let second = sentence(1, 2, false);
+    let whole = log.complete_sentence(id, &second, &spoken(true)).await;
+    let Ok(Speaking::AllSpoken(whole)) = whole else {
+        panic!("{whole:?}")
+    };
+    assert_eq!(whole.turn.answer, Some(answer("Kalimat.")));
+    let silent = whole.sentences.iter().map(|it| it.speech.is_none());
+    assert_eq!(silent.collect::<Vec<_>>(), [false, true, false, false]);
+    assert_eq!(announced(&backends, &job).await, [1, 3, 4]);
+
+    // Its message comes again: the one who joins may have died.
+    let again = log.begin_sentence(&job, started(Stage::Tts), &second).await;
+    assert_eq!(again, Ok(Speaking::AllSpoken(whole.clone())));
+    let again = log.complete_sentence(id, &second, &spoken(false)).await;
+    assert_eq!(again, Ok(Speaking::AllSpoken(whole)));
+    assert_eq!(announced(&backends, &job).await, [1, 3, 4]);
+
+    log.append(id, &[completed()]).await.unwrap();
+    let over = log.begin_sentence(&job, started(Stage::Tts), &second).await;
+    assert_eq!(over, Ok(Speaking::Over));
+}
+
+pub async fn sentences_of_an_answer_that_was_begun_anew_are_void(backends: Backends) {
+    let job = job(Route::Voice);
+    let log = &backends.replies;
+    let id = job.correlation_id;
+    let run = run_of_rag(&backends, &job).await;
+    let old = sentence(1, 1, false);
+    log.complete_sentence(id, &old, &spoken(false))
+        .await
+        .unwrap();
+    let anew = [Event::AnswerRestarted, delta("Ini")];
+    log.narrate(id, &run, &anew).await.unwrap();
+    for n in [1, 2] {
+        let void = sentence(1, n, false);
+        let begun = log.begin_sentence(&job, started(Stage::Tts), &void).await;
+        assert_eq!(begun, Ok(Speaking::Over));
+        let late = log.complete_sentence(id, &void, &spoken(false)).await;
+        assert_eq!(late, Ok(Speaking::Over));
+    }
+    let new = sentence(2, 1, true);
+    let begun = log.begin_sentence(&job, started(Stage::Tts), &new).await;
+    assert_eq!(begun, Ok(Speaking::Missing));
+    log.complete_sentence(id, &new, &spoken(false))
+        .await
+        .unwrap();
+    assert_eq!(announced(&backends, &job).await, [1, 1]);
+}
+
+pub async fn who_works_on_a_job_hears_that_it_was_cancelled(backends: Backends) {
+    let job = job(Route::Text);
+    let log = &backends.replies;
+    log.open(&job).await.unwrap();
+    let id = job.correlation_id;
+    let told = log.interrupted(id);
+    tokio::pin!(told);
+    assert!(
+        timeout(Duration::from_millis(200), &mut told)
+            .await
+            .is_err()
+    );
+    log.append(id, &[Event::Cancelled]).await.unwrap();
+    timeout(Duration::from_secs(2), told)
+        .await
+        .expect("at once");
+    timeout(SOON, log.interrupted(id))
+        .await
+        .expect("also after");
 }
 
 pub async fn a_log_that_was_lost_is_begun_again_by_its_next_stage(backends: Backends) {
     let job = job(Route::Text);
     let log = &backends.replies;
     let begun = log.begin_stage(&job, started(Stage::Rag)).await;
-    assert_eq!(begun, Ok(Begun::Started));
+    assert!(matches!(begun, Ok(Begun::Started(_))), "{begun:?}");
     let records = log.read(job.correlation_id, 0).await.unwrap();
     assert_eq!(records[0].event, Event::Accepted { job: job.clone() });
     assert_eq!(records.len(), 2);

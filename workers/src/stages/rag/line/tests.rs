@@ -63,6 +63,7 @@ impl Scene {
         conversations.append(&self.key, turn).await.unwrap();
         let completed = CompletedStage {
             stage: Stage::Rag,
+            run: None,
             turn: &fixtures::text_turn("apa?"),
         };
         let events = [Event::StageCompleted {

@@ -1,0 +1,177 @@
+use std::sync::Arc;
+
+use axum::http::HeaderValue;
+use bytes::Bytes;
+use common::{
+    backends::{BackendConfig, Backends, connect},
+    broker::memory::MemoryBroker,
+    ids::RequestId,
+    pipeline::Route,
+};
+
+use super::*;
+
+fn key(lines: &[&str]) -> Result<Option<String>, axum::http::StatusCode> {
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        headers.append(HEADER, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+    }
+    key_of(&headers).map_err(|problem| problem.status())
+}
+
+#[test]
+fn a_key_is_1_to_255_printable_characters_with_or_without_quotes() {
+    let longest = "k".repeat(255);
+    let quoted = format!("\"{longest}\"");
+    for (line, expected) in [
+        ("abc", "abc"),
+        ("\"abc\"", "abc"),
+        (" \"a b\" ", "a b"),
+        (r#""a\"b\\c""#, r#"a"b\c"#),
+        ("a\"b", "a\"b"),
+        (
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+            "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        ),
+        (&longest, &longest),
+        (&quoted, &longest),
+    ] {
+        assert_eq!(key(&[line]), Ok(Some(expected.to_owned())), "{line}");
+    }
+    assert_eq!(key(&[]), Ok(None));
+    let too_long = "k".repeat(256);
+    for bad in [
+        "", "\"\"", "\"abc", "\"abc\"d", "\"a\\b\"", "kunci é", "a\tb", &too_long,
+    ] {
+        assert_eq!(key(&[bad]).unwrap_err(), 400, "{bad:?}");
+    }
+    assert_eq!(key(&["a", "a"]).unwrap_err(), 400);
+}
+
+fn new(text: &str) -> NewTurn {
+    NewTurn {
+        route: Route::Text,
+        input: NewInput::Text(text.into()),
+        conversation_id: "a".parse().unwrap(),
+        conversation_name: ConversationName::Given,
+        voice: None,
+        response_format: None,
+        timeout: None,
+    }
+}
+
+#[test]
+fn a_fingerprint_tells_every_part_of_a_request_apart() {
+    let first = || new("apa?");
+    let changed = |change: fn(&mut NewTurn)| {
+        let mut turn = first();
+        change(&mut turn);
+        fingerprint("/v1/chat", &turn)
+    };
+    let all = [
+        fingerprint("/v1/chat", &first()),
+        fingerprint("/v1/jobs", &first()),
+        changed(|turn| turn.input = NewInput::Text("apa".into())),
+        changed(|turn| turn.input = NewInput::Speech(Bytes::from_static(b"apa?"))),
+        changed(|turn| turn.route = Route::Voice),
+        changed(|turn| turn.conversation_id = "b".parse().unwrap()),
+        changed(|turn| turn.conversation_name = ConversationName::Made),
+        changed(|turn| turn.voice = Some("x".into())),
+        changed(|turn| turn.response_format = Some("x".into())),
+        changed(|turn| turn.timeout = Some(Duration::from_secs(5))),
+    ];
+    for (at, one) in all.iter().enumerate() {
+        for other in &all[at + 1..] {
+            assert_ne!(one, other, "{at}");
+        }
+    }
+    assert_eq!(all[0], fingerprint("/v1/chat", &first()));
+}
+
+#[test]
+fn a_name_that_we_made_makes_no_other_request() {
+    let made = |name: &str| {
+        let mut turn = new("apa?");
+        turn.conversation_id = name.parse().unwrap();
+        turn.conversation_name = ConversationName::Made;
+        fingerprint("/v1/jobs", &turn)
+    };
+    assert_eq!(made("a"), made("b"));
+}
+
+/// A gateway whose queue takes `capacity` jobs.
+async fn gateway(capacity: usize) -> Gateway {
+    let config = BackendConfig::from_environment(&Default::default(), "test").unwrap();
+    let backends = Backends {
+        broker: Arc::new(MemoryBroker::new(capacity)),
+        ..connect(&config).await.unwrap()
+    };
+    Gateway::new(backends, Duration::from_secs(60))
+}
+
+fn caller() -> Caller {
+    Caller {
+        tenant: Tenant::default(),
+        request_id: RequestId::new(),
+        traceparent: None,
+    }
+}
+
+async fn submit(gateway: &Gateway, turn: NewTurn) -> Result<CorrelationId, Problem> {
+    let fingerprint = fingerprint("/v1/chat", &turn);
+    match submit_once(gateway, "k", fingerprint, turn, caller()).await? {
+        Submitted::Now(id) => Ok(id),
+        Submitted::Before(view) => Ok(view.job.correlation_id),
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_accepted_does_not_burn_the_key() {
+    let gateway = gateway(1).await;
+    gateway.submit(new("lain"), caller()).await.unwrap();
+    assert_eq!(
+        submit(&gateway, new("apa?")).await.unwrap_err().status(),
+        503
+    );
+    let mut consumer = gateway
+        .backends()
+        .broker
+        .consume(common::pipeline::Stage::Rag, 1)
+        .await;
+    consumer.receive().await.ack().await.unwrap();
+    // With another body: the first was never a request that counts.
+    let id = submit(&gateway, new("siapa?")).await.unwrap();
+    assert_eq!(submit(&gateway, new("siapa?")).await.unwrap(), id);
+    assert_eq!(
+        submit(&gateway, new("apa?")).await.unwrap_err().status(),
+        422
+    );
+}
+
+/// As a process leaves it that dies between its claim and its job.
+async fn left_behind(gateway: &Gateway, age: Duration) {
+    let now = UnixMillis::now();
+    let claim = Claim {
+        job: CorrelationId::new(),
+        fingerprint: fingerprint("/v1/chat", &new("apa?")),
+        at: UnixMillis(now.0 - common::time::whole_millis(age)),
+    };
+    let key = IdempotencyKey::of(&Tenant::default(), "k");
+    let claimed = gateway.backends().idempotency.claim(&key, &claim).await;
+    assert_eq!(claimed, Ok(Claimed::Now));
+}
+
+#[tokio::test]
+async fn a_claim_without_a_job_blocks_the_key_for_a_short_while_only() {
+    for (age, expected) in [
+        (Duration::ZERO, Some(409)),
+        (LONGEST_SUBMISSION - Duration::from_secs(2), Some(409)),
+        (LONGEST_SUBMISSION, None),
+    ] {
+        let gateway = gateway(10).await;
+        left_behind(&gateway, age).await;
+        let submitted = submit(&gateway, new("apa?")).await;
+        let refused = submitted.err().map(|problem| problem.status().as_u16());
+        assert_eq!(refused, expected, "{age:?}");
+    }
+}

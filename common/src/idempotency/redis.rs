@@ -1,0 +1,138 @@
+//! Idempotency keys in Redis: the hash `idempotency:{key}`, whose name holds
+//! the digest of tenant and key alone, with a time to live.
+//!
+//! | field | is |
+//! |---|---|
+//! | `job` | the job that holds it |
+//! | `fingerprint` | of the request |
+//! | `at` | ms since the epoch, when it was claimed |
+//!
+//! It is changed by scripts alone, so that each change is whole.
+
+use std::sync::LazyLock;
+
+use async_trait::async_trait;
+use redis::Script;
+
+use super::{Claim, Claimed, Fingerprint, IdempotencyError, IdempotencyKey, IdempotencyKeys, KEPT};
+use crate::{
+    ids::CorrelationId,
+    redis_link::RedisLink,
+    time::{UnixMillis, whole_millis},
+};
+
+pub struct RedisIdempotencyKeys {
+    link: RedisLink,
+}
+
+/// ARGV: job, fingerprint, at, ttl in ms, the job to take it over from or ''.
+/// Nothing when it is claimed now, else who holds it.
+static CLAIM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local held = redis.call('HMGET', KEYS[1], 'job', 'fingerprint', 'at')
+if held[1] and held[1] ~= ARGV[5] then return held end
+redis.call('HSET', KEYS[1], 'job', ARGV[1], 'fingerprint', ARGV[2], 'at', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return {}
+",
+    )
+});
+
+/// ARGV: job.
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if redis.call('HGET', KEYS[1], 'job') == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+",
+    )
+});
+
+impl RedisIdempotencyKeys {
+    pub(crate) fn new(link: RedisLink) -> Self {
+        Self { link }
+    }
+
+    async fn run<T: redis::FromRedisValue>(
+        &self,
+        script: &Script,
+        key: &IdempotencyKey,
+        arguments: &[String],
+    ) -> Result<T, IdempotencyError> {
+        let mut invocation = script.key(name(key));
+        invocation.arg(arguments);
+        let mut connection = self.link.connection();
+        self.link
+            .bounded(0, invocation.invoke_async(&mut connection))
+            .await
+            .map_err(IdempotencyError)
+    }
+
+    async fn claim_from(
+        &self,
+        key: &IdempotencyKey,
+        from: Option<CorrelationId>,
+        claim: &Claim,
+    ) -> Result<Claimed, IdempotencyError> {
+        let arguments = [
+            claim.job.to_string(),
+            claim.fingerprint.0.clone(),
+            claim.at.0.to_string(),
+            whole_millis(KEPT).to_string(),
+            from.map(|job| job.to_string()).unwrap_or_default(),
+        ];
+        let held: Vec<String> = self.run(&CLAIM, key, &arguments).await?;
+        match held.as_slice() {
+            [] => Ok(Claimed::Now),
+            [job, fingerprint, at] => parsed(job, fingerprint, at)
+                .map(Claimed::Before)
+                .ok_or_else(malformed),
+            _ => Err(malformed()),
+        }
+    }
+}
+
+fn name(key: &IdempotencyKey) -> String {
+    format!("idempotency:{}", key.0)
+}
+
+fn parsed(job: &str, fingerprint: &str, at: &str) -> Option<Claim> {
+    Some(Claim {
+        job: job.parse().ok()?,
+        fingerprint: Fingerprint(fingerprint.to_owned()),
+        at: UnixMillis(at.parse().ok()?),
+    })
+}
+
+fn malformed() -> IdempotencyError {
+    IdempotencyError("a claim is of another version".into())
+}
+
+#[async_trait]
+impl IdempotencyKeys for RedisIdempotencyKeys {
+    async fn claim(
+        &self,
+        key: &IdempotencyKey,
+        claim: &Claim,
+    ) -> Result<Claimed, IdempotencyError> {
+        self.claim_from(key, None, claim).await
+    }
+
+    async fn take_over(
+        &self,
+        key: &IdempotencyKey,
+        from: CorrelationId,
+        claim: &Claim,
+    ) -> Result<Claimed, IdempotencyError> {
+        self.claim_from(key, Some(from), claim).await
+    }
+
+    async fn release(
+        &self,
+        key: &IdempotencyKey,
+        job: CorrelationId,
+    ) -> Result<(), IdempotencyError> {
+        self.run::<()>(&RELEASE, key, &[job.to_string()]).await
+    }
+}
