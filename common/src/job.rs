@@ -149,12 +149,7 @@ impl JobView {
     /// Its time was up a while ago, and nothing has ended it: no worker was
     /// there to notice.
     pub fn is_overdue(&self, now: UnixMillis) -> bool {
-        self.outcome.is_none() && now >= self.overdue_from()
-    }
-
-    /// When to see whether it is overdue.
-    pub fn overdue_from(&self) -> UnixMillis {
-        self.job.deadline.after(NOTICE)
+        self.outcome.is_none() && now >= overdue_from(&self.job)
     }
 
     /// The time from acceptance until then: what a caller waited for it, the
@@ -184,6 +179,11 @@ impl JobView {
             .find(|view| view.stage == stage)
             .and_then(|view| view.times)
     }
+}
+
+/// When a job that nothing has ended is overdue.
+pub fn overdue_from(job: &Job) -> UnixMillis {
+    job.deadline.after(NOTICE)
 }
 
 fn from_millis(millis: f64) -> Duration {

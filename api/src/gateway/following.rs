@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::{
     claim_check::{ClaimError, Ticket},
     ids::{CorrelationId, Tenant},
-    reply::{Record, ReplyError},
+    reply::{Event, Record, ReplyError},
     retry::Backoff,
     time::UnixMillis,
 };
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::{Gateway, GatewayError};
-use crate::job::JobView;
+use crate::job::{JobView, overdue_from};
 
 /// Records that are taken from the log in one go.
 const BATCH: usize = 256;
@@ -61,8 +61,8 @@ impl Gateway {
             return Ok(None);
         };
         let seen = past.last().map_or(0, |record| record.sequence_number);
-        let left = view.overdue_from().since(UnixMillis::now());
-        let mut following = Following::new(self, tenant, id, seen, left);
+        let mut following = Following::new(self, tenant, id, seen, self.deadline);
+        following.mind_the_deadline(&past);
         if view.outcome.is_some() {
             following.growth = None;
         }
@@ -115,7 +115,7 @@ impl Following {
         tenant: &Tenant,
         id: CorrelationId,
         seen: u64,
-        left: Duration,
+        time: Duration,
     ) -> Self {
         let growth = gateway.backends.replies.follow(id, seen);
         Self {
@@ -124,7 +124,8 @@ impl Following {
             id,
             past: Vec::new(),
             growth: Some(growth.ready_chunks(BATCH)),
-            overdue: Instant::now() + left,
+            // Until the log says better.
+            overdue: Instant::now() + time,
             looks: 0,
         }
     }
@@ -166,7 +167,15 @@ impl Following {
         if records.last().is_some_and(|last| last.event.is_terminal()) {
             self.growth = None;
         }
+        self.mind_the_deadline(&records);
         records
+    }
+
+    /// A log begins with the job, whose deadline may be one of its own.
+    fn mind_the_deadline(&mut self, records: &[Record]) {
+        if let Some(Event::Accepted { job }) = records.first().map(|record| &record.event) {
+            self.overdue = Instant::now() + overdue_from(job).since(UnixMillis::now());
+        }
     }
 
     /// Its time is up, and its log goes on: without a worker to notice, nobody

@@ -59,6 +59,11 @@ impl Program {
         Self { child, _watchdog }
     }
 
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As `kill -9` does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -152,6 +152,8 @@ async fn configured(more: &[(String, String)]) -> (ApiConfig, Backends) {
         ("API_KEY", KEY),
         ("API_KEYS", &format!("other:{OTHER_KEY}")),
         ("EVENTS_HEARTBEAT", "1"),
+        // Of jobs that are submitted; those of `accept` have one of their own.
+        ("JOB_DEADLINE", "1"),
     ]);
     all.extend_from_slice(more);
     let env: Environment = all.into_iter().collect();

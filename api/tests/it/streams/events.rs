@@ -10,6 +10,7 @@ use common::{
     turn::{EmotionLabel, Speech},
 };
 use futures::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
@@ -344,7 +345,25 @@ async fn a_job_that_nobody_works_on_ends_for_its_followers(doors: Doors) {
     problem(audio.unwrap(), 404, "expired").await;
 }
 
+async fn a_question_that_nobody_takes_expires_on_its_stream(doors: Doors) {
+    let request = doors.at(0, Method::POST, "/v1/chat");
+    let request = request.header("X-Conversation-Id", crate::deployment::conversation());
+    let request = request.json(&json!({ "message": "Apa itu ITB?" }));
+    let answer = request.header("Accept", "text/event-stream").send().await;
+    let answer = answer.unwrap();
+    let job = answer.headers()["location"].to_str().unwrap().to_owned();
+    let streamed = without_comments(&answer.text().await.unwrap());
+    let names: Vec<_> = parsed(&streamed)
+        .iter()
+        .map(|event| event["type"].clone())
+        .collect();
+    assert_eq!(names, ["job.accepted", "job.expired"]);
+    let again = doors.get(1, &format!("{job}/events")).send().await.unwrap();
+    assert_eq!(streamed, again.text().await.unwrap());
+}
+
 with_doors!(
+    a_question_that_nobody_takes_expires_on_its_stream,
     a_stream_cut_after_any_event_and_resumed_elsewhere_is_the_uncut_one,
     the_events_tell_what_polling_tells,
     an_end_that_is_no_result_is_told_as_it_is,

@@ -5,15 +5,16 @@
 //! ```
 //!
 //! `LOAD_STREAMS` (1000) and `LOAD_RATE` (50 events a second each) set what is
-//! asked of one front door, which has the writers of the logs and the readers
-//! of the streams beside it on the same two threads.
+//! asked of one front door. The writers of the logs and the readers of the
+//! streams share the machine with it: embedded its threads as well, distributed
+//! it is a process of its own, whose processor time is told apart.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use common::{pipeline::Route, reply::Event};
+use common::{pipeline::Route, reply::Event, testing::servers::shared};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -22,7 +23,7 @@ use tokio::{
 };
 
 use super::doors::{Doors, path};
-use crate::deployment::KEY;
+use crate::deployment::{KEY, eventually, start_api};
 
 const SECONDS: u64 = 10;
 
@@ -53,13 +54,13 @@ fn micros(epoch: Instant) -> u64 {
     u64::try_from(epoch.elapsed().as_micros()).unwrap()
 }
 
-async fn measure(mode: &str, doors: Doors) {
+async fn measure(mode: &str, doors: Doors, address: String) {
     let (streams, rate) = (setting("LOAD_STREAMS", 1_000), setting("LOAD_RATE", 50));
     let (doors, epoch) = (Arc::new(doors), Instant::now());
     let (mut readers, mut writers) = (JoinSet::new(), JoinSet::new());
     for _ in 0..streams {
         let job = doors.accept(Route::Text).await;
-        readers.spawn(read(doors.address(0), path(&job, ""), epoch));
+        readers.spawn(read(address.clone(), path(&job, ""), epoch));
         let doors = Arc::clone(&doors);
         writers.spawn(async move {
             let mut clock = interval(Duration::from_micros(1_000_000 / rate));
@@ -93,13 +94,34 @@ async fn measure(mode: &str, doors: Doors) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures"]
 async fn embedded() {
-    measure("embedded", Doors::embedded().await).await;
+    let doors = Doors::embedded().await;
+    let address = doors.address(0);
+    measure("embedded", doors, address).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures"]
 async fn distributed() {
-    if let Some(doors) = Doors::distributed().await {
-        measure("distributed", doors).await;
-    }
+    let Some(servers) = shared() else { return };
+    let settings = servers.environment();
+    let (door, url) = start_api(&settings);
+    let address = url.trim_start_matches("http://").to_owned();
+    let listening = || async { TcpStream::connect(&address).await.is_ok() };
+    eventually("listening", listening).await;
+    let doors = Doors::on(&settings).await;
+    let before = processor_time(door.id());
+    measure("distributed", doors, address).await;
+    let spent = processor_time(door.id()) - before;
+    println!("the front door took {spent:.1} s of processor time");
+}
+
+/// Seconds; fields 14 and 15 of `/proc/[pid]/stat`, in hundredths (proc(5)).
+fn processor_time(id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }
