@@ -43,7 +43,8 @@ fn run(told: Told, pieces: &[&str], answer: &str) -> (Vec<String>, Vec<String>) 
 #[test]
 fn a_run_tells_what_the_log_has_not() {
     let whole = "Satu dua. Tiga empat.";
-    let rows: [(Told, &[&str], &str, &[&str], &[&str]); 8] = [
+    type Row<'a> = (Told, &'a [&'a str], &'a str, &'a [&'a str], &'a [&'a str]);
+    let rows: [Row<'_>; 8] = [
         (
             told(1, ""),
             &["Satu ", "dua. Ti", "ga empat."],
