@@ -54,6 +54,13 @@ async fn the_first_sentence_is_spoken_while_the_model_writes(mode: Mode) {
     vendors.openrouter.is(Mood::Waits(Arc::clone(&permits)));
     let job = submit(&running.deployment).await;
     eventually("speaking", || async { vendors.speaking.calls().len() == 1 }).await;
+    let log = running.log(mode).await;
+    if let Some(log) = &log {
+        eventually("heard", || async {
+            sentences(&events(log, &job).await) == [1]
+        })
+        .await;
+    }
     let view = look(&running.deployment, &job, "").await;
     assert_eq!(view["status"], "running", "{view}");
     permits.add_permits(100);
@@ -67,8 +74,8 @@ async fn the_first_sentence_is_spoken_while_the_model_writes(mode: Mode) {
     assert_eq!(wav, prosa::speech().repeat(SENTENCES.len()));
     let stages = view["stages"].as_array().unwrap();
     assert_eq!(stages.len(), 4, "{view}");
-    if let Some(log) = running.log(mode).await {
-        let events = events(&log, &job).await;
+    if let Some(log) = &log {
+        let events = events(log, &job).await;
         assert_eq!(sentences(&events), SENTENCES);
         let place = |wanted: fn(&Event) -> bool| events.iter().position(wanted);
         let heard = place(|event| matches!(event, Event::AudioDelta { .. }));
