@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod dying;
+mod early;
 mod emotion;
 mod fake;
 mod follow_up;
@@ -12,6 +13,7 @@ mod running;
 mod speaking;
 mod streaming;
 mod submitting;
+mod waiting;
 mod whole_path;
 
 /// Defines each test twice, as `in_both_modes` does; each starts programs of

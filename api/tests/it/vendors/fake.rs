@@ -1,7 +1,10 @@
 //! An HTTP service that counts its calls, keeps what it is sent, and fails in
 //! the way that a test chooses.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -40,6 +43,11 @@ pub enum Mood {
     /// Sends the first piece, and each other one when the semaphore has a
     /// permit for it.
     Waits(Arc<Semaphore>),
+    /// Sends the first piece after a while, and each other one after another.
+    Paced {
+        first: Duration,
+        each: Duration,
+    },
     /// Streams this piece of a completion, and closes the connection.
     BreaksMidwaySaying(&'static str),
 }
@@ -211,6 +219,17 @@ async fn serve(stream: TcpStream, answer: &Answer, state: &Mutex<State>) -> std:
                         return Ok(());
                     }
                 }
+                chunk(&mut stream, piece).await?;
+            }
+            stream.write_all(b"0\r\n\r\n").await?;
+        }
+        Mood::Paced { first, each } => {
+            tokio::time::sleep(first).await;
+            begin(&mut stream, &good).await?;
+            let mut clock = tokio::time::interval(each);
+            clock.tick().await;
+            for piece in &good.pieces[1..] {
+                clock.tick().await;
                 chunk(&mut stream, piece).await?;
             }
             stream.write_all(b"0\r\n\r\n").await?;

@@ -1,6 +1,9 @@
 //! Prosa, both ways, over WebSocket.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -26,6 +29,8 @@ pub enum Mood {
     Breaks,
     /// Answers with what is no answer.
     Babbles,
+    /// Answers after this time.
+    Takes(Duration),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -130,6 +135,7 @@ async fn serve(way: Way, stream: TcpStream, state: Arc<Mutex<State>>) {
     match mood {
         Mood::Hangs => std::future::pending().await,
         Mood::Breaks => return,
+        Mood::Takes(time) => tokio::time::sleep(time).await,
         Mood::Well | Mood::Babbles => {}
     }
     let mut key = String::new();
