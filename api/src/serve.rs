@@ -25,6 +25,7 @@ pub async fn serve(
     started: impl FnOnce(SocketAddr),
 ) -> anyhow::Result<()> {
     telemetry::choose_cryptography();
+    telemetry::serve_metrics(env)?;
     let config = ApiConfig::from_environment(env)?;
     let backends = backends::connect(&config.backends).await?;
     let embedded = match config.backends.mode.is_embedded() {

@@ -1,7 +1,9 @@
-//! Logs: readable lines on a terminal, JSON where machines collect them.
+//! Logs: readable lines on a terminal, JSON where machines collect them; and
+//! metrics, for Prometheus to fetch.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, net::SocketAddr};
 
+use metrics_exporter_prometheus::PrometheusBuilder;
 use strum::{Display, EnumString};
 use tracing_subscriber::{
     EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
@@ -51,6 +53,30 @@ pub fn start(env: &Environment, default: LogFormat) -> Result<(), ConfigError> {
         .with(filter)
         .with(layer)
         .try_init();
+    Ok(())
+}
+
+/// Upper bounds in seconds: from what a local engine takes to the longest
+/// deadline of a spoken question.
+const BUCKETS: [f64; 16] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0,
+];
+
+/// Serves what is counted and timed as Prometheus text at `METRICS_ADDRESS`,
+/// e.g. `0.0.0.0:9464`; without it nothing is kept. Needs a Tokio runtime.
+pub fn serve_metrics(env: &Environment) -> Result<(), ConfigError> {
+    let expected = "an address with a port, such as 127.0.0.1:9464";
+    let Some(address) = env.parsed::<SocketAddr>("METRICS_ADDRESS", expected)? else {
+        return Ok(());
+    };
+    let exporter = PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)
+        .map(|builder| builder.with_http_listener(address))
+        .and_then(PrometheusBuilder::install);
+    exporter.map_err(|error| {
+        ConfigError::because("METRICS_ADDRESS", format!("of no use ({error})"), expected)
+    })?;
+    tracing::info!(%address, "serving metrics");
     Ok(())
 }
 

@@ -94,6 +94,12 @@ pub enum StageError {
 }
 
 impl StageError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Transient { code, .. } | Self::Permanent { code, .. } => code,
+        }
+    }
+
     pub fn transient(code: &'static str, detail: impl ToString) -> Self {
         Self::Transient {
             code,

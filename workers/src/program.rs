@@ -72,6 +72,7 @@ fn stages(list: Option<&str>) -> Result<Vec<Stage>, ConfigError> {
 
 async fn run(env: &Environment, stages: &[Stage]) -> anyhow::Result<()> {
     let stop = shutdown::on_signal()?;
+    telemetry::serve_metrics(env)?;
     let config = WorkerConfig::from_environment(env)?;
     let backend_config = BackendConfig::from_environment(env, "itb-worker")?;
     if backend_config.mode.is_embedded() {

@@ -16,13 +16,10 @@ use std::{
 use common::{
     backends::Backends,
     broker::{Delivery, SettleError},
-    envelope::Envelope,
+    envelope::{Envelope, Job},
     ids::CorrelationId,
     pipeline::Stage,
-    reply::{
-        Appended, Begun, CompletedStage, Event, Run, Speaking, SpokenAnswer, SpokenSentence,
-        StageStarted,
-    },
+    reply::{Appended, Begun, CompletedStage, Event, Run, StageStarted},
     retry::{Backoff, RetryPolicy},
     time::{UnixMillis, whole_millis},
     turn::{Answer, Sentence, Turn},
@@ -34,6 +31,9 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, debug, error, info, info_span, warn};
+
+mod measures;
+mod speaking;
 
 use crate::{
     handler::{Admission, Handler, Progress, StageError},
@@ -186,9 +186,7 @@ impl Runner {
         let mut telling = telling.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut last = telling.tell(told);
         if let Some(answer) = written(envelope, &result) {
-            let Tidings { events, sentences } = telling.finish(&answer.text);
-            last.events.extend(events);
-            last.sentences.extend(sentences);
+            last.extend(telling.finish(&answer.text));
         }
         let account = Account {
             run: Some(run),
@@ -211,9 +209,12 @@ impl Runner {
         let narration = Narration::default();
         let needless = CancellationToken::new();
         let record = async |events: Vec<Event>| {
-            let Tidings { events, sentences } = tell(telling, events);
-            match self.narrate(envelope, run, &events).await {
-                Appended::Recorded => self.send_sentences(envelope, sentences).await,
+            let tidings = tell(telling, events);
+            match self.narrate(envelope, run, &tidings.events).await {
+                Appended::Recorded => {
+                    measures::first_token(&envelope.job, &tidings);
+                    self.send_sentences(envelope, tidings.sentences).await;
+                }
                 Appended::Closed | Appended::Superseded => needless.cancel(),
             }
         };
@@ -241,79 +242,6 @@ impl Runner {
             biased;
             done = work => Some(done),
             () = interrupted => None,
-        }
-    }
-
-    /// Speaks one sentence of the answer, and joins them all when it was the
-    /// last one missing.
-    async fn speak(
-        &self,
-        envelope: &Envelope,
-        sentence: &Sentence,
-        started: StageStarted,
-        queued: Duration,
-    ) -> Outcome {
-        let replies = &self.backends.replies;
-        let begun = until_there("reply log", || {
-            replies.begin_sentence(&envelope.job, started.clone(), sentence)
-        });
-        let speaking = match begun.await {
-            Speaking::Missing => match self.speak_one(envelope, sentence, queued).await {
-                Ok(speaking) => speaking,
-                Err(outcome) => return outcome,
-            },
-            speaking => speaking,
-        };
-        match speaking {
-            Speaking::AllSpoken(answer) => self.join(envelope, *answer).await,
-            Speaking::Over => Outcome::AlreadyOver,
-            Speaking::Missing | Speaking::Spoken => Outcome::Spoken,
-        }
-    }
-
-    async fn speak_one(
-        &self,
-        envelope: &Envelope,
-        sentence: &Sentence,
-        queued: Duration,
-    ) -> Result<Speaking, Outcome> {
-        let begun = Instant::now();
-        let work = self.handle(envelope, &Silent);
-        let spoken = match self.unless_interrupted(envelope, work).await {
-            None => return Err(Outcome::AlreadyOver),
-            Some(Err(error)) => return Err(Outcome::failed(envelope, error)),
-            Some(Ok(turn)) => SpokenSentence {
-                speech: turn.speech,
-                duration_ms: in_millis(begun.elapsed()),
-                queued_ms: in_millis(queued),
-            },
-        };
-        let replies = &self.backends.replies;
-        let id = envelope.correlation_id();
-        let completed = until_there("reply log", || {
-            replies.complete_sentence(id, sentence, &spoken)
-        });
-        Ok(completed.await)
-    }
-
-    async fn join(&self, envelope: &Envelope, answer: SpokenAnswer) -> Outcome {
-        let begun = Instant::now();
-        let SpokenAnswer { turn, sentences } = answer;
-        let times = |pick: fn(&SpokenSentence) -> f64| sentences.iter().map(pick);
-        let spoken: f64 = times(|it| it.duration_ms).sum();
-        let queued = times(|it| it.queued_ms).fold(0.0, f64::max);
-        let speech = sentences.iter().filter_map(|it| it.speech.clone());
-        let work = self.handler.join(turn, speech.collect(), &envelope.job);
-        match self.within_time(envelope, work).await {
-            Err(error) => Outcome::failed(envelope, error),
-            Ok(turn) => Outcome::Ran(Box::new(Ran {
-                result: Ok(turn),
-                account: Account {
-                    duration: from_millis(spoken) + begun.elapsed(),
-                    queued: from_millis(queued),
-                    ..Account::default()
-                },
-            })),
         }
     }
 
@@ -354,7 +282,7 @@ impl Runner {
             }
             Outcome::Expired => {
                 info!("the job has expired");
-                self.append(delivery.envelope.correlation_id(), &[Event::Expired])
+                self.end(&delivery.envelope.job, Event::Expired, "expired")
                     .await;
                 delivery.ack().await
             }
@@ -384,6 +312,7 @@ impl Runner {
                 let Ran { result, account } = *ran;
                 if let Err(failed) = &result {
                     warn!(error = %failed, "the stage failed");
+                    measures::failed(self.config.stage, failed.code());
                 }
                 let now = UnixMillis::now();
                 let settlement = settle(result, &delivery.envelope, &self.config.retries, now);
@@ -399,13 +328,14 @@ impl Runner {
         delivery: Delivery,
         account: Account,
     ) -> Result<(), SettleError> {
-        let id = delivery.envelope.correlation_id();
+        let job = &delivery.envelope.job;
+        let id = job.correlation_id;
         match settlement {
             Settlement::Forward { next } => {
                 let mut account = account;
                 let sentences = std::mem::take(&mut account.tidings.sentences);
                 let last = None;
-                let appended = self.record_completion(id, &next.turn, last, account).await;
+                let appended = self.record_completion(job, &next.turn, last, account).await;
                 // A run that was superseded leaves the rest to the newer one.
                 if appended == Appended::Recorded {
                     self.forward(&delivery.envelope, next, sentences).await;
@@ -416,7 +346,9 @@ impl Runner {
                 let last = Some(Event::Completed {
                     turn: Box::new(turn.clone()),
                 });
-                self.record_completion(id, &turn, last, account).await;
+                if self.record_completion(job, &turn, last, account).await == Appended::Recorded {
+                    measures::ended(job, "completed");
+                }
                 delivery.ack().await
             }
             Settlement::Retry {
@@ -437,13 +369,15 @@ impl Runner {
             }
             Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
             Settlement::Refuse { failure } => {
-                self.append(id, &[Event::Failed { error: failure }]).await;
+                self.end(job, Event::Failed { error: failure }, "failed")
+                    .await;
                 delivery.ack().await
             }
             Settlement::DeadLetter { failure, reason } => {
                 // The caller first: should the process end between the two,
                 // the message comes again and is found to be over.
-                self.append(id, &[Event::Failed { error: failure }]).await;
+                self.end(job, Event::Failed { error: failure }, "failed")
+                    .await;
                 error!(
                     code = reason.code,
                     detail = reason.detail,
@@ -456,17 +390,20 @@ impl Runner {
 
     async fn record_completion(
         &self,
-        id: CorrelationId,
+        job: &Job,
         turn: &Turn,
         last: Option<Event>,
         account: Account,
     ) -> Appended {
         let Account {
             run,
-            tidings: Tidings { mut events, .. },
+            tidings,
             duration,
             queued,
         } = account;
+        measures::first_token(job, &tidings);
+        measures::stage(self.config.stage, duration, queued);
+        let mut events = tidings.events;
         events.extend(self.handler.events(turn));
         events.push(Event::StageCompleted {
             stage: self.config.stage,
@@ -481,7 +418,7 @@ impl Runner {
         };
         let replies = &self.backends.replies;
         let appended = until_there("reply log", || {
-            replies.complete_stage(id, &events, &completed)
+            replies.complete_stage(job.correlation_id, &events, &completed)
         })
         .await;
         info!(
@@ -490,6 +427,12 @@ impl Runner {
             "stage completed"
         );
         appended
+    }
+
+    async fn end(&self, job: &Job, last: Event, outcome: &'static str) {
+        if self.append(job.correlation_id, &[last]).await == Appended::Recorded {
+            measures::ended(job, outcome);
+        }
     }
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Appended {
@@ -580,13 +523,6 @@ struct Account {
 fn tell(telling: &Mutex<Telling>, events: Vec<Event>) -> Tidings {
     let mut telling = telling.lock().unwrap_or_else(PoisonError::into_inner);
     telling.tell(events)
-}
-
-/// For those whose work nobody hears of before it is done.
-struct Silent;
-
-impl Progress for Silent {
-    fn tell(&self, _: Event) {}
 }
 
 /// Work that is done within this time is not worth interrupting.

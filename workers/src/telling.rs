@@ -27,6 +27,16 @@ pub struct Tidings {
     pub events: Vec<Event>,
     /// Those that are now certain, for the stage that speaks; after the events.
     pub sentences: Vec<Sentence>,
+    /// The job's first piece of an answer is among the events.
+    pub begins: bool,
+}
+
+impl Tidings {
+    pub fn extend(&mut self, more: Self) {
+        self.events.extend(more.events);
+        self.sentences.extend(more.sentences);
+        self.begins |= more.begins;
+    }
 }
 
 /// Whether the next stage speaks the answer sentence by sentence.
@@ -104,6 +114,7 @@ impl Telling {
             && !more.is_empty()
         {
             let text = more.to_owned();
+            tidings.begins |= self.told == Told::default();
             self.told.text.push_str(&text);
             tidings.events.push(Event::AnswerDelta { text });
         }

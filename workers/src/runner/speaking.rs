@@ -1,0 +1,100 @@
+//! Messages about one sentence of an answer: spoken by themselves, and joined
+//! by the one that completes them.
+
+use std::time::Duration;
+
+use common::{
+    envelope::Envelope,
+    reply::{Event, Speaking, SpokenAnswer, SpokenSentence, StageStarted},
+    turn::Sentence,
+};
+use tokio::time::Instant;
+
+use super::{Account, Outcome, Ran, Runner, from_millis, in_millis, measures, until_there};
+use crate::handler::Progress;
+
+impl Runner {
+    /// Speaks one sentence of the answer, and joins them all when it was the
+    /// last one missing.
+    pub(super) async fn speak(
+        &self,
+        envelope: &Envelope,
+        sentence: &Sentence,
+        started: StageStarted,
+        queued: Duration,
+    ) -> Outcome {
+        let replies = &self.backends.replies;
+        let begun = until_there("reply log", || {
+            replies.begin_sentence(&envelope.job, started.clone(), sentence)
+        });
+        let speaking = match begun.await {
+            Speaking::Missing => match self.speak_one(envelope, sentence, queued).await {
+                Ok(speaking) => speaking,
+                Err(outcome) => return outcome,
+            },
+            speaking => speaking,
+        };
+        match speaking {
+            Speaking::AllSpoken(answer) => self.join(envelope, *answer).await,
+            Speaking::Over => Outcome::AlreadyOver,
+            Speaking::Missing | Speaking::Spoken => Outcome::Spoken,
+        }
+    }
+
+    async fn speak_one(
+        &self,
+        envelope: &Envelope,
+        sentence: &Sentence,
+        queued: Duration,
+    ) -> Result<Speaking, Outcome> {
+        let begun = Instant::now();
+        let work = self.handle(envelope, &Silent);
+        let spoken = match self.unless_interrupted(envelope, work).await {
+            None => return Err(Outcome::AlreadyOver),
+            Some(Err(error)) => return Err(Outcome::failed(envelope, error)),
+            Some(Ok(turn)) => SpokenSentence {
+                speech: turn.speech,
+                duration_ms: in_millis(begun.elapsed()),
+                queued_ms: in_millis(queued),
+            },
+        };
+        let replies = &self.backends.replies;
+        let id = envelope.correlation_id();
+        let completed = until_there("reply log", || {
+            replies.complete_sentence(id, sentence, &spoken)
+        });
+        let completed = completed.await;
+        if sentence.n == 1 && spoken.speech.is_some() && completed != Speaking::Over {
+            measures::first_audio(&envelope.job);
+        }
+        Ok(completed)
+    }
+
+    async fn join(&self, envelope: &Envelope, answer: SpokenAnswer) -> Outcome {
+        let begun = Instant::now();
+        let SpokenAnswer { turn, sentences } = answer;
+        let times = |pick: fn(&SpokenSentence) -> f64| sentences.iter().map(pick);
+        let spoken: f64 = times(|it| it.duration_ms).sum();
+        let queued = times(|it| it.queued_ms).fold(0.0, f64::max);
+        let speech = sentences.iter().filter_map(|it| it.speech.clone());
+        let work = self.handler.join(turn, speech.collect(), &envelope.job);
+        match self.within_time(envelope, work).await {
+            Err(error) => Outcome::failed(envelope, error),
+            Ok(turn) => Outcome::Ran(Box::new(Ran {
+                result: Ok(turn),
+                account: Account {
+                    duration: from_millis(spoken) + begun.elapsed(),
+                    queued: from_millis(queued),
+                    ..Account::default()
+                },
+            })),
+        }
+    }
+}
+
+/// For work that nobody hears of before it is done.
+struct Silent;
+
+impl Progress for Silent {
+    fn tell(&self, _: Event) {}
+}
