@@ -156,8 +156,8 @@ async fn serve(way: Way, stream: TcpStream, state: Arc<Mutex<State>>) {
         },
     };
     match (&mood, way) {
-        (Mood::Well, Way::Hearing) => peer.hear(&transcript).await,
-        (Mood::Well, Way::Speaking) => peer.speak().await,
+        (Mood::Well | Mood::Takes(_), Way::Hearing) => peer.hear(&transcript).await,
+        (Mood::Well | Mood::Takes(_), Way::Speaking) => peer.speak().await,
         _ => {
             peer.send(Message::text("<html>Sedang diperbaiki</html>"))
                 .await
