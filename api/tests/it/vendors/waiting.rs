@@ -3,9 +3,9 @@
 //!
 //! `cargo test -p itb-api --test it -- --ignored --nocapture waiting`
 //!
-//! `WAITERS` (5000) callers come within `WAITERS_RAMP` (20) seconds; the model
-//! takes two seconds. Callers, model, front door, workers and servers share the
-//! machine.
+//! `WAITERS` (5000) callers come within `WAITERS_RAMP` (10) seconds, and the
+//! model takes `WAITERS_MODEL` (2) seconds: with 12 they all wait at once.
+//! Callers, model, front door, workers and servers share the machine.
 
 use std::{
     collections::BTreeMap,
@@ -25,8 +25,6 @@ use super::{
 };
 use crate::deployment::{Deployment, KEY, conversation, settings, start_api, start_worker};
 
-const MODEL: Duration = Duration::from_secs(2);
-
 fn setting(name: &str, default: u32) -> u32 {
     let given = std::env::var(name).ok();
     given.map_or(default, |text| text.parse().expect("a number"))
@@ -34,7 +32,7 @@ fn setting(name: &str, default: u32) -> u32 {
 
 /// Asks, and waits for the answer on the line; how long beyond the model's time,
 /// or what came instead.
-async fn ask(address: String) -> Result<Duration, String> {
+async fn ask(address: String, model: Duration) -> Result<Duration, String> {
     let body = r#"{"message":"Apa syarat lulus sarjana?"}"#;
     let request = format!(
         "POST /v1/chat HTTP/1.1\r\nHost: a\r\nX-API-Key: {KEY}\r\nX-Conversation-Id: {}\r\n\
@@ -52,7 +50,7 @@ async fn ask(address: String) -> Result<Duration, String> {
     asked.await.map_err(|error| error.to_string())?;
     let took = begun.elapsed();
     if answer.starts_with("HTTP/1.1 200") && answer.contains("\"answer\":") {
-        return Ok(took.saturating_sub(MODEL));
+        return Ok(took.saturating_sub(model));
     }
     let code = answer.split("\"code\":\"").nth(1);
     let code = code.and_then(|rest| rest.split('"').next());
@@ -74,10 +72,11 @@ fn most_memory(id: u32) -> u64 {
 #[ignore = "a measurement"]
 async fn on_one_front_door() {
     let Some(servers) = shared() else { return };
-    let (callers, ramp) = (setting("WAITERS", 5_000), setting("WAITERS_RAMP", 20));
+    let (callers, ramp) = (setting("WAITERS", 5_000), setting("WAITERS_RAMP", 10));
+    let thinks = Duration::from_secs(setting("WAITERS_MODEL", 2).into());
     let model = Service::start(|_| Reply::stream(&["Paling sedikit 144 SKS [1]."])).await;
     model.is(Mood::Paced {
-        first: MODEL,
+        first: thinks,
         each: Duration::from_millis(1),
     });
     let mut all = servers.environment();
@@ -94,14 +93,14 @@ async fn on_one_front_door() {
     let programs = std::iter::once(door).chain(workers).collect();
     let _deployment = Deployment::of(vec![url.clone()], programs).await;
     let address = url.trim_start_matches("http://").to_owned();
-    assert!(ask(address.clone()).await.is_ok(), "a first one");
+    assert!(ask(address.clone(), thinks).await.is_ok(), "a first one");
 
     let mut waiting = JoinSet::new();
     let mut clock = tokio::time::interval(Duration::from_secs(ramp.into()) / callers);
     let begun = Instant::now();
     for _ in 0..callers {
         clock.tick().await;
-        waiting.spawn(ask(address.clone()));
+        waiting.spawn(ask(address.clone(), thinks));
     }
     let answers = waiting.join_all().await;
     let took = begun.elapsed();
