@@ -38,13 +38,14 @@ async fn breaking_line(server: String) -> String {
     format!("http://{address}")
 }
 
-fn script() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/clients/stream.py")
+async fn run(url: String, key: &str, arguments: &[&str]) -> Output {
+    run_script("stream.py", url, key, arguments).await
 }
 
-async fn run(url: String, key: &str, arguments: &[&str]) -> Output {
+async fn run_script(script: &str, url: String, key: &str, arguments: &[&str]) -> Output {
+    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ops/clients");
     let mut client = Command::new("python3");
-    client.arg(script()).args(arguments);
+    client.arg(clients.join(script)).args(arguments);
     client.env("ITB_URL", url).env("ITB_API_KEY", key);
     tokio::task::spawn_blocking(move || client.output())
         .await
@@ -90,7 +91,33 @@ async fn the_client_says_why_it_was_refused(deployment: &Deployment) {
     }
 }
 
+/// Through all front doors in turn, with a spoken question where that can be
+/// worked with.
+async fn every_route_answers_a_client_in_another_language(deployment: &Deployment) {
+    if find("python3").is_none() {
+        return skipped("needs the program python3");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("question.wav");
+    let recording = recording.to_str().unwrap();
+    let mut arguments = Vec::new();
+    if let Some(question) = crate::voice::spoken("Berapa SKS untuk lulus sarjana?")
+        && deployment.can_speak().await
+    {
+        std::fs::write(recording, question).unwrap();
+        arguments = vec!["--audio", recording];
+    }
+    let urls = deployment.urls().join(",");
+    let visit = run_script("routes.py", urls, KEY, &arguments).await;
+    let (seen, told) = (&visit.stdout, &visit.stderr);
+    let seen = String::from_utf8_lossy(seen);
+    let told = String::from_utf8_lossy(told);
+    assert!(visit.status.success(), "{seen}{told}");
+    assert_eq!(seen.contains("/v1/audio"), !arguments.is_empty(), "{seen}");
+}
+
 crate::in_both_modes!(
+    every_route_answers_a_client_in_another_language,
     the_client_takes_a_broken_stream_up_again,
     the_client_says_why_it_was_refused,
 );

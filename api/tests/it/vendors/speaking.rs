@@ -47,13 +47,23 @@ fn sentences(events: &[Event]) -> Vec<u32> {
     announced.collect()
 }
 
-async fn the_first_sentence_is_spoken_while_the_model_writes(mode: Mode) {
-    let vendors = Vendors::start().await;
-    let running = Running::start(mode, &vendors, &[]).await;
+/// A job whose first sentence is being spoken, and whose model goes on with each
+/// permit.
+async fn held_after_the_first_sentence(
+    vendors: &Vendors,
+    running: &Running,
+) -> (String, Arc<Semaphore>) {
     let permits = Arc::new(Semaphore::new(FIRST_SENTENCE));
     vendors.openrouter.is(Mood::Waits(Arc::clone(&permits)));
     let job = submit(&running.deployment).await;
     eventually("speaking", || async { vendors.speaking.calls().len() == 1 }).await;
+    (job, permits)
+}
+
+async fn the_first_sentence_is_spoken_while_the_model_writes(mode: Mode) {
+    let vendors = Vendors::start().await;
+    let running = Running::start(mode, &vendors, &[]).await;
+    let (job, permits) = held_after_the_first_sentence(&vendors, &running).await;
     let log = running.log(mode).await;
     if let Some(log) = &log {
         eventually("heard", || async {
@@ -105,10 +115,7 @@ async fn an_answer_with_nothing_to_say_is_no_failure(mode: Mode) {
 async fn a_job_that_is_called_off_lets_go_of_the_model(mode: Mode) {
     let vendors = Vendors::start().await;
     let running = Running::start(mode, &vendors, &[]).await;
-    let permits = Arc::new(Semaphore::new(FIRST_SENTENCE));
-    vendors.openrouter.is(Mood::Waits(Arc::clone(&permits)));
-    let job = submit(&running.deployment).await;
-    eventually("speaking", || async { vendors.speaking.calls().len() == 1 }).await;
+    let (job, permits) = held_after_the_first_sentence(&vendors, &running).await;
 
     let request = running.deployment.delete(&format!("/v1/jobs/{job}"));
     let before = Instant::now();
