@@ -54,15 +54,18 @@ pub trait ReplyLog: Send + Sync + 'static {
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError>;
 
     /// Like [`append`](Self::append), for what `run` tells while it works.
+    /// `step` counts up from 1 with each call; to repeat one whose answer was
+    /// lost tells nothing twice.
     async fn narrate(
         &self,
         id: CorrelationId,
         run: &Run,
+        step: u32,
         events: &[Event],
     ) -> Result<Appended, ReplyError>;
 
     /// Like [`append`](Self::append), and records with the same stroke that
-    /// `completed` is done.
+    /// `completed` is done. May be repeated, as [`narrate`](Self::narrate).
     async fn complete_stage(
         &self,
         id: CorrelationId,

@@ -55,6 +55,7 @@ contract!(replies:
     opening_twice_leaves_one_beginning,
     a_completed_stage_is_known_with_its_turn,
     of_two_runs_of_a_stage_the_newer_one_writes,
+    what_is_repeated_is_told_once,
     sentences_are_announced_in_order_and_the_last_one_missing_hears_of_all,
     sentences_of_an_answer_that_was_begun_anew_are_void,
     who_works_on_a_job_hears_that_it_was_cancelled,

@@ -9,20 +9,22 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use common::{
     backends::Backends,
     broker::{Delivery, SettleError},
-    envelope::{Envelope, Job},
-    ids::CorrelationId,
+    envelope::Envelope,
     pipeline::Stage,
-    reply::{Appended, Begun, CompletedStage, Event, Run, StageStarted},
+    reply::{Appended, Begun, Event, Run, StageStarted},
     retry::{Backoff, RetryPolicy},
-    time::{UnixMillis, whole_millis},
-    turn::{Answer, Sentence, Turn},
+    time::UnixMillis,
+    turn::{Answer, Turn},
 };
 use futures::FutureExt as _;
 use tokio::{
@@ -30,17 +32,17 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument as _, debug, error, info, info_span, warn};
-
-mod measures;
-mod speaking;
+use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::{
     handler::{Admission, Handler, Progress, StageError},
     narration::Narration,
-    settlement::{Settlement, postpone, settle},
-    telling::{Next, Telling, Tidings, sentences_of},
+    telling::{Next, Telling, Tidings},
 };
+
+mod measures;
+mod settling;
+mod speaking;
 
 /// How one stage is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,9 +210,11 @@ impl Runner {
     ) -> Option<(Result<Turn, StageError>, Vec<Event>)> {
         let narration = Narration::default();
         let needless = CancellationToken::new();
+        let steps = AtomicU32::new(0);
         let record = async |events: Vec<Event>| {
             let tidings = tell(telling, events);
-            match self.narrate(envelope, run, &tidings.events).await {
+            let step = steps.fetch_add(1, Ordering::Relaxed) + 1;
+            match self.narrate(envelope, run, step, &tidings.events).await {
                 Appended::Recorded => {
                     measures::first_token(&envelope.job, &tidings);
                     self.send_sentences(envelope, tidings.sentences).await;
@@ -272,205 +276,6 @@ impl Runner {
                 format!("not done within {time:?}"),
             )),
         }
-    }
-
-    async fn carry_out(&self, outcome: Outcome, delivery: Delivery) -> Result<(), SettleError> {
-        match outcome {
-            Outcome::AlreadyOver => {
-                info!("the job is over; nothing to do");
-                delivery.ack().await
-            }
-            Outcome::Expired => {
-                info!("the job has expired");
-                self.end(&delivery.envelope.job, Event::Expired, "expired")
-                    .await;
-                delivery.ack().await
-            }
-            Outcome::NotYet => {
-                debug!("the job has to wait; it will be taken up again");
-                let settlement = postpone(&delivery.envelope);
-                self.carry_out_settlement(settlement, delivery, Account::default())
-                    .await
-            }
-            Outcome::CompletedBefore { turn, take } => {
-                info!("the stage was completed before; passing its outcome on");
-                let envelope = &delivery.envelope;
-                let sentences = match (next_of(envelope), &turn.answer) {
-                    (Next::Speaks, Some(answer)) => sentences_of(&answer.text, take),
-                    _ => Vec::new(),
-                };
-                if let Some(next) = envelope.forwarded(*turn, UnixMillis::now()) {
-                    self.forward(envelope, next, sentences).await;
-                }
-                delivery.ack().await
-            }
-            Outcome::Spoken => {
-                debug!("the sentence is spoken, others are not yet");
-                delivery.ack().await
-            }
-            Outcome::Ran(ran) => {
-                let Ran { result, account } = *ran;
-                if let Err(failed) = &result {
-                    warn!(error = %failed, "the stage failed");
-                    measures::failed(self.config.stage, failed.code());
-                }
-                let now = UnixMillis::now();
-                let settlement = settle(result, &delivery.envelope, &self.config.retries, now);
-                self.carry_out_settlement(settlement, delivery, account)
-                    .await
-            }
-        }
-    }
-
-    async fn carry_out_settlement(
-        &self,
-        settlement: Settlement,
-        delivery: Delivery,
-        account: Account,
-    ) -> Result<(), SettleError> {
-        let job = &delivery.envelope.job;
-        let id = job.correlation_id;
-        match settlement {
-            Settlement::Forward { next } => {
-                let mut account = account;
-                let sentences = std::mem::take(&mut account.tidings.sentences);
-                let last = None;
-                let appended = self.record_completion(job, &next.turn, last, account).await;
-                // A run that was superseded leaves the rest to the newer one.
-                if appended == Appended::Recorded {
-                    self.forward(&delivery.envelope, next, sentences).await;
-                }
-                delivery.ack().await
-            }
-            Settlement::Complete { turn } => {
-                let last = Some(Event::Completed {
-                    turn: Box::new(turn.clone()),
-                });
-                if self.record_completion(job, &turn, last, account).await == Appended::Recorded {
-                    measures::ended(job, "completed");
-                }
-                delivery.ack().await
-            }
-            Settlement::Retry {
-                next,
-                delay,
-                reason,
-            } => {
-                let retrying = Event::StageRetrying {
-                    stage: self.config.stage,
-                    attempt: delivery.envelope.attempt,
-                    in_ms: whole_millis(delay),
-                    reason: reason.to_owned(),
-                };
-                match self.append(id, &[retrying]).await {
-                    Appended::Closed => delivery.ack().await,
-                    Appended::Recorded | Appended::Superseded => delivery.retry(&next, delay).await,
-                }
-            }
-            Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
-            Settlement::Refuse { failure } => {
-                self.end(job, Event::Failed { error: failure }, "failed")
-                    .await;
-                delivery.ack().await
-            }
-            Settlement::DeadLetter { failure, reason } => {
-                // The caller first: should the process end between the two,
-                // the message comes again and is found to be over.
-                self.end(job, Event::Failed { error: failure }, "failed")
-                    .await;
-                error!(
-                    code = reason.code,
-                    detail = reason.detail,
-                    "the job failed for good; its message is put aside"
-                );
-                delivery.dead_letter(&reason).await
-            }
-        }
-    }
-
-    async fn record_completion(
-        &self,
-        job: &Job,
-        turn: &Turn,
-        last: Option<Event>,
-        account: Account,
-    ) -> Appended {
-        let Account {
-            run,
-            tidings,
-            duration,
-            queued,
-        } = account;
-        measures::first_token(job, &tidings);
-        measures::stage(self.config.stage, duration, queued);
-        let mut events = tidings.events;
-        events.extend(self.handler.events(turn));
-        events.push(Event::StageCompleted {
-            stage: self.config.stage,
-            duration_ms: in_millis(duration),
-            queued_ms: in_millis(queued),
-        });
-        events.extend(last);
-        let completed = CompletedStage {
-            stage: self.config.stage,
-            run: run.as_ref(),
-            turn,
-        };
-        let replies = &self.backends.replies;
-        let appended = until_there("reply log", || {
-            replies.complete_stage(job.correlation_id, &events, &completed)
-        })
-        .await;
-        info!(
-            duration_ms = in_millis(duration),
-            queued_ms = in_millis(queued),
-            "stage completed"
-        );
-        appended
-    }
-
-    async fn end(&self, job: &Job, last: Event, outcome: &'static str) {
-        if self.append(job.correlation_id, &[last]).await == Appended::Recorded {
-            measures::ended(job, outcome);
-        }
-    }
-
-    async fn append(&self, id: CorrelationId, events: &[Event]) -> Appended {
-        let replies = &self.backends.replies;
-        until_there("reply log", || replies.append(id, events)).await
-    }
-
-    async fn narrate(&self, envelope: &Envelope, run: &Run, events: &[Event]) -> Appended {
-        if events.is_empty() {
-            return Appended::Recorded;
-        }
-        let replies = &self.backends.replies;
-        let id = envelope.correlation_id();
-        until_there("reply log", || replies.narrate(id, run, events)).await
-    }
-
-    /// Sends the outcome of `envelope` on. When its answer is spoken sentence by
-    /// sentence, the last one takes it along.
-    async fn forward(&self, envelope: &Envelope, mut next: Envelope, sentences: Vec<Sentence>) {
-        let mut sentences = sentences;
-        next.turn.sentence = sentences.pop();
-        self.send_sentences(envelope, sentences).await;
-        self.publish(&next).await;
-    }
-
-    async fn send_sentences(&self, envelope: &Envelope, sentences: Vec<Sentence>) {
-        for sentence in sentences {
-            if let Some(message) = envelope.about(sentence, UnixMillis::now()) {
-                self.publish(&message).await;
-            }
-        }
-    }
-
-    /// Publishes until the broker has it: a queue that is full drains, a broker
-    /// that is away comes back, and the same message twice does no harm.
-    async fn publish(&self, envelope: &Envelope) {
-        let broker = &self.backends.broker;
-        until_there("broker", || broker.publish(envelope)).await;
     }
 }
 

@@ -33,8 +33,8 @@ pub struct MemoryReplyLog {
 struct Log {
     records: Vec<Record>,
     completed: HashMap<Stage, Turn>,
-    /// The newest run of each stage.
-    runs: HashMap<Stage, u32>,
+    /// The newest run of each stage, and the last step that it told.
+    runs: HashMap<Stage, (u32, u32)>,
     spoken: Spoken,
     length: watch::Sender<u64>,
     last_touched: Instant,
@@ -69,7 +69,7 @@ impl Log {
         let newest = by.and_then(|run| self.runs.get(&run.stage));
         if self.is_closed() {
             Appended::Closed
-        } else if newest.is_some_and(|newest| by.is_some_and(|run| run.number != *newest)) {
+        } else if newest.is_some_and(|(newest, _)| by.is_some_and(|run| run.number != *newest)) {
             Appended::Superseded
         } else {
             self.append(events);
@@ -173,8 +173,8 @@ impl ReplyLog for MemoryReplyLog {
                 };
             }
             let newest = log.runs.entry(stage).or_default();
-            *newest += 1;
-            let number = *newest;
+            *newest = (newest.0 + 1, 0);
+            let (number, _) = *newest;
             let told = log.told();
             log.append(&[Event::StageStarted(started)]);
             Begun::Started(Run {
@@ -193,9 +193,19 @@ impl ReplyLog for MemoryReplyLog {
         &self,
         id: CorrelationId,
         run: &Run,
+        step: u32,
         events: &[Event],
     ) -> Result<Appended, ReplyError> {
-        Ok(self.with(id, |log| log.append_by(Some(run), events)))
+        Ok(self.with(id, |log| {
+            let newest = log.runs.get(&run.stage);
+            let is_told = newest.is_some_and(|newest| *newest >= (run.number, step));
+            let news = if is_told { &[] } else { events };
+            let appended = log.append_by(Some(run), news);
+            if appended == Appended::Recorded && !is_told {
+                log.runs.insert(run.stage, (run.number, step));
+            }
+            appended
+        }))
     }
 
     async fn complete_stage(
@@ -205,10 +215,12 @@ impl ReplyLog for MemoryReplyLog {
         completed: &CompletedStage<'_>,
     ) -> Result<Appended, ReplyError> {
         Ok(self.with(id, |log| {
-            let appended = log.append_by(completed.run, events);
-            if appended == Appended::Recorded {
-                log.completed
-                    .insert(completed.stage, completed.turn.clone());
+            let stage = completed.stage;
+            let is_known = log.completed.contains_key(&stage);
+            let news = if is_known { &[] } else { events };
+            let appended = log.append_by(completed.run, news);
+            if appended == Appended::Recorded && !is_known {
+                log.completed.insert(stage, completed.turn.clone());
             }
             appended
         }))
@@ -228,7 +240,7 @@ impl ReplyLog for MemoryReplyLog {
             if log.spoken.begin(sentence) {
                 return log.speaking();
             }
-            let is_first = log.runs.insert(started.stage, 1).is_none();
+            let is_first = log.runs.insert(started.stage, (1, 0)).is_none();
             if is_first || started.attempt > 1 {
                 log.append(&[Event::StageStarted(started)]);
             }

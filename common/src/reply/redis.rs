@@ -10,6 +10,7 @@
 //! | `seq` | the number of the last event |
 //! | `closed` | there when a terminal event is in the log |
 //! | `run:{stage}` | the number of the stage's newest run |
+//! | `step:{stage}` | the last step that it told |
 //! | `done:{stage}` | the turn (JSON) that the stage produced |
 //! | `take` | which beginning of the answer counts, when it is not the first |
 //! | `sentence:{n}` | how (JSON) a sentence of this take was spoken |
@@ -97,6 +98,7 @@ if redis.call('HEXISTS', state, 'closed') == 1 then return {'closed', 0, ''} end
 local done = redis.call('HGET', state, 'done:' .. ARGV[3])
 if done then return {'completed', take(), done} end
 local run = redis.call('HINCRBY', state, 'run:' .. ARGV[3], 1)
+redis.call('HDEL', state, 'step:' .. ARGV[3])
 add(ARGV[4])
 publish(ARGV[1])
 return {'started', run, ''}
@@ -106,7 +108,8 @@ return {'started', run, ''}
 
 /// ARGV: ttl in ms, what the last entry does to the log (`''` nothing, `end`,
 /// `interrupt`), stage or `''`, its run or `''`, its turn when it completes or
-/// `''`, how often the answer is begun anew, entries…
+/// `''`, how often the answer is begun anew, the step of the run or `''`,
+/// entries…
 static APPEND: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
@@ -115,8 +118,15 @@ if ARGV[4] ~= '' then
   local newest = redis.call('HGET', state, 'run:' .. ARGV[3])
   if newest and newest ~= ARGV[4] then return 'superseded' end
 end
-for i = 7, #ARGV do add(ARGV[i]) end
-if ARGV[5] ~= '' then redis.call('HSET', state, 'done:' .. ARGV[3], ARGV[5]) end
+if ARGV[7] ~= '' then
+  local told = redis.call('HGET', state, 'step:' .. ARGV[3])
+  if told and tonumber(told) >= tonumber(ARGV[7]) then return 'recorded' end
+  redis.call('HSET', state, 'step:' .. ARGV[3], ARGV[7])
+end
+if ARGV[5] ~= '' and redis.call('HSETNX', state, 'done:' .. ARGV[3], ARGV[5]) == 0 then
+  return 'recorded'
+end
+for i = 8, #ARGV do add(ARGV[i]) end
 if ARGV[6] ~= '0' then
   redis.call('HSET', state, 'take', take() + ARGV[6])
   for _, field in ipairs(redis.call('HKEYS', state)) do
@@ -196,6 +206,16 @@ return spoken()
     ))
 });
 
+/// Who appends, where that matters.
+#[derive(Default)]
+struct Author<'a> {
+    stage: Option<Stage>,
+    run: Option<&'a Run>,
+    step: Option<u32>,
+    /// The turn with which the stage is complete.
+    made: Option<&'a Turn>,
+}
+
 impl RedisReplyLog {
     pub(crate) fn new(link: RedisLink, retention: Retention) -> Self {
         Self {
@@ -227,21 +247,23 @@ impl RedisReplyLog {
             .map_err(ReplyError)
     }
 
-    /// `by` is the run that appends, `made` the turn with which its stage is
-    /// complete.
     async fn append_by(
         &self,
         id: CorrelationId,
         events: &[Event],
-        by: Option<(Stage, Option<&Run>)>,
-        made: Option<&Turn>,
+        by: Author<'_>,
     ) -> Result<Appended, ReplyError> {
         let end = match events.last() {
             Some(Event::Completed { .. }) => "end",
             Some(last) if last.is_terminal() => "interrupt",
             _ => "",
         };
-        let (stage, run) = by.unzip();
+        let Author {
+            stage,
+            run,
+            made,
+            step,
+        } = by;
         let restarts = events
             .iter()
             .filter(|event| **event == Event::AnswerRestarted);
@@ -249,11 +271,10 @@ impl RedisReplyLog {
             self.ttl_ms().to_string(),
             end.to_owned(),
             stage.map(|it| it.to_string()).unwrap_or_default(),
-            run.flatten()
-                .map(|it| it.number.to_string())
-                .unwrap_or_default(),
+            run.map(|it| it.number.to_string()).unwrap_or_default(),
             made.map(json).unwrap_or_default(),
             restarts.count().to_string(),
+            step.map(|it| it.to_string()).unwrap_or_default(),
         ];
         arguments.extend(events.iter().map(entry));
         let outcome: String = self.run(&APPEND, id, &arguments).await?;
@@ -338,17 +359,23 @@ impl ReplyLog for RedisReplyLog {
     }
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError> {
-        self.append_by(id, events, None, None).await
+        self.append_by(id, events, Author::default()).await
     }
 
     async fn narrate(
         &self,
         id: CorrelationId,
         run: &Run,
+        step: u32,
         events: &[Event],
     ) -> Result<Appended, ReplyError> {
-        let by = (run.stage, Some(run));
-        self.append_by(id, events, Some(by), None).await
+        let by = Author {
+            stage: Some(run.stage),
+            run: Some(run),
+            step: Some(step),
+            made: None,
+        };
+        self.append_by(id, events, by).await
     }
 
     async fn complete_stage(
@@ -357,9 +384,13 @@ impl ReplyLog for RedisReplyLog {
         events: &[Event],
         completed: &CompletedStage<'_>,
     ) -> Result<Appended, ReplyError> {
-        let CompletedStage { stage, run, turn } = *completed;
-        self.append_by(id, events, Some((stage, run)), Some(turn))
-            .await
+        let by = Author {
+            stage: Some(completed.stage),
+            run: completed.run,
+            step: None,
+            made: Some(completed.turn),
+        };
+        self.append_by(id, events, by).await
     }
 
     async fn begin_sentence(

@@ -129,13 +129,13 @@ pub async fn of_two_runs_of_a_stage_the_newer_one_writes(backends: Backends) {
     let older = run_of_rag(&backends, &job).await;
     assert_eq!(older.told, Told::default());
     let told = log
-        .narrate(id, &older, &[delta("Itu "), delta("ada")])
+        .narrate(id, &older, 1, &[delta("Itu "), delta("ada")])
         .await;
     assert_eq!(told, Ok(Appended::Recorded));
 
     let newer = run_of_rag(&backends, &job).await;
     assert_eq!(newer.told.text, "Itu ada");
-    let late = log.narrate(id, &older, &[delta(" di")]).await;
+    let late = log.narrate(id, &older, 2, &[delta(" di")]).await;
     assert_eq!(late, Ok(Appended::Superseded));
     let turn = text_turn("apa?");
     let completed_by = |run| CompletedStage {
@@ -146,7 +146,7 @@ pub async fn of_two_runs_of_a_stage_the_newer_one_writes(backends: Backends) {
     let late = log.complete_stage(id, &[], &completed_by(&older)).await;
     assert_eq!(late, Ok(Appended::Superseded));
     let anew = [Event::AnswerRestarted, delta("Ini")];
-    let told = log.narrate(id, &newer, &anew).await;
+    let told = log.narrate(id, &newer, 1, &anew).await;
     assert_eq!(told, Ok(Appended::Recorded));
     let newest = run_of_rag(&backends, &job).await;
     let expected = Told {
@@ -159,6 +159,31 @@ pub async fn of_two_runs_of_a_stage_the_newer_one_writes(backends: Backends) {
     let again = log.begin_stage(&job, started(Stage::Rag)).await;
     let turn = Box::new(turn.clone());
     assert_eq!(again, Ok(Begun::AlreadyCompleted { turn, take: 2 }));
+}
+
+/// The store did it, and its answer was lost on the way.
+pub async fn what_is_repeated_is_told_once(backends: Backends) {
+    let job = job(Route::Voice);
+    let log = &backends.replies;
+    let id = job.correlation_id;
+    let run = run_of_rag(&backends, &job).await;
+    for (step, text) in [(1, "Itu "), (1, "Itu "), (2, "ada"), (2, "ada"), (3, ".")] {
+        let told = log.narrate(id, &run, step, &[delta(text)]).await;
+        assert_eq!(told, Ok(Appended::Recorded));
+    }
+    let turn = text_turn("apa?");
+    let completed = CompletedStage {
+        stage: Stage::Rag,
+        run: Some(&run),
+        turn: &turn,
+    };
+    for _ in 0..2 {
+        let done = log.complete_stage(id, &[delta(" Ya.")], &completed).await;
+        assert_eq!(done, Ok(Appended::Recorded));
+    }
+    let records = log.read(id, 0).await.unwrap();
+    let told = Told::by(records.iter().map(|record| &record.event));
+    assert_eq!(told.text, "Itu ada. Ya.");
 }
 
 fn sentence(take: u32, n: u32, last: bool) -> Sentence {
@@ -258,7 +283,7 @@ pub async fn sentences_of_an_answer_that_was_begun_anew_are_void(backends: Backe
         .await
         .unwrap();
     let anew = [Event::AnswerRestarted, delta("Ini")];
-    log.narrate(id, &run, &anew).await.unwrap();
+    log.narrate(id, &run, 1, &anew).await.unwrap();
     for n in [1, 2] {
         let void = sentence(1, n, false);
         let begun = log.begin_sentence(&job, started(Stage::Tts), &void).await;

@@ -1,0 +1,228 @@
+//! What follows from a try, in the order that keeps jobs from being lost.
+
+use common::{
+    broker::{Delivery, SettleError},
+    envelope::{Envelope, Job},
+    ids::CorrelationId,
+    reply::{Appended, CompletedStage, Event, Run},
+    time::{UnixMillis, whole_millis},
+    turn::{Sentence, Turn},
+};
+use tracing::{debug, error, info, warn};
+
+use super::{Account, Outcome, Ran, Runner, in_millis, measures, next_of, until_there};
+use crate::{
+    settlement::{Settlement, postpone, settle},
+    telling::{Next, sentences_of},
+};
+
+impl Runner {
+    pub(super) async fn carry_out(
+        &self,
+        outcome: Outcome,
+        delivery: Delivery,
+    ) -> Result<(), SettleError> {
+        match outcome {
+            Outcome::AlreadyOver => {
+                info!("the job is over; nothing to do");
+                delivery.ack().await
+            }
+            Outcome::Expired => {
+                info!("the job has expired");
+                self.end(&delivery.envelope.job, Event::Expired, "expired")
+                    .await;
+                delivery.ack().await
+            }
+            Outcome::NotYet => {
+                debug!("the job has to wait; it will be taken up again");
+                let settlement = postpone(&delivery.envelope);
+                self.carry_out_settlement(settlement, delivery, Account::default())
+                    .await
+            }
+            Outcome::CompletedBefore { turn, take } => {
+                info!("the stage was completed before; passing its outcome on");
+                let envelope = &delivery.envelope;
+                let sentences = match (next_of(envelope), &turn.answer) {
+                    (Next::Speaks, Some(answer)) => sentences_of(&answer.text, take),
+                    _ => Vec::new(),
+                };
+                if let Some(next) = envelope.forwarded(*turn, UnixMillis::now()) {
+                    self.forward(envelope, next, sentences).await;
+                }
+                delivery.ack().await
+            }
+            Outcome::Spoken => {
+                debug!("the sentence is spoken, others are not yet");
+                delivery.ack().await
+            }
+            Outcome::Ran(ran) => {
+                let Ran { result, account } = *ran;
+                if let Err(failed) = &result {
+                    warn!(error = %failed, "the stage failed");
+                    measures::failed(self.config.stage, failed.code());
+                }
+                let now = UnixMillis::now();
+                let settlement = settle(result, &delivery.envelope, &self.config.retries, now);
+                self.carry_out_settlement(settlement, delivery, account)
+                    .await
+            }
+        }
+    }
+
+    async fn carry_out_settlement(
+        &self,
+        settlement: Settlement,
+        delivery: Delivery,
+        account: Account,
+    ) -> Result<(), SettleError> {
+        let job = &delivery.envelope.job;
+        let id = job.correlation_id;
+        match settlement {
+            Settlement::Forward { next } => {
+                let mut account = account;
+                let sentences = std::mem::take(&mut account.tidings.sentences);
+                let last = None;
+                let appended = self.record_completion(job, &next.turn, last, account).await;
+                // A run that was superseded leaves the rest to the newer one.
+                if appended == Appended::Recorded {
+                    self.forward(&delivery.envelope, next, sentences).await;
+                }
+                delivery.ack().await
+            }
+            Settlement::Complete { turn } => {
+                let last = Some(Event::Completed {
+                    turn: Box::new(turn.clone()),
+                });
+                if self.record_completion(job, &turn, last, account).await == Appended::Recorded {
+                    measures::ended(job, "completed");
+                }
+                delivery.ack().await
+            }
+            Settlement::Retry {
+                next,
+                delay,
+                reason,
+            } => {
+                let retrying = Event::StageRetrying {
+                    stage: self.config.stage,
+                    attempt: delivery.envelope.attempt,
+                    in_ms: whole_millis(delay),
+                    reason: reason.to_owned(),
+                };
+                match self.append(id, &[retrying]).await {
+                    Appended::Closed => delivery.ack().await,
+                    Appended::Recorded | Appended::Superseded => delivery.retry(&next, delay).await,
+                }
+            }
+            Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
+            Settlement::Refuse { failure } => {
+                self.end(job, Event::Failed { error: failure }, "failed")
+                    .await;
+                delivery.ack().await
+            }
+            Settlement::DeadLetter { failure, reason } => {
+                // The caller first: should the process end between the two,
+                // the message comes again and is found to be over.
+                self.end(job, Event::Failed { error: failure }, "failed")
+                    .await;
+                error!(
+                    code = reason.code,
+                    detail = reason.detail,
+                    "the job failed for good; its message is put aside"
+                );
+                delivery.dead_letter(&reason).await
+            }
+        }
+    }
+
+    async fn record_completion(
+        &self,
+        job: &Job,
+        turn: &Turn,
+        last: Option<Event>,
+        account: Account,
+    ) -> Appended {
+        let Account {
+            run,
+            tidings,
+            duration,
+            queued,
+        } = account;
+        measures::first_token(job, &tidings);
+        measures::stage(self.config.stage, duration, queued);
+        let mut events = tidings.events;
+        events.extend(self.handler.events(turn));
+        events.push(Event::StageCompleted {
+            stage: self.config.stage,
+            duration_ms: in_millis(duration),
+            queued_ms: in_millis(queued),
+        });
+        events.extend(last);
+        let completed = CompletedStage {
+            stage: self.config.stage,
+            run: run.as_ref(),
+            turn,
+        };
+        let replies = &self.backends.replies;
+        let appended = until_there("reply log", || {
+            replies.complete_stage(job.correlation_id, &events, &completed)
+        })
+        .await;
+        info!(
+            duration_ms = in_millis(duration),
+            queued_ms = in_millis(queued),
+            "stage completed"
+        );
+        appended
+    }
+
+    async fn end(&self, job: &Job, last: Event, outcome: &'static str) {
+        if self.append(job.correlation_id, &[last]).await == Appended::Recorded {
+            measures::ended(job, outcome);
+        }
+    }
+
+    async fn append(&self, id: CorrelationId, events: &[Event]) -> Appended {
+        let replies = &self.backends.replies;
+        until_there("reply log", || replies.append(id, events)).await
+    }
+
+    pub(super) async fn narrate(
+        &self,
+        envelope: &Envelope,
+        run: &Run,
+        step: u32,
+        events: &[Event],
+    ) -> Appended {
+        if events.is_empty() {
+            return Appended::Recorded;
+        }
+        let replies = &self.backends.replies;
+        let id = envelope.correlation_id();
+        until_there("reply log", || replies.narrate(id, run, step, events)).await
+    }
+
+    /// Sends the outcome of `envelope` on. When its answer is spoken sentence by
+    /// sentence, the last one takes it along.
+    async fn forward(&self, envelope: &Envelope, mut next: Envelope, sentences: Vec<Sentence>) {
+        let mut sentences = sentences;
+        next.turn.sentence = sentences.pop();
+        self.send_sentences(envelope, sentences).await;
+        self.publish(&next).await;
+    }
+
+    pub(super) async fn send_sentences(&self, envelope: &Envelope, sentences: Vec<Sentence>) {
+        for sentence in sentences {
+            if let Some(message) = envelope.about(sentence, UnixMillis::now()) {
+                self.publish(&message).await;
+            }
+        }
+    }
+
+    /// Publishes until the broker has it: a queue that is full drains, a broker
+    /// that is away comes back, and the same message twice does no harm.
+    async fn publish(&self, envelope: &Envelope) {
+        let broker = &self.backends.broker;
+        until_there("broker", || broker.publish(envelope)).await;
+    }
+}
