@@ -70,6 +70,8 @@ impl Runner {
         Ok(completed)
     }
 
+    /// Joins the sentences. The stage's work is that of all of them, also where
+    /// it was done side by side, and its wait the longest of any.
     async fn join(&self, envelope: &Envelope, answer: SpokenAnswer) -> Outcome {
         let begun = Instant::now();
         let SpokenAnswer { turn, sentences } = answer;
