@@ -98,14 +98,9 @@ impl Submission {
     async fn stream(
         &self,
         gateway: &Arc<Gateway>,
-        mut turn: NewTurn,
+        turn: NewTurn,
         caller: Caller,
     ) -> Result<Response, Problem> {
-        if turn.route.stages().contains(&Stage::Tts) {
-            // The sentences have gone out by the time of the result.
-            let by_address = || ResponseFormat::Url.to_string();
-            turn.response_format.get_or_insert_with(by_address);
-        }
         let tenant = caller.tenant.clone();
         let entered = self.enter(gateway, turn, caller).await?;
         let id = entered.id;
@@ -191,7 +186,7 @@ impl Submission {
     }
 
     /// `timeout` is for a turn that has none of its own. Another wait for the
-    /// same turn makes no other request.
+    /// same turn makes no other request, and neither does another rendering.
     async fn enter_for(
         &self,
         gateway: &Arc<Gateway>,
@@ -204,6 +199,11 @@ impl Submission {
             .clone()
             .map(|key| (key, idempotency::fingerprint(&self.path, &turn)));
         turn.timeout = turn.timeout.or(timeout);
+        if self.rendering == Rendering::Events && turn.route.stages().contains(&Stage::Tts) {
+            // The sentences have gone out by the time of the result.
+            let by_address = || ResponseFormat::Url.to_string();
+            turn.response_format.get_or_insert_with(by_address);
+        }
         let conversation_id = turn.conversation_id.clone();
         let patience = gateway.patience(&turn);
         let submitting = submit(Arc::clone(gateway), request, turn, caller);

@@ -4,14 +4,16 @@
 //! Guarantees, held by every adapter (`testing::claim_check_contract`):
 //! - Bytes checked in under a name can be redeemed by every process, any number
 //!   of times, until they are older than asked for.
-//! - Checking in under the same name again replaces the bytes, so that a stage
-//!   that runs twice leaves one copy.
+//! - Speech is named by its bytes too: a stage that runs twice may speak
+//!   differently, and whoever was given the first ticket still gets what it
+//!   stood for. Checking in what was sent in again replaces it.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::ids::CorrelationId;
 
@@ -68,8 +70,15 @@ pub struct Ticket {
 
 impl Ticket {
     fn new(id: CorrelationId, item: Item, bytes: &Bytes) -> Self {
+        let name = match item {
+            Item::Input => format!("{id}/{item}"),
+            Item::Speech | Item::Sentence { .. } => {
+                let digest = hex::encode(&Sha256::digest(bytes)[..8]);
+                format!("{id}/{item}/{digest}")
+            }
+        };
         Self {
-            name: format!("{id}/{item}"),
+            name,
             bytes: bytes.len() as u64,
         }
     }

@@ -67,7 +67,7 @@ contract!(replies:
 contract!(claims:
     bytes_are_redeemed_any_number_of_times,
     sixteen_mebibytes_fit,
-    checking_in_again_replaces_the_bytes,
+    what_is_sent_in_again_replaces_and_what_is_spoken_again_does_not,
     bytes_older_than_asked_for_are_gone,
 );
 contract!(conversations:

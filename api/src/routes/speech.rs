@@ -59,6 +59,7 @@ async fn streamed(
     let following = gateway.follow(&caller.tenant, id).await?;
     let following = following.ok_or_else(Problem::unknown_job)?;
     let spoken = SpokenStream::begin(following).await;
+    let spoken = spoken.map_err(|_| Problem::dependency_away())?;
     Ok(spoken.map(|spoken| {
         let headers = [
             WAV,

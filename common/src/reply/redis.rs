@@ -437,9 +437,17 @@ impl ReplyLog for RedisReplyLog {
     async fn interrupted(&self, id: CorrelationId) {
         let channel = format!("{}:end", address(id));
         let mut end = self.announcements.subscribe(&channel).await;
-        while !matches!(self.is_closed(id).await, Ok(true)) {
-            let look_anyway = Instant::now() + LOOK_ANYWAY;
-            let _ = timeout_at(look_anyway, end.changed()).await;
+        let mut backoff = Backoff::reconnecting();
+        loop {
+            match self.is_closed(id).await {
+                Ok(true) => return,
+                Ok(false) => {
+                    backoff.reset();
+                    let look_anyway = Instant::now() + LOOK_ANYWAY;
+                    let _ = timeout_at(look_anyway, end.changed()).await;
+                }
+                Err(_) => backoff.wait().await,
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use common::{
     broker::{Delivery, SettleError},
     envelope::{Envelope, Job},
     ids::CorrelationId,
-    reply::{Appended, CompletedStage, Event, Run},
+    reply::{Appended, CompletedStage, Event, Failure, Run},
     time::{UnixMillis, whole_millis},
     turn::{Sentence, Turn},
 };
@@ -109,22 +109,22 @@ impl Runner {
                     in_ms: whole_millis(delay),
                     reason: reason.to_owned(),
                 };
-                match self.append(id, &[retrying]).await {
-                    Appended::Closed => delivery.ack().await,
-                    Appended::Recorded | Appended::Superseded => delivery.retry(&next, delay).await,
+                match self.append_last(id, &account, retrying).await {
+                    Appended::Recorded => delivery.retry(&next, delay).await,
+                    Appended::Closed | Appended::Superseded => delivery.ack().await,
                 }
             }
             Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
             Settlement::Refuse { failure } => {
-                self.end(job, Event::Failed { error: failure }, "failed")
-                    .await;
+                self.fail(job, &account, failure).await;
                 delivery.ack().await
             }
             Settlement::DeadLetter { failure, reason } => {
                 // The caller first: should the process end between the two,
                 // the message comes again and is found to be over.
-                self.end(job, Event::Failed { error: failure }, "failed")
-                    .await;
+                if self.fail(job, &account, failure).await == Appended::Superseded {
+                    return delivery.ack().await;
+                }
                 error!(
                     code = reason.code,
                     detail = reason.detail,
@@ -174,6 +174,30 @@ impl Runner {
             "stage completed"
         );
         appended
+    }
+
+    async fn fail(&self, job: &Job, account: &Account, error: Failure) -> Appended {
+        let last = Event::Failed { error };
+        let appended = self.append_last(job.correlation_id, account, last).await;
+        if appended == Appended::Recorded {
+            measures::ended(job, "failed");
+        }
+        appended
+    }
+
+    /// The last that a try tells which was not completed. Of a run that was
+    /// superseded nobody hears: the newer one may do better.
+    async fn append_last(&self, id: CorrelationId, account: &Account, last: Event) -> Appended {
+        let Some(run) = &account.run else {
+            return self.append(id, &[last]).await;
+        };
+        let replies = &self.backends.replies;
+        let last = [last];
+        let after_all_others = u32::MAX;
+        until_there("reply log", || {
+            replies.narrate(id, run, after_all_others, &last)
+        })
+        .await
     }
 
     async fn end(&self, job: &Job, last: Event, outcome: &'static str) {

@@ -8,7 +8,7 @@ use common::{
     claim_check::{ClaimCheck, ClaimError, Item, Ticket},
     envelope::Job,
     reply::Event,
-    time::whole_millis,
+    time::{UnixMillis, whole_millis},
     turn::{Sentence, Speech, Turn},
 };
 use futures::future::try_join_all;
@@ -40,9 +40,10 @@ impl Tts {
 
 impl Tts {
     async fn keep(&self, job: &Job, item: Item, wav: Bytes) -> Result<Ticket, StageError> {
-        let kept = self
-            .claims
-            .check_in(job.correlation_id, item, wav, self.retention);
+        // A sentence waits for the others until the job's end.
+        let left = job.time_left(UnixMillis::now());
+        let keep = self.retention.max(left * 2);
+        let kept = self.claims.check_in(job.correlation_id, item, wav, keep);
         kept.await.map_err(unavailable)
     }
 

@@ -35,25 +35,18 @@ pub async fn sixteen_mebibytes_fit(backends: Backends) {
     assert_eq!(backends.claims.redeem(&ticket).await, Ok(bytes));
 }
 
-pub async fn checking_in_again_replaces_the_bytes(backends: Backends) {
+pub async fn what_is_sent_in_again_replaces_and_what_is_spoken_again_does_not(backends: Backends) {
     let id = CorrelationId::new();
-    let claims = &backends.claims;
-    let old = Bytes::from_static(b"old");
-    let new = Bytes::from_static(b"newer");
-    let input = claims
-        .check_in(id, Item::Input, old.clone(), A_MINUTE)
-        .await
-        .unwrap();
-    let first = claims
-        .check_in(id, Item::Speech, old.clone(), A_MINUTE)
-        .await
-        .unwrap();
-    claims
-        .check_in(id, Item::Speech, new.clone(), A_MINUTE)
-        .await
-        .unwrap();
-    assert_eq!(claims.redeem(&first).await, Ok(new));
-    assert_eq!(claims.redeem(&input).await, Ok(old));
+    let (old, new) = (Bytes::from_static(b"old"), Bytes::from_static(b"newer"));
+    let sentence = Item::Sentence { take: 1, n: 1 };
+    for (item, first_stands_for) in [(Item::Input, &new), (Item::Speech, &old), (sentence, &old)] {
+        let claims = &backends.claims;
+        let check_in = |bytes: &Bytes| claims.check_in(id, item, bytes.clone(), A_MINUTE);
+        let first = check_in(&old).await.unwrap();
+        let second = check_in(&new).await.unwrap();
+        assert_eq!(claims.redeem(&first).await.as_ref(), Ok(first_stands_for));
+        assert_eq!(claims.redeem(&second).await.as_ref(), Ok(&new));
+    }
 }
 
 pub async fn bytes_older_than_asked_for_are_gone(backends: Backends) {
