@@ -35,6 +35,12 @@ fn delta(text: &str) -> Event {
     Event::AnswerDelta { text: text.into() }
 }
 
+/// The job as another door shows it to who polls.
+async fn polled(doors: &Doors, job: &Job) -> Value {
+    let asked = doors.get(1, &path(job, "")).send().await;
+    asked.unwrap().json().await.unwrap()
+}
+
 /// Everything that can come of a voice job.
 async fn eventful(doors: &Doors, job: &Job) -> Vec<Event> {
     let scores = BTreeMap::from([(EmotionLabel::Sad, 0.7), (EmotionLabel::Neutral, 0.3)]);
@@ -167,14 +173,7 @@ async fn the_events_tell_what_polling_tells(doors: Doors) {
         (&json!("wav"), &json!("Kalimat 1."))
     );
 
-    let polled: Value = doors
-        .get(1, &path(&job, ""))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let polled = polled(&doors, &job).await;
     let result = &events.last().unwrap()["result"];
     assert_eq!(*result, polled["result"]);
     assert!(result["audio"].as_str().unwrap().starts_with("52494646"));
@@ -199,14 +198,7 @@ async fn an_end_that_is_no_result_is_told_as_it_is(doors: Doors) {
         doors.append(&job, &[end]).await;
         let stream = doors.get(0, &path(&job, "/events")).send().await.unwrap();
         let events = parsed(&stream.text().await.unwrap());
-        let polled: Value = doors
-            .get(1, &path(&job, ""))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let polled = polled(&doors, &job).await;
         assert_eq!(events[1]["type"], name);
         assert_eq!(events[1]["error"], polled["error"], "{name}");
     }
