@@ -2,5 +2,7 @@
 
 pub mod embedder;
 pub mod passages;
+pub mod prosa;
 pub mod qdrant;
 pub mod questions;
+pub mod vendor;

@@ -5,16 +5,17 @@ mod callbacks;
 mod dying;
 mod early;
 mod emotion;
-mod fake;
 mod follow_up;
 mod knowledge;
-mod prosa;
 mod running;
 mod speaking;
 mod streaming;
 mod submitting;
 mod waiting;
 mod whole_path;
+
+// The fakes, under the names by which the tests know them.
+use workers::testing::{prosa, vendor as fake};
 
 /// Defines each test twice, as `in_both_modes` does; each starts programs of
 /// its own, because their settings name the fakes of the test.

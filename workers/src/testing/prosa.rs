@@ -1,13 +1,14 @@
 //! Prosa, both ways, over WebSocket.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::{
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
@@ -18,6 +19,8 @@ use tokio_tungstenite::{
         handshake::server::{ErrorResponse, Request, Response},
     },
 };
+
+use crate::audio::wav;
 
 /// How a service is.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +34,12 @@ pub enum Mood {
     Babbles,
     /// Answers after this time.
     Takes(Duration),
+    /// Refuses the upgrade with this HTTP status.
+    Status(u16),
+    /// The same with 429, and when to come again in seconds.
+    TooMany(u32),
+    /// Goes away in the middle of its answer.
+    BreaksMidway,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,8 +52,10 @@ pub struct Call {
     pub audio: Vec<u8>,
 }
 
+type Choose = dyn FnMut() -> Mood + Send;
+
 struct State {
-    mood: Mood,
+    choose: Box<Choose>,
     /// What is heard in any recording.
     transcript: String,
     calls: Vec<Call>,
@@ -74,10 +85,13 @@ impl Prosa {
     }
 
     async fn start(way: Way, transcript: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ws://{}/v2/speech", listener.local_addr().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port on loopback");
+        let address = listener.local_addr().expect("it is bound");
+        let url = format!("ws://{address}/v2/speech");
         let state = Arc::new(Mutex::new(State {
-            mood: Mood::Well,
+            choose: Box::new(|| Mood::Well),
             transcript: transcript.to_owned(),
             calls: Vec::new(),
         }));
@@ -96,15 +110,20 @@ impl Prosa {
     }
 
     pub fn is(&self, mood: Mood) {
-        self.state.lock().unwrap().mood = mood;
+        self.chooses(move || mood.clone());
+    }
+
+    /// Is, at each call, as `mood` says.
+    pub fn chooses(&self, mood: impl FnMut() -> Mood + Send + 'static) {
+        lock(&self.state).choose = Box::new(mood);
     }
 
     pub fn hears(&self, transcript: &str) {
-        self.state.lock().unwrap().transcript = transcript.to_owned();
+        lock(&self.state).transcript = transcript.to_owned();
     }
 
     pub fn calls(&self) -> Vec<Call> {
-        self.state.lock().unwrap().calls.clone()
+        lock(&self.state).calls.clone()
     }
 }
 
@@ -122,27 +141,38 @@ pub fn speech() -> Vec<u8> {
 
 /// The same with its header: a recording.
 pub fn recording() -> Vec<u8> {
-    workers::audio::wav::write(workers::audio::wav::Format::mono16(8_000), &speech())
+    wav::write(wav::Format::mono16(8_000), &speech())
 }
 
-async fn serve(way: Way, stream: TcpStream, state: Arc<Mutex<State>>) {
+/// A test that panicked while holding the lock has failed already.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(way: Way, mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let (mood, transcript, number) = {
-        let mut state = state.lock().unwrap();
+        let mut state = lock(&state);
         state.calls.push(Call::default());
         let number = state.calls.len() - 1;
-        (state.mood.clone(), state.transcript.clone(), number)
+        ((state.choose)(), state.transcript.clone(), number)
     };
     match mood {
         Mood::Hangs => std::future::pending().await,
         Mood::Breaks => return,
         Mood::Takes(time) => tokio::time::sleep(time).await,
-        Mood::Well | Mood::Babbles => {}
+        Mood::Status(status) => return refuse(&mut stream, status, "").await,
+        Mood::TooMany(seconds) => {
+            let wait = format!("retry-after: {seconds}\r\n");
+            return refuse(&mut stream, 429, &wait).await;
+        }
+        Mood::Well | Mood::Babbles | Mood::BreaksMidway => {}
     }
     let mut key = String::new();
     #[allow(clippy::result_large_err, reason = "the library's signature")]
     let keep = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
         let given = request.headers().get("x-api-key");
-        key = given.map_or("", |key| key.to_str().unwrap()).to_owned();
+        let given = given.and_then(|key| key.to_str().ok());
+        key = given.unwrap_or_default().to_owned();
         Ok(response)
     };
     let Ok(socket) = accept_hdr_async(stream, keep).await else {
@@ -158,15 +188,24 @@ async fn serve(way: Way, stream: TcpStream, state: Arc<Mutex<State>>) {
     match (&mood, way) {
         (Mood::Well | Mood::Takes(_), Way::Hearing) => peer.hear(&transcript).await,
         (Mood::Well | Mood::Takes(_), Way::Speaking) => peer.speak().await,
+        (Mood::BreaksMidway, _) => return peer.begin_to_answer(way).await,
         _ => {
             peer.send(Message::text("<html>Sedang diperbaiki</html>"))
                 .await
         }
     }
     peer.send(Message::Close(None)).await;
-    state.lock().unwrap().calls[number] = std::mem::take(&mut peer.call);
+    lock(&state).calls[number] = std::mem::take(&mut peer.call);
     // Until the client has gone.
     while let Some(Ok(_)) = peer.socket.next().await {}
+}
+
+async fn refuse(stream: &mut TcpStream, status: u16, headers: &str) {
+    let answer =
+        format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: 0\r\n{headers}\r\n");
+    // The client may have gone; then its own outcome tells.
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
 }
 
 struct Peer {
@@ -201,10 +240,20 @@ impl Peer {
         }
     }
 
+    async fn begin_to_answer(&mut self, way: Way) {
+        self.json().await;
+        let first = match way {
+            Way::Hearing => Message::text(r#"{"type":"partial","transcript":"Berapa"}"#),
+            Way::Speaking => Message::binary(recording()[..2_000].to_vec()),
+        };
+        self.send(first).await;
+    }
+
     /// Keeps the next message.
     async fn json(&mut self) {
         if let Some(Ok(Message::Text(text))) = self.socket.next().await {
-            self.call.said.push(serde_json::from_str(&text).unwrap());
+            let said = serde_json::from_str(&text).expect("a message of JSON");
+            self.call.said.push(said);
         }
     }
 

@@ -1,8 +1,8 @@
 //! An HTTP service that counts its calls, keeps what it is sent, and fails in
-//! the way that a test chooses.
+//! the way that is chosen for each call.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -60,8 +60,10 @@ pub struct Reply {
 
 type Answer = dyn Fn(&Request) -> Reply + Send + Sync;
 
+type Choose = dyn FnMut(&Request) -> Mood + Send;
+
 struct State {
-    mood: Mood,
+    choose: Box<Choose>,
     requests: Vec<Request>,
     /// Clients that went away in the middle of an answer.
     left: usize,
@@ -75,10 +77,12 @@ pub struct Service {
 
 impl Service {
     pub async fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port on loopback");
+        let address = listener.local_addr().expect("it is bound").to_string();
         let state = Arc::new(Mutex::new(State {
-            mood: Mood::Well,
+            choose: Box::new(|_| Mood::Well),
             requests: Vec::new(),
             left: 0,
         }));
@@ -103,20 +107,25 @@ impl Service {
     }
 
     pub fn is(&self, mood: Mood) {
-        self.state.lock().unwrap().mood = mood;
+        self.chooses(move |_| mood.clone());
+    }
+
+    /// Is, at each call, as `mood` says.
+    pub fn chooses(&self, mood: impl FnMut(&Request) -> Mood + Send + 'static) {
+        lock(&self.state).choose = Box::new(mood);
     }
 
     pub fn requests(&self) -> Vec<Request> {
-        self.state.lock().unwrap().requests.clone()
+        lock(&self.state).requests.clone()
     }
 
     pub fn calls(&self) -> usize {
-        self.state.lock().unwrap().requests.len()
+        lock(&self.state).requests.len()
     }
 
     /// Clients that went away in the middle of an answer.
     pub fn left(&self) -> usize {
-        self.state.lock().unwrap().left
+        lock(&self.state).left
     }
 }
 
@@ -128,7 +137,7 @@ impl Drop for Service {
 
 impl Request {
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
+        serde_json::from_slice(&self.body).expect("a body of JSON")
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -169,15 +178,21 @@ impl Reply {
     }
 }
 
+/// A test that panicked while holding the lock has failed already.
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 async fn serve(stream: TcpStream, answer: &Answer, state: &Mutex<State>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
     let request = read(&mut stream).await?;
     let good = answer(&request);
     let mood = {
-        let mut state = state.lock().unwrap();
+        let mut state = lock(state);
+        let mood = (state.choose)(&request);
         state.requests.push(request);
-        state.mood.clone()
+        mood
     };
     let whole = good.pieces.concat();
     match mood {
@@ -212,10 +227,10 @@ async fn serve(stream: TcpStream, answer: &Answer, state: &Mutex<State>) -> std:
             begin(&mut stream, &good).await?;
             for piece in &good.pieces[1..] {
                 tokio::select! {
-                    permit = permits.acquire() => permit.unwrap().forget(),
+                    permit = permits.acquire() => permit.expect("it is never closed").forget(),
                     // It has nothing more to say, so this is its end.
                     _ = stream.fill_buf() => {
-                        state.lock().unwrap().left += 1;
+                        lock(state).left += 1;
                         return Ok(());
                     }
                 }
