@@ -10,7 +10,7 @@ use std::{
     io::Write as _,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -114,6 +114,13 @@ fn wait_until(what: &str, within: Duration, mut ready: impl FnMut() -> bool) {
     }
 }
 
+/// Time for a server to end in order.
+const STOP: Duration = Duration::from_secs(60);
+
+fn is_listening(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
 /// The bytes with which a server answers `greeting`, empty when it does not.
 fn answer_to(port: u16, greeting: &[u8]) -> Vec<u8> {
     use std::io::Read as _;
@@ -157,6 +164,13 @@ impl RedisServer {
 
     /// Ends it as `kill -9` does.
     pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Lets it end in order.
+    pub fn stop(&mut self) {
+        answer_to(self.port, b"SHUTDOWN\r\n");
+        wait_until("the end of Redis", STOP, || !is_listening(self.port));
         self.running = None;
     }
 
@@ -218,6 +232,20 @@ impl RabbitServer {
 
     /// Ends it as `kill -9` does.
     pub fn kill(&mut self) {
+        self.running = None;
+    }
+
+    /// Lets it end in order.
+    pub fn stop(&mut self) {
+        // The start script writes its own id, and becomes the server.
+        let id = std::fs::read_to_string(self.path("pid")).expect("the id of RabbitMQ");
+        let signalled = |signal: &str| {
+            let mut kill = Command::new("kill");
+            kill.args([signal, id.trim()]).stderr(Stdio::null());
+            kill.status().expect("kill runs").success()
+        };
+        signalled("-TERM");
+        wait_until("the end of RabbitMQ", STOP, || !signalled("-0"));
         self.running = None;
     }
 
