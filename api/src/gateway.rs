@@ -153,40 +153,47 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         self.refuse_when_cut_off()?;
         let job = self.new_job(id, &new, caller);
-        let callback = new
-            .callback
-            .clone()
-            .and_then(|url| callback::watching(&job, url));
-        let turn = self.turn(&job, new).await?;
+        let first = self.first_messages(&job, new).await?;
         self.record(&job).await?;
-        let envelope = Envelope::first(job, turn, UnixMillis::now());
-        // The callback first: once its job is accepted, no crash loses it.
-        let queued = match &callback {
-            Some(callback) => self.queue_both(callback, &envelope).await,
-            None => self.publish(&envelope).await,
-        };
-        if let Err(error) = queued {
-            self.abandon(&envelope.job, &error).await;
+        if let Err(error) = self.queue(&first).await {
+            if let Some(callback) = &first.callback {
+                self.abandon(&callback.job, &error).await;
+            }
+            self.abandon(&job, &error).await;
             return Err(error);
         }
-        info!(correlation_id = %id, route = %envelope.job.route, "job accepted");
+        info!(correlation_id = %id, route = %job.route, "job accepted");
         Ok(())
     }
 
-    async fn queue_both(
-        &self,
-        callback: &Envelope,
-        envelope: &Envelope,
-    ) -> Result<(), GatewayError> {
-        self.backends.replies.open(&callback.job).await?;
-        let queued = match self.publish(callback).await {
-            Ok(()) => self.publish(envelope).await,
-            error => error,
-        };
-        if let Err(error) = &queued {
-            self.abandon(&callback.job, error).await;
+    /// Goes on with a submission that a process may have left when it died. All
+    /// that it does may have been done before, and does no harm twice.
+    pub async fn resume(&self, job: Job, new: NewTurn) -> Result<(), GatewayError> {
+        let first = self.first_messages(&job, new).await?;
+        self.record(&job).await?;
+        self.queue(&first).await?;
+        info!(correlation_id = %job.correlation_id, "queued a job that was left half submitted");
+        Ok(())
+    }
+
+    /// Checks the input in.
+    async fn first_messages(&self, job: &Job, new: NewTurn) -> Result<First, GatewayError> {
+        let url = new.callback.clone();
+        let callback = url.and_then(|url| callback::watching(job, url));
+        let turn = self.turn(job, new).await?;
+        Ok(First {
+            callback,
+            envelope: Envelope::first(job.clone(), turn, UnixMillis::now()),
+        })
+    }
+
+    /// The callback first: once its job is accepted, no crash loses it.
+    async fn queue(&self, first: &First) -> Result<(), GatewayError> {
+        if let Some(callback) = &first.callback {
+            self.backends.replies.open(&callback.job).await?;
+            self.publish(callback).await?;
         }
-        queued
+        self.publish(&first.envelope).await
     }
 
     async fn publish(&self, envelope: &Envelope) -> Result<(), GatewayError> {
@@ -391,6 +398,12 @@ impl Gateway {
             _ => self.look(tenant, id).await,
         }
     }
+}
+
+/// What a job begins with.
+struct First {
+    callback: Option<Envelope>,
+    envelope: Envelope,
 }
 
 #[cfg(test)]

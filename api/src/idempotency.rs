@@ -17,7 +17,7 @@ use tracing::warn;
 use crate::{
     error::Problem,
     gateway::{Caller, ConversationName, Gateway, GatewayError, NOT_QUEUED, NewInput, NewTurn},
-    job::{JobView, Outcome},
+    job::{JobView, Outcome, Status},
 };
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -125,9 +125,15 @@ pub async fn submit_once(
         job: CorrelationId::new(),
         fingerprint,
         at: UnixMillis::now(),
+        queued: false,
     };
-    if let Some(view) = earlier_job(gateway, &caller.tenant, &key, &claim).await? {
-        return Ok(Submitted::Before(view));
+    if let Some(earlier) = earlier_job(gateway, &caller.tenant, &key, &claim).await? {
+        if earlier.may_be_half_done() {
+            let job = earlier.view.job.clone();
+            gateway.resume(job, turn).await?;
+            confirm(gateway, &key, earlier.view.job.correlation_id).await;
+        }
+        return Ok(Submitted::Before(earlier.view));
     }
     if let Err(error) = gateway.submit_as(claim.job, turn, caller).await {
         // Nothing was accepted, so the key stands for nothing.
@@ -137,7 +143,30 @@ pub async fn submit_once(
         }
         return Err(error.into());
     }
+    confirm(gateway, &key, claim.job).await;
     Ok(Submitted::Now(claim.job))
+}
+
+/// Without the note, the same request again publishes a second copy of the
+/// message, which does no harm.
+async fn confirm(gateway: &Gateway, key: &IdempotencyKey, job: CorrelationId) {
+    let keys = &gateway.backends().idempotency;
+    if let Err(error) = keys.confirm(key, job).await {
+        warn!(%error, "it could not be noted that the job of an idempotency key is queued");
+    }
+}
+
+/// The job of an earlier request.
+struct Earlier {
+    view: Box<JobView>,
+    queued: bool,
+}
+
+impl Earlier {
+    /// Its process may have died between the job's log and its message.
+    fn may_be_half_done(&self) -> bool {
+        !self.queued && self.view.status() == Status::Queued
+    }
 }
 
 /// The job that `key` stands for; `None` once it stands for that of `claim`.
@@ -146,14 +175,17 @@ async fn earlier_job(
     tenant: &Tenant,
     key: &IdempotencyKey,
     claim: &Claim,
-) -> Result<Option<Box<JobView>>, Problem> {
+) -> Result<Option<Earlier>, Problem> {
     let keys = &gateway.backends().idempotency;
     let claimed = keys.claim(key, claim).await.map_err(GatewayError::from)?;
     let Claimed::Before(before) = claimed else {
         return Ok(None);
     };
     match standing(gateway, tenant, &before, claim.at).await? {
-        Standing::Submitted(view) if before.fingerprint == claim.fingerprint => Ok(Some(view)),
+        Standing::Submitted(view) if before.fingerprint == claim.fingerprint => Ok(Some(Earlier {
+            view,
+            queued: before.queued,
+        })),
         Standing::Submitted(_) | Standing::BeingSubmitted => Err(refusal(&before, claim)),
         Standing::Abandoned => {
             let claimed = keys.take_over(key, before.job, claim).await;

@@ -13,7 +13,8 @@
 //! A claim is made before its job is submitted, and names the job beforehand.
 //! What became of that job is asked of its reply log, the only account of it:
 //! a claim whose job has no log after a while was left by a process that died,
-//! and may be taken over.
+//! and may be taken over. A log alone does not tell that the job's message is
+//! queued, since it is opened before; that is noted in the claim.
 
 use std::time::Duration;
 
@@ -44,6 +45,13 @@ pub trait IdempotencyKeys: Send + Sync + 'static {
         from: CorrelationId,
         claim: &Claim,
     ) -> Result<Claimed, IdempotencyError>;
+
+    /// Notes that the message of `job` is queued, if `job` holds `key`.
+    async fn confirm(
+        &self,
+        key: &IdempotencyKey,
+        job: CorrelationId,
+    ) -> Result<(), IdempotencyError>;
 
     /// Gives `key` back, if `job` holds it.
     async fn release(
@@ -84,6 +92,8 @@ pub struct Claim {
     pub job: CorrelationId,
     pub fingerprint: Fingerprint,
     pub at: UnixMillis,
+    /// Whether its message is known to be queued.
+    pub queued: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

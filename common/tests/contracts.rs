@@ -91,6 +91,7 @@ contract!(idempotency:
     a_key_of_another_tenant_is_another_key,
     a_key_is_given_back_by_its_holder_alone,
     a_key_is_taken_over_once_from_the_job_that_is_named,
+    a_claim_tells_whether_its_job_is_queued_until_it_is_taken_over,
 );
 
 mod short_lived_conversations {

@@ -6,8 +6,10 @@ use common::{
     backends::{BackendConfig, Backends, connect},
     broker::memory::MemoryBroker,
     callback::{CallbackUrl, Reach},
+    envelope::Job,
     ids::RequestId,
     pipeline::Route,
+    testing::fixtures,
 };
 
 use super::*;
@@ -158,6 +160,7 @@ async fn left_behind(gateway: &Gateway, age: Duration) {
         job: CorrelationId::new(),
         fingerprint: fingerprint("/v1/chat", &new("apa?")),
         at: UnixMillis(now.0 - common::time::whole_millis(age)),
+        queued: false,
     };
     let key = IdempotencyKey::of(&Tenant::default(), "k");
     let claimed = gateway.backends().idempotency.claim(&key, &claim).await;
@@ -177,4 +180,55 @@ async fn a_claim_without_a_job_blocks_the_key_for_a_short_while_only() {
         let refused = submitted.err().map(|problem| problem.status().as_u16());
         assert_eq!(refused, expected, "{age:?}");
     }
+}
+
+/// The jobs whose messages are in the queue.
+async fn queued(gateway: &Gateway) -> Vec<CorrelationId> {
+    let broker = &gateway.backends().broker;
+    let stage = common::pipeline::Stage::Rag;
+    let mut jobs = Vec::new();
+    let mut consumer = broker.consume(stage, 10).await;
+    for _ in 0..broker.inspect(stage).await.unwrap().ready {
+        let delivery = consumer.receive().await;
+        jobs.push(delivery.envelope.correlation_id());
+        delivery.ack().await.unwrap();
+    }
+    consumer.stop().await;
+    jobs
+}
+
+/// As a process leaves it that dies between a job's log and its message.
+#[tokio::test]
+async fn the_same_request_again_queues_a_job_whose_message_never_was() {
+    let gateway = gateway(10).await;
+    let turn = new("apa?");
+    let claim = Claim {
+        job: CorrelationId::new(),
+        fingerprint: fingerprint("/v1/chat", &turn),
+        at: UnixMillis::now(),
+        queued: false,
+    };
+    let key = IdempotencyKey::of(&Tenant::default(), "k");
+    let keys = &gateway.backends().idempotency;
+    keys.claim(&key, &claim).await.unwrap();
+    let job = Job {
+        correlation_id: claim.job,
+        conversation_id: Some(turn.conversation_id.clone()),
+        ..fixtures::job(Route::Text)
+    };
+    gateway.backends().replies.open(&job).await.unwrap();
+
+    assert_eq!(submit(&gateway, turn.clone()).await.unwrap(), claim.job);
+    assert_eq!(queued(&gateway).await, [claim.job]);
+    // It is known to be queued now.
+    assert_eq!(submit(&gateway, turn).await.unwrap(), claim.job);
+    assert_eq!(queued(&gateway).await, []);
+}
+
+#[tokio::test]
+async fn the_same_request_again_leaves_a_job_alone_that_is_queued() {
+    let gateway = gateway(10).await;
+    let id = submit(&gateway, new("apa?")).await.unwrap();
+    assert_eq!(submit(&gateway, new("apa?")).await.unwrap(), id);
+    assert_eq!(queued(&gateway).await, [id]);
 }

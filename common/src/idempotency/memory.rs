@@ -83,6 +83,19 @@ impl IdempotencyKeys for MemoryIdempotencyKeys {
         Ok(self.claim_from(key, Some(from), claim))
     }
 
+    async fn confirm(
+        &self,
+        key: &IdempotencyKey,
+        job: CorrelationId,
+    ) -> Result<(), IdempotencyError> {
+        if let Some(held) = self.lock().get_mut(key)
+            && held.claim.job == job
+        {
+            held.claim.queued = true;
+        }
+        Ok(())
+    }
+
     async fn release(
         &self,
         key: &IdempotencyKey,
@@ -113,6 +126,7 @@ mod tests {
             job: CorrelationId::new(),
             fingerprint: Fingerprint::of([0; 32]),
             at: UnixMillis::now(),
+            queued: false,
         };
         assert_eq!(keys.claim(&key, &claim()).await, Ok(Claimed::Now));
         assert_ne!(keys.claim(&key, &claim()).await, Ok(Claimed::Now));

@@ -6,6 +6,7 @@
 //! | `job` | the job that holds it |
 //! | `fingerprint` | of the request |
 //! | `at` | ms since the epoch, when it was claimed |
+//! | `queued` | `1` when the job's message is known to be queued |
 //!
 //! It is changed by scripts alone, so that each change is whole.
 
@@ -30,11 +31,25 @@ pub struct RedisIdempotencyKeys {
 static CLAIM: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local held = redis.call('HMGET', KEYS[1], 'job', 'fingerprint', 'at')
-if held[1] and held[1] ~= ARGV[5] then return held end
+local held = redis.call('HMGET', KEYS[1], 'job', 'fingerprint', 'at', 'queued')
+if held[1] and held[1] ~= ARGV[5] then
+  held[4] = held[4] or ''
+  return held
+end
 redis.call('HSET', KEYS[1], 'job', ARGV[1], 'fingerprint', ARGV[2], 'at', ARGV[3])
+redis.call('HDEL', KEYS[1], 'queued')
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return {}
+",
+    )
+});
+
+/// ARGV: job.
+static CONFIRM: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if redis.call('HGET', KEYS[1], 'job') == ARGV[1] then redis.call('HSET', KEYS[1], 'queued', 1) end
+return 1
 ",
     )
 });
@@ -85,7 +100,7 @@ impl RedisIdempotencyKeys {
         let held: Vec<String> = self.run(&CLAIM, key, &arguments).await?;
         match held.as_slice() {
             [] => Ok(Claimed::Now),
-            [job, fingerprint, at] => parsed(job, fingerprint, at)
+            [job, fingerprint, at, queued] => parsed(job, fingerprint, at, queued)
                 .map(Claimed::Before)
                 .ok_or_else(malformed),
             _ => Err(malformed()),
@@ -97,11 +112,12 @@ fn name(key: &IdempotencyKey) -> String {
     format!("idempotency:{}", key.0)
 }
 
-fn parsed(job: &str, fingerprint: &str, at: &str) -> Option<Claim> {
+fn parsed(job: &str, fingerprint: &str, at: &str, queued: &str) -> Option<Claim> {
     Some(Claim {
         job: job.parse().ok()?,
         fingerprint: Fingerprint(fingerprint.to_owned()),
         at: UnixMillis(at.parse().ok()?),
+        queued: queued == "1",
     })
 }
 
@@ -126,6 +142,14 @@ impl IdempotencyKeys for RedisIdempotencyKeys {
         claim: &Claim,
     ) -> Result<Claimed, IdempotencyError> {
         self.claim_from(key, Some(from), claim).await
+    }
+
+    async fn confirm(
+        &self,
+        key: &IdempotencyKey,
+        job: CorrelationId,
+    ) -> Result<(), IdempotencyError> {
+        self.run::<()>(&CONFIRM, key, &[job.to_string()]).await
     }
 
     async fn release(

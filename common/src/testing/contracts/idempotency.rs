@@ -19,6 +19,7 @@ fn claim() -> Claim {
         job: CorrelationId::new(),
         fingerprint: Fingerprint::of([7; 32]),
         at: UnixMillis::now(),
+        queued: false,
     }
 }
 
@@ -79,5 +80,25 @@ pub async fn a_key_is_taken_over_once_from_the_job_that_is_named(backends: Backe
     // Nor does the first job give back what is not its own any more.
     keys.release(&key, from).await.unwrap();
     let held = keys.claim(&key, &third).await;
+    assert_eq!(held, Ok(Claimed::Before(second)));
+}
+
+pub async fn a_claim_tells_whether_its_job_is_queued_until_it_is_taken_over(backends: Backends) {
+    let (keys, key) = (backends.idempotency, key());
+    let [first, second] = [claim(), claim()];
+    keys.claim(&key, &first).await.unwrap();
+    // Who does not hold the key confirms nothing.
+    keys.confirm(&key, second.job).await.unwrap();
+    let held = keys.claim(&key, &second).await;
+    assert_eq!(held, Ok(Claimed::Before(first.clone())));
+    keys.confirm(&key, first.job).await.unwrap();
+    let queued = Claim {
+        queued: true,
+        ..first.clone()
+    };
+    let held = keys.claim(&key, &second).await;
+    assert_eq!(held, Ok(Claimed::Before(queued)));
+    keys.take_over(&key, first.job, &second).await.unwrap();
+    let held = keys.claim(&key, &first).await;
     assert_eq!(held, Ok(Claimed::Before(second)));
 }
