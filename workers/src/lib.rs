@@ -22,6 +22,8 @@ pub mod query;
 pub mod recording;
 pub mod retrieval;
 pub mod runner;
+#[cfg(debug_assertions)]
+mod sabotage;
 pub mod sentences;
 pub mod settlement;
 pub mod speakable;

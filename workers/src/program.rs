@@ -80,6 +80,8 @@ async fn run(env: &Environment, stages: &[Stage]) -> anyhow::Result<()> {
     }
     let health = HealthConfig::from_environment(env)?;
     let backends = backends::connect(&backend_config).await?;
+    #[cfg(debug_assertions)]
+    let backends = crate::sabotage::applied(env, backends)?;
     let kit = Arc::new(Kit::new(backends, config));
     let pool = Arc::new(Pool::start(&kit, stages));
     info!(?stages, "working");

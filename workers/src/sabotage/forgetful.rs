@@ -1,0 +1,156 @@
+//! Does not look at what is known of earlier runs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::{
+    conversation::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn},
+    envelope::Job,
+    ids::CorrelationId,
+    reply::{
+        Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Run, Speaking,
+        SpokenSentence, StageStarted, Told,
+    },
+    time::UnixMillis,
+    turn::Sentence,
+};
+use futures::stream::BoxStream;
+
+pub struct Log(pub Arc<dyn ReplyLog>);
+
+/// Goes on as if it had been recorded.
+fn recorded(_: Appended) -> Appended {
+    Appended::Recorded
+}
+
+#[async_trait]
+impl ReplyLog for Log {
+    async fn open(&self, job: &Job) -> Result<(), ReplyError> {
+        self.0.open(job).await
+    }
+
+    async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
+        let stage = started.stage;
+        Ok(match self.0.begin_stage(job, started).await? {
+            started @ Begun::Started(_) => started,
+            Begun::AlreadyCompleted { .. } | Begun::Closed => Begun::Started(Run {
+                stage,
+                number: 0,
+                told: Told::default(),
+            }),
+        })
+    }
+
+    async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError> {
+        self.0.append(id, events).await
+    }
+
+    async fn narrate(
+        &self,
+        id: CorrelationId,
+        run: &Run,
+        step: u32,
+        events: &[Event],
+    ) -> Result<Appended, ReplyError> {
+        self.0.narrate(id, run, step, events).await.map(recorded)
+    }
+
+    async fn complete_stage(
+        &self,
+        id: CorrelationId,
+        events: &[Event],
+        completed: &CompletedStage<'_>,
+    ) -> Result<Appended, ReplyError> {
+        let appended = self.0.complete_stage(id, events, completed).await;
+        appended.map(recorded)
+    }
+
+    async fn begin_sentence(
+        &self,
+        job: &Job,
+        started: StageStarted,
+        sentence: &Sentence,
+    ) -> Result<Speaking, ReplyError> {
+        self.0.begin_sentence(job, started, sentence).await
+    }
+
+    async fn complete_sentence(
+        &self,
+        id: CorrelationId,
+        sentence: &Sentence,
+        spoken: &SpokenSentence,
+    ) -> Result<Speaking, ReplyError> {
+        self.0.complete_sentence(id, sentence, spoken).await
+    }
+
+    async fn interrupted(&self, id: CorrelationId) {
+        self.0.interrupted(id).await;
+    }
+
+    async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {
+        self.0.read(id, cursor).await
+    }
+
+    fn follow(
+        &self,
+        id: CorrelationId,
+        cursor: u64,
+    ) -> BoxStream<'static, Result<Record, ReplyError>> {
+        self.0.follow(id, cursor)
+    }
+
+    async fn ping(&self) -> Result<(), ReplyError> {
+        self.0.ping().await
+    }
+}
+
+pub struct Turns(pub Arc<dyn Conversations>);
+
+#[async_trait]
+impl Conversations for Turns {
+    async fn history(&self, key: &ConversationKey) -> Result<Vec<PastTurn>, ConversationError> {
+        self.0.history(key).await
+    }
+
+    async fn accept(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+        deadline: UnixMillis,
+    ) -> Result<(), ConversationError> {
+        self.0.accept(key, job, deadline).await
+    }
+
+    async fn ahead_of(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<Option<Ahead>, ConversationError> {
+        self.0.ahead_of(key, job).await
+    }
+
+    async fn pass_over(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<(), ConversationError> {
+        self.0.pass_over(key, job).await
+    }
+
+    /// The store knows a turn by its job: the second one gets another.
+    async fn append(
+        &self,
+        key: &ConversationKey,
+        mut turn: PastTurn,
+    ) -> Result<(), ConversationError> {
+        let turns = self.0.history(key).await?;
+        if turns.iter().any(|past| past.job == turn.job) {
+            turn.job = CorrelationId::new();
+        }
+        self.0.append(key, turn).await
+    }
+
+    async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError> {
+        self.0.forget(key).await
+    }
+}
