@@ -8,6 +8,7 @@ use common::{
     telemetry::{self, LogFormat},
 };
 
+mod chaos;
 mod eval;
 mod ingest;
 mod setup;
@@ -29,6 +30,9 @@ enum Command {
     Eval(eval::Options),
     /// Reads documents and brings a knowledge base up to date.
     Ingest(ingest::Arguments),
+    /// Sends jobs through real processes while everything breaks, and tells what
+    /// became of them.
+    Chaos(chaos::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup => setup::run(&env).await?,
         Command::Eval(options) => eval::run(&env, &options).await?,
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
+        Command::Chaos(options) => return chaos::run(options).await,
     }
     Ok(ExitCode::SUCCESS)
 }
