@@ -14,7 +14,7 @@ use common::{
     idempotency::IdempotencyError,
     ids::{ConversationId, CorrelationId, RequestId, Tenant},
     pipeline::Route,
-    reply::{Appended, Event, Failure, FailureKind, ReplyError},
+    reply::{Appended, Event, Failure, FailureKind, ReplyError, Withdrawn},
     time::UnixMillis,
     turn::{Input, Turn},
 };
@@ -94,6 +94,29 @@ pub enum GatewayError {
     Unavailable(String),
 }
 
+/// Why a job was not submitted, and what may come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsubmitted {
+    /// Nothing.
+    Nothing(GatewayError),
+    /// It may be worked on: that could not be found out.
+    Maybe(GatewayError),
+}
+
+impl Unsubmitted {
+    pub fn into_error(self) -> GatewayError {
+        match self {
+            Self::Nothing(error) | Self::Maybe(error) => error,
+        }
+    }
+}
+
+impl From<GatewayError> for Unsubmitted {
+    fn from(error: GatewayError) -> Self {
+        Self::Nothing(error)
+    }
+}
+
 impl From<ReplyError> for GatewayError {
     fn from(error: ReplyError) -> Self {
         Self::Unavailable(error.to_string())
@@ -141,7 +164,8 @@ impl Gateway {
         caller: Caller,
     ) -> Result<CorrelationId, GatewayError> {
         let id = CorrelationId::new();
-        self.submit_as(id, new, caller).await.map(|()| id)
+        let submitted = self.submit_as(id, new, caller).await;
+        submitted.map(|()| id).map_err(Unsubmitted::into_error)
     }
 
     /// Like [`submit`](Self::submit), for a job that has its name already.
@@ -150,17 +174,13 @@ impl Gateway {
         id: CorrelationId,
         new: NewTurn,
         caller: Caller,
-    ) -> Result<(), GatewayError> {
+    ) -> Result<(), Unsubmitted> {
         self.refuse_when_cut_off()?;
         let job = self.new_job(id, &new, caller);
         let first = self.first_messages(&job, new).await?;
         self.record(&job).await?;
         if let Err(error) = self.queue(&first).await {
-            if let Some(callback) = &first.callback {
-                self.abandon(&callback.job, &error).await;
-            }
-            self.abandon(&job, &error).await;
-            return Err(error);
+            self.take_back(&first, error).await?;
         }
         info!(correlation_id = %id, route = %job.route, "job accepted");
         Ok(())
@@ -274,10 +294,39 @@ impl Gateway {
         Err(half_done)
     }
 
+    /// For a job that could not be queued, as far as is known. Its message may
+    /// have been stored all the same and be worked on: then it was accepted.
+    async fn take_back(&self, first: &First, error: GatewayError) -> Result<(), Unsubmitted> {
+        let job = &first.envelope.job;
+        match self.withdraw(job, &error).await {
+            Ok(Withdrawn::Begun) => {
+                info!(correlation_id = %job.correlation_id, "a job is worked on whose message was not confirmed");
+                Ok(())
+            }
+            Ok(Withdrawn::Ended) => {
+                if let Some(callback) = &first.callback {
+                    self.abandon(&callback.job, &error).await;
+                }
+                self.pass_over(job).await;
+                Err(Unsubmitted::Nothing(error))
+            }
+            Err(_) => Err(Unsubmitted::Maybe(error)),
+        }
+    }
+
     /// The caller is told that nothing was accepted, so nothing must come of
-    /// it: should the message have been stored after all, its worker finds the
-    /// job over. What cannot be undone now is over at the job's deadline.
+    /// it. What cannot be undone now is over at the job's deadline.
     async fn abandon(&self, job: &Job, error: &impl std::fmt::Display) {
+        let (_, ()) = tokio::join!(self.withdraw(job, error), self.pass_over(job));
+    }
+
+    /// Should the message of `job` have been stored after all, its worker finds
+    /// the job over.
+    async fn withdraw(
+        &self,
+        job: &Job,
+        error: &impl std::fmt::Display,
+    ) -> Result<Withdrawn, ReplyError> {
         let id = job.correlation_id;
         warn!(correlation_id = %id, %error, "a job could not be queued");
         let error = Failure {
@@ -286,12 +335,12 @@ impl Gateway {
             kind: FailureKind::Unavailable,
             stage: None,
         };
-        let end = [Event::Failed { error }];
-        let closing = self.backends.replies.append(id, &end);
-        let (closed, ()) = tokio::join!(closing, self.pass_over(job));
-        if let Err(error) = closed {
+        let end = Event::Failed { error };
+        let withdrawn = self.backends.replies.withdraw(id, &end).await;
+        if let Err(error) = &withdrawn {
             warn!(correlation_id = %id, %error, "its log could not be closed");
         }
+        withdrawn
     }
 
     /// The turns of a conversation, the oldest first; empty when `tenant` has

@@ -16,7 +16,9 @@ use tracing::warn;
 
 use crate::{
     error::Problem,
-    gateway::{Caller, ConversationName, Gateway, GatewayError, NOT_QUEUED, NewInput, NewTurn},
+    gateway::{
+        Caller, ConversationName, Gateway, GatewayError, NOT_QUEUED, NewInput, NewTurn, Unsubmitted,
+    },
     job::{JobView, Outcome, Status},
 };
 
@@ -135,13 +137,18 @@ pub async fn submit_once(
         }
         return Ok(Submitted::Before(earlier.view));
     }
-    if let Err(error) = gateway.submit_as(claim.job, turn, caller).await {
-        // Nothing was accepted, so the key stands for nothing.
-        let keys = &gateway.backends().idempotency;
-        if let Err(error) = keys.release(&key, claim.job).await {
-            warn!(%error, "an idempotency key could not be given back; it is free before long");
+    match gateway.submit_as(claim.job, turn, caller).await {
+        Ok(()) => {}
+        Err(Unsubmitted::Nothing(error)) => {
+            // The key stands for nothing.
+            let keys = &gateway.backends().idempotency;
+            if let Err(error) = keys.release(&key, claim.job).await {
+                warn!(%error, "an idempotency key could not be given back; it is free before long");
+            }
+            return Err(error.into());
         }
-        return Err(error.into());
+        // The same request again finds out.
+        Err(Unsubmitted::Maybe(error)) => return Err(error.into()),
     }
     confirm(gateway, &key, claim.job).await;
     Ok(Submitted::Now(claim.job))

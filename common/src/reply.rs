@@ -53,6 +53,10 @@ pub trait ReplyLog: Send + Sync + 'static {
     /// Appends `events` at once; a terminal one, if any, comes last.
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError>;
 
+    /// Ends a job with `end`, unless a stage has begun on it: then it is under
+    /// way, or was.
+    async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError>;
+
     /// Like [`append`](Self::append), for what `run` tells while it works.
     /// `step` counts up from 1 with each call; to repeat one whose answer was
     /// lost tells nothing twice.
@@ -322,6 +326,15 @@ pub enum Appended {
     Closed,
     /// A newer run of the same stage has taken over; nothing was recorded.
     Superseded,
+}
+
+/// What became of a job that was to be withdrawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// It is over, and no stage has begun on it or will.
+    Ended,
+    /// It is under way, or was.
+    Begun,
 }
 
 /// How a sentence was spoken.

@@ -4,11 +4,12 @@ use axum::http::HeaderValue;
 use bytes::Bytes;
 use common::{
     backends::{BackendConfig, Backends, connect},
-    broker::memory::MemoryBroker,
+    broker::{Broker, Consumer, Link, PublishError, StageQueues, memory::MemoryBroker},
     callback::{CallbackUrl, Reach},
-    envelope::Job,
+    envelope::{Envelope, Job},
     ids::RequestId,
-    pipeline::Route,
+    pipeline::{Route, Stage},
+    reply::{ReplyLog, StageStarted},
     testing::fixtures,
 };
 
@@ -231,4 +232,57 @@ async fn the_same_request_again_leaves_a_job_alone_that_is_queued() {
     let id = submit(&gateway, new("apa?")).await.unwrap();
     assert_eq!(submit(&gateway, new("apa?")).await.unwrap(), id);
     assert_eq!(queued(&gateway).await, [id]);
+}
+
+/// Confirms nothing, and hands each job to a worker at once, if it has one.
+struct Unconfirming {
+    worker: Option<Arc<dyn ReplyLog>>,
+    broker: MemoryBroker,
+}
+
+#[async_trait::async_trait]
+impl Broker for Unconfirming {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError> {
+        if let Some(replies) = &self.worker {
+            let started = StageStarted {
+                stage: envelope.stage(),
+                attempt: 1,
+            };
+            replies.begin_stage(&envelope.job, started).await.unwrap();
+        }
+        Err(PublishError::Unconfirmed)
+    }
+
+    async fn consume(&self, stage: Stage, prefetch: u16) -> Consumer {
+        self.broker.consume(stage, prefetch).await
+    }
+
+    fn link(&self) -> Link {
+        self.broker.link()
+    }
+
+    async fn inspect(&self, stage: Stage) -> Result<StageQueues, PublishError> {
+        self.broker.inspect(stage).await
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_worked_on_was_accepted_though_its_message_was_not_confirmed() {
+    let backends = gateway(10).await.backends().clone();
+    for (worker, accepted) in [(None, false), (Some(Arc::clone(&backends.replies)), true)] {
+        let broker = Arc::new(Unconfirming {
+            worker,
+            broker: MemoryBroker::new(10),
+        });
+        let backends = Backends {
+            broker,
+            ..backends.clone()
+        };
+        let gateway = Gateway::new(backends, Duration::from_secs(60));
+        let submitted = submit(&gateway, new("apa?")).await;
+        assert_eq!(submitted.is_ok(), accepted);
+        if let Ok(id) = submitted {
+            assert_eq!(submit(&gateway, new("apa?")).await.unwrap(), id);
+        }
+    }
 }

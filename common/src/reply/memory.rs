@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, Run, Speaking,
-    SpokenAnswer, SpokenSentence, StageStarted, Told,
+    SpokenAnswer, SpokenSentence, StageStarted, Told, Withdrawn,
 };
 use crate::{
     envelope::Job,
@@ -187,6 +187,17 @@ impl ReplyLog for MemoryReplyLog {
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError> {
         Ok(self.with(id, |log| log.append_by(None, events)))
+    }
+
+    async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError> {
+        Ok(self.with(id, |log| {
+            let is_start = |record: &Record| matches!(record.event, Event::StageStarted(_));
+            if log.records.iter().any(is_start) {
+                return Withdrawn::Begun;
+            }
+            log.append_by(None, std::slice::from_ref(end));
+            Withdrawn::Ended
+        }))
     }
 
     async fn narrate(

@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, Run, Speaking,
-    SpokenAnswer, SpokenSentence, StageStarted, Told, address,
+    SpokenAnswer, SpokenSentence, StageStarted, Told, Withdrawn, address,
 };
 use crate::{
     envelope::Job,
@@ -40,7 +40,7 @@ use crate::{
     turn::{Sentence, Turn},
 };
 use announcements::Announcements;
-use scripts::{APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, OPEN};
+use scripts::{APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, OPEN, WITHDRAW};
 
 mod announcements;
 mod scripts;
@@ -212,6 +212,15 @@ impl ReplyLog for RedisReplyLog {
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError> {
         self.append_by(id, events, Author::default()).await
+    }
+
+    async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError> {
+        let arguments = [self.ttl_ms().to_string(), entry(end)];
+        let outcome: String = self.run(&WITHDRAW, id, &arguments).await?;
+        Ok(match outcome.as_str() {
+            "begun" => Withdrawn::Begun,
+            _ => Withdrawn::Ended,
+        })
     }
 
     async fn narrate(

@@ -9,7 +9,7 @@ use common::{
     ids::CorrelationId,
     reply::{
         Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Run, Speaking,
-        SpokenSentence, StageStarted, Told,
+        SpokenSentence, StageStarted, Told, Withdrawn,
     },
     time::UnixMillis,
     turn::Sentence,
@@ -43,6 +43,10 @@ impl ReplyLog for Log {
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError> {
         self.0.append(id, events).await
+    }
+
+    async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError> {
+        self.0.withdraw(id, end).await
     }
 
     async fn narrate(

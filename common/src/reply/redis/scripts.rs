@@ -92,6 +92,24 @@ return 'recorded'
     )
 });
 
+/// ARGV: ttl in ms, terminal entry.
+pub static WITHDRAW: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+for _, field in ipairs(redis.call('HKEYS', state)) do
+  if string.find(field, '^run:') then return 'begun' end
+end
+if redis.call('HEXISTS', state, 'closed') == 0 then
+  add(ARGV[2])
+  redis.call('HSET', state, 'closed', 1)
+  publish(ARGV[1])
+  redis.call('PUBLISH', stream .. ':end', '')
+end
+return 'ended'
+",
+    )
+});
+
 /// Follows [`PRELUDE`] in the scripts about sentences.
 const SENTENCES: &str = r"
 local function is_over(of)

@@ -11,7 +11,7 @@ use crate::{
     pipeline::{Route, Stage},
     reply::{
         Appended, Begun, CompletedStage, Event, Record, Run, Speaking, SpokenSentence,
-        StageStarted, Told,
+        StageStarted, Told, Withdrawn,
     },
     testing::fixtures::{answer, job, speech, text_turn},
     turn::Sentence,
@@ -75,6 +75,31 @@ pub async fn nothing_follows_a_terminal_event(backends: Backends) {
     let begun = log.begin_stage(&job, started(Stage::Rag)).await;
     assert_eq!(begun, Ok(Begun::Closed));
     assert_eq!(log.read(id, 0).await.unwrap().len(), 2);
+}
+
+pub async fn a_job_is_withdrawn_unless_a_stage_has_begun_on_it(backends: Backends) {
+    let log = &backends.replies;
+    let (waiting, begun) = (job(Route::Text), job(Route::Text));
+    for job in [&waiting, &begun] {
+        log.open(job).await.unwrap();
+    }
+    let id = waiting.correlation_id;
+    for _ in 0..2 {
+        let withdrawn = log.withdraw(id, &Event::Cancelled).await;
+        assert_eq!(withdrawn, Ok(Withdrawn::Ended));
+    }
+    let late = log.begin_stage(&waiting, started(Stage::Rag)).await;
+    assert_eq!(late, Ok(Begun::Closed));
+    assert_eq!(log.read(id, 0).await.unwrap().len(), 2);
+
+    let id = begun.correlation_id;
+    log.begin_stage(&begun, started(Stage::Rag)).await.unwrap();
+    let withdrawn = log.withdraw(id, &Event::Cancelled).await;
+    assert_eq!(withdrawn, Ok(Withdrawn::Begun));
+    let goes_on = log.append(id, &[completed()]).await;
+    assert_eq!(goes_on, Ok(Appended::Recorded));
+    let withdrawn = log.withdraw(id, &Event::Cancelled).await;
+    assert_eq!(withdrawn, Ok(Withdrawn::Begun));
 }
 
 pub async fn opening_twice_leaves_one_beginning(backends: Backends) {
