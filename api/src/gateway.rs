@@ -14,6 +14,7 @@ use common::{
     idempotency::IdempotencyError,
     ids::{ConversationId, CorrelationId, RequestId, Tenant},
     pipeline::Route,
+    priority::Priority,
     reply::{Appended, Event, Failure, FailureKind, ReplyError, Withdrawn},
     time::UnixMillis,
     turn::{Input, Turn},
@@ -23,8 +24,11 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use crate::{callback, job::JobView};
+use backlog::Backlog;
 
+mod backlog;
 pub mod following;
+
 /// The code of a job of which nothing was accepted.
 pub const NOT_QUEUED: &str = "not_queued";
 
@@ -33,6 +37,7 @@ pub const SLACK: Duration = Duration::from_secs(2);
 
 pub struct Gateway {
     backends: Backends,
+    backlog: Backlog,
     deadline: Duration,
 }
 
@@ -45,6 +50,8 @@ pub struct NewTurn {
     pub conversation_name: ConversationName,
     pub voice: Option<String>,
     pub response_format: Option<String>,
+    /// Without one it follows from how the answer is waited for.
+    pub priority: Option<Priority>,
     /// From its acceptance to its end; without one the deadline is as
     /// configured.
     pub timeout: Option<Duration>,
@@ -87,8 +94,8 @@ pub struct Caller {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {
     /// Nothing was accepted: too much is waiting already.
-    #[error("the queue is full")]
-    Overloaded,
+    #[error("the queue is full; there may be room in {retry_after:?}")]
+    Overloaded { retry_after: Duration },
     /// Nothing was accepted, or nothing can be read: a server is away.
     #[error("{0}")]
     Unavailable(String),
@@ -144,7 +151,11 @@ impl From<ConversationError> for GatewayError {
 impl Gateway {
     /// `deadline` counts from a job's acceptance.
     pub fn new(backends: Backends, deadline: Duration) -> Self {
-        Self { backends, deadline }
+        Self {
+            backends,
+            backlog: Backlog::default(),
+            deadline,
+        }
     }
 
     pub fn backends(&self) -> &Backends {
@@ -219,7 +230,9 @@ impl Gateway {
     async fn publish(&self, envelope: &Envelope) -> Result<(), GatewayError> {
         let published = self.backends.broker.publish(envelope).await;
         published.map_err(|error| match error {
-            PublishError::Full => GatewayError::Overloaded,
+            PublishError::Full => GatewayError::Overloaded {
+                retry_after: self.backlog.drained_in(envelope.job.priority),
+            },
             other => GatewayError::Unavailable(other.to_string()),
         })
     }
@@ -239,6 +252,7 @@ impl Gateway {
             request_id: caller.request_id,
             tenant: caller.tenant,
             route: new.route,
+            priority: new.priority.unwrap_or_default(),
             accepted_at: now,
             deadline: now.after(new.timeout.unwrap_or(self.deadline)),
             traceparent: caller.traceparent,
@@ -371,7 +385,7 @@ impl Gateway {
         let view = JobView::of(records.iter()).filter(|view| view.belongs_to(tenant));
         match view {
             Some(view) if view.is_overdue(UnixMillis::now()) => self.expire(view).await.map(Some),
-            view => Ok(view),
+            view => Ok(view.inspect(|view| self.backlog.learn_from(view))),
         }
     }
 
@@ -442,6 +456,7 @@ impl Gateway {
         }
         match JobView::of(records.iter()) {
             Some(view) if view.outcome.is_some() => {
+                self.backlog.learn_from(&view);
                 Ok(Some(view).filter(|view| view.belongs_to(tenant)))
             }
             _ => self.look(tenant, id).await,
@@ -486,12 +501,14 @@ mod tests {
             conversation_name: ConversationName::Given,
             voice: None,
             response_format: None,
+            priority: None,
             timeout: None,
             callback: None,
         };
         let submit = || gateway.submit(new.clone(), caller.clone());
         let first = submit().await.unwrap();
-        assert_eq!(submit().await, Err(GatewayError::Overloaded));
+        let refused = submit().await;
+        assert!(matches!(refused, Err(GatewayError::Overloaded { .. })));
 
         let key = ConversationKey {
             tenant: Tenant::default(),

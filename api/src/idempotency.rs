@@ -90,9 +90,10 @@ pub fn fingerprint(path: &str, turn: &NewTurn) -> Fingerprint {
         NewInput::Text(text) => ("text", text.as_bytes()),
         NewInput::Speech(bytes) => ("speech", bytes.as_ref()),
     };
+    let priority = turn.priority.map(|it| it.to_string());
     let timeout = turn.timeout.map(|timeout| timeout.as_secs().to_string());
     let callback = turn.callback.as_ref().map(CallbackUrl::as_str);
-    let fields: [Option<&[u8]>; 10] = [
+    let fields: [Option<&[u8]>; 11] = [
         Some(b"1"),
         Some(path.as_bytes()),
         Some(turn.route.as_ref().as_bytes()),
@@ -101,6 +102,7 @@ pub fn fingerprint(path: &str, turn: &NewTurn) -> Fingerprint {
         conversation.map(str::as_bytes),
         turn.voice.as_deref().map(str::as_bytes),
         turn.response_format.as_deref().map(str::as_bytes),
+        priority.as_deref().map(str::as_bytes),
         timeout.as_deref().map(str::as_bytes),
         callback.map(str::as_bytes),
     ];

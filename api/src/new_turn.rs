@@ -11,6 +11,7 @@ use bytes::Bytes;
 use common::{
     ids::{ConversationId, CorrelationId, RequestId, Tenant},
     pipeline::Route,
+    priority::Priority,
 };
 use serde::Deserialize;
 
@@ -47,6 +48,7 @@ pub struct AnyTurn(pub NewTurn);
 #[serde(deny_unknown_fields)]
 struct ChatBody {
     message: String,
+    priority: Option<Priority>,
     timeout: Option<u64>,
     callback_url: Option<String>,
 }
@@ -57,6 +59,7 @@ struct JobBody {
     kind: JobKind,
     message: String,
     conversation_id: Option<String>,
+    priority: Option<Priority>,
     timeout: Option<u64>,
     callback_url: Option<String>,
 }
@@ -77,6 +80,7 @@ where
         let conversation_id = required_conversation(request.headers())?;
         let body: ChatBody = json(request).await?;
         let mut turn = chat_turn(conversation_id, &body.message)?;
+        turn.priority = body.priority;
         turn.timeout = body.timeout.map(valid_timeout).transpose()?;
         let callbacks = Limits::from_ref(state).callbacks;
         turn.callback = callbacks.accept(body.callback_url.as_deref())?;
@@ -97,6 +101,7 @@ where
             "audio",
             "voice",
             "response_format",
+            "priority",
             "timeout",
             "callback_url",
         ];
@@ -119,6 +124,7 @@ where
             let (id, name) = conversation_or_new(conversation, body.conversation_id.as_deref())?;
             let mut turn = chat_turn(id, &body.message)?;
             turn.conversation_name = name;
+            turn.priority = body.priority;
             let callbacks = Limits::from_ref(state).callbacks;
             turn.callback = callbacks.accept(body.callback_url.as_deref())?;
             turn.timeout = body.timeout.map(valid_timeout).transpose()?;
@@ -131,6 +137,7 @@ where
             "voice",
             "response_format",
             "conversation_id",
+            "priority",
             "timeout",
             "callback_url",
         ];
@@ -174,6 +181,7 @@ fn chat_turn(conversation_id: ConversationId, message: &str) -> Result<NewTurn, 
         conversation_name: ConversationName::Given,
         voice: None,
         response_format: None,
+        priority: None,
         timeout: None,
         callback: None,
     })
@@ -305,6 +313,19 @@ fn valid_voice(voice: Option<String>) -> Result<Option<String>, Problem> {
             "invalid_voice",
             "The field voice must be 1 to 64 letters, digits, '+', '-' or '_'.",
         )),
+    }
+}
+
+/// The field of a form.
+fn written_priority(text: Option<String>) -> Result<Option<Priority>, Problem> {
+    match text.as_deref() {
+        None | Some("") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            Problem::unprocessable(
+                "invalid_priority",
+                "The field priority must be interactive or batch.",
+            )
+        }),
     }
 }
 

@@ -95,10 +95,10 @@ impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
         tracing::warn!(%error, "a request cannot be served");
         match error {
-            GatewayError::Overloaded => Self::unavailable(
+            GatewayError::Overloaded { retry_after } => Self::unavailable(
                 "overloaded",
                 "Too many jobs are waiting already.",
-                std::time::Duration::from_secs(10),
+                retry_after,
             ),
             GatewayError::Unavailable(_) => Self::dependency_away(),
         }

@@ -12,6 +12,7 @@ use axum::{
 use common::{
     ids::{ConversationId, CorrelationId},
     pipeline::Stage,
+    priority::Priority,
     time::UnixMillis,
 };
 use serde_json::{Value, json};
@@ -65,14 +66,37 @@ pub enum Body {
     Job,
 }
 
+/// What follows for a job from how its caller waits, where the request does not
+/// say it.
+struct Manner {
+    priority: Priority,
+    timeout: Option<Duration>,
+}
+
+impl Manner {
+    fn awaited() -> Self {
+        Self {
+            priority: Priority::Interactive,
+            timeout: None,
+        }
+    }
+
+    fn fetched() -> Self {
+        Self {
+            priority: Priority::Batch,
+            timeout: None,
+        }
+    }
+}
+
 /// A job that a request stands for.
-pub struct Entered {
-    pub id: CorrelationId,
-    pub conversation_id: Option<ConversationId>,
+struct Entered {
+    id: CorrelationId,
+    conversation_id: Option<ConversationId>,
     /// How long its end may take to be heard of.
-    pub patience: Duration,
+    patience: Duration,
     /// As it is now, when an earlier request with the same key submitted it.
-    pub earlier: Option<Box<JobView>>,
+    earlier: Option<Box<JobView>>,
 }
 
 impl Submission {
@@ -102,7 +126,8 @@ impl Submission {
         caller: Caller,
     ) -> Result<Response, Problem> {
         let tenant = caller.tenant.clone();
-        let entered = self.enter(gateway, turn, caller).await?;
+        let awaited = Manner::awaited();
+        let entered = self.enter(gateway, turn, caller, awaited).await?;
         let id = entered.id;
         let following = match entered.earlier {
             Some(_) => gateway.follow(&tenant, id).await?,
@@ -126,7 +151,11 @@ impl Submission {
         // No job is done in no time.
         let wait = self.preferences.wait.filter(|wait| !wait.is_zero());
         let patience = wait.filter(|_| turn.timeout.is_some());
-        let entered = self.enter_for(gateway, turn, caller, wait).await?;
+        let manner = Manner {
+            timeout: wait,
+            ..Manner::awaited()
+        };
+        let entered = self.enter(gateway, turn, caller, manner).await?;
         let view = match entered.earlier {
             Some(view) if view.outcome.is_some() => Some(*view),
             Some(_) => return Err(Problem::first_still_running(entered.id)),
@@ -155,8 +184,13 @@ impl Submission {
         body: Body,
     ) -> Result<Response, Problem> {
         let tenant = caller.tenant.clone();
-        let entered = self.enter(gateway, turn, caller).await?;
         let wait = self.preferences.wait.unwrap_or_default();
+        let manner = if wait.is_zero() {
+            Manner::fetched()
+        } else {
+            Manner::awaited()
+        };
+        let entered = self.enter(gateway, turn, caller, manner).await?;
         let view = match wait.min(entered.patience) {
             Duration::ZERO => None,
             patience => gateway.wait(&tenant, entered.id, patience).await?,
@@ -175,30 +209,21 @@ impl Submission {
         Ok(applying(applied, answer.map(Json).into_response()))
     }
 
-    /// Submits `turn`, unless an earlier request with the same key has.
-    pub async fn enter(
-        &self,
-        gateway: &Arc<Gateway>,
-        turn: NewTurn,
-        caller: Caller,
-    ) -> Result<Entered, Problem> {
-        self.enter_for(gateway, turn, caller, None).await
-    }
-
-    /// `timeout` is for a turn that has none of its own. Another wait for the
-    /// same turn makes no other request, and neither does another rendering.
-    async fn enter_for(
+    /// Submits `turn`, unless an earlier request with the same key has. To wait
+    /// in another manner for the same turn makes no other request.
+    async fn enter(
         &self,
         gateway: &Arc<Gateway>,
         mut turn: NewTurn,
         caller: Caller,
-        timeout: Option<Duration>,
+        manner: Manner,
     ) -> Result<Entered, Problem> {
         let request = self
             .key
             .clone()
             .map(|key| (key, idempotency::fingerprint(&self.path, &turn)));
-        turn.timeout = turn.timeout.or(timeout);
+        turn.timeout = turn.timeout.or(manner.timeout);
+        turn.priority.get_or_insert(manner.priority);
         if self.rendering == Rendering::Events && turn.route.stages().contains(&Stage::Tts) {
             // The sentences have gone out by the time of the result.
             let by_address = || ResponseFormat::Url.to_string();

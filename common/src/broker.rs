@@ -8,6 +8,9 @@
 //! - At least once: a delivery that is dropped unsettled, or whose consumer
 //!   dies, is delivered again.
 //! - A full queue refuses the publish; nothing is dropped to make room.
+//! - Messages of either [`Priority`](crate::priority::Priority) wait in a line of
+//!   their own: a consumer takes the interactive ones first, without starving
+//!   the others, and neither line takes the other's room.
 //!
 //! Deliberately absent: order between messages, and replies (see
 //! [`crate::reply`]).
@@ -29,8 +32,8 @@ pub trait Broker: Send + Sync + 'static {
     /// broker has taken responsibility for it.
     async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError>;
 
-    /// Competes for the messages of `stage`, with at most `prefetch` of them
-    /// handed out and unsettled at a time. Loses its connection and comes back
+    /// Competes for the messages of `stage`, with at most `prefetch` of either
+    /// priority handed out and unsettled at a time. Loses its connection and comes back
     /// by itself.
     async fn consume(&self, stage: Stage, prefetch: u16) -> Consumer;
 
@@ -43,7 +46,7 @@ pub trait Broker: Send + Sync + 'static {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageQueues {
-    /// Messages waiting to be handed out.
+    /// Messages waiting to be handed out, of either priority.
     pub ready: u64,
     pub consumers: u64,
     pub dead_letters: u64,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{ConversationId, CorrelationId, MessageId, RequestId, Tenant},
     pipeline::{Route, RoutingSlip, Stage},
+    priority::Priority,
     time::UnixMillis,
     turn::{Sentence, Turn},
 };
@@ -36,6 +37,8 @@ pub struct Job {
     pub request_id: RequestId,
     pub tenant: Tenant,
     pub route: Route,
+    #[serde(default, skip_serializing_if = "Priority::is_interactive")]
+    pub priority: Priority,
     pub accepted_at: UnixMillis,
     /// After this the job ends as expired, wherever it is.
     pub deadline: UnixMillis,

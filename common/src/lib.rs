@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod job;
 pub mod pipeline;
+pub mod priority;
 mod redis_link;
 pub mod render;
 pub mod reply;

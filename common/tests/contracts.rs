@@ -48,6 +48,8 @@ contract!(broker:
     a_retry_comes_back_after_its_delay_with_the_next_attempt,
     a_dead_letter_leaves_the_work_queue_and_is_kept,
     each_message_goes_to_the_queue_of_its_stage,
+    an_interactive_message_waits_for_no_backlog_of_batch_ones,
+    a_batch_message_is_tried_again_as_one,
 );
 contract!(replies:
     events_are_numbered_from_1_in_order,

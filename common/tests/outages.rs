@@ -11,6 +11,7 @@ use common::{
     claim_check::Item,
     config::Environment,
     pipeline::{Route, Stage},
+    priority::Priority,
     reply::Event,
     testing::{
         fixtures::{envelope, job, text_turn},
@@ -119,6 +120,19 @@ async fn of_a_full_queue_exactly_the_confirmed_messages_are_there() {
     assert_eq!(found, confirmed);
     let left = backends.broker.inspect(Stage::Rag).await.unwrap();
     assert_eq!(left.ready, 0);
+}
+
+#[tokio::test]
+async fn a_flood_of_batch_messages_takes_no_room_of_the_interactive_ones() {
+    let Some(servers) = shared() else { return };
+    let bound = [("AMQP_QUEUE_MAX_LENGTH", "10")];
+    let backends = connect_with(&servers.environment(), &bound).await.unwrap();
+    let broker = &backends.broker;
+    let mut flood = envelope(Route::Text);
+    flood.job.priority = Priority::Batch;
+    let full = async { while broker.publish(&flood).await != Err(PublishError::Full) {} };
+    within(full).await;
+    broker.publish(&envelope(Route::Text)).await.unwrap();
 }
 
 #[tokio::test]

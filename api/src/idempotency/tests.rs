@@ -60,6 +60,7 @@ fn new(text: &str) -> NewTurn {
         conversation_name: ConversationName::Given,
         voice: None,
         response_format: None,
+        priority: None,
         timeout: None,
         callback: None,
     }

@@ -7,7 +7,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use common::{ids::ConversationId, pipeline::Route};
 
-use super::{is_multipart, valid_format, valid_voice, written_timeout};
+use super::{is_multipart, valid_format, valid_voice, written_priority, written_timeout};
 use crate::{
     audio_format::AudioFormat,
     error::Problem,
@@ -29,6 +29,7 @@ pub struct Form {
     voice: Option<String>,
     response_format: Option<String>,
     pub conversation_id: Option<String>,
+    priority: Option<String>,
     timeout: Option<String>,
     callback_url: Option<String>,
 }
@@ -85,6 +86,7 @@ impl Form {
             "kind" => &mut self.kind,
             "voice" => &mut self.voice,
             "response_format" => &mut self.response_format,
+            "priority" => &mut self.priority,
             "timeout" => &mut self.timeout,
             "callback_url" => &mut self.callback_url,
             _ => &mut self.conversation_id,
@@ -120,6 +122,7 @@ impl Form {
             conversation_name: ConversationName::Given,
             voice: valid_voice(self.voice)?,
             response_format: valid_format(self.response_format)?,
+            priority: written_priority(self.priority)?,
             timeout: written_timeout(self.timeout)?,
             callback: limits.callbacks.accept(callback_url)?,
         })

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 pub struct Deployment {
     urls: Vec<String>,
     client: Client,
-    _programs: Vec<Program>,
+    programs: Vec<Program>,
 }
 
 /// One process of ours; ends with the test.
@@ -196,7 +196,7 @@ impl Deployment {
         let deployment = Self {
             urls,
             client: client(),
-            _programs: programs,
+            programs,
         };
         for url in &deployment.urls {
             eventually("ready", || deployment.is_ready(url)).await;
@@ -207,6 +207,11 @@ impl Deployment {
     async fn is_ready(&self, url: &str) -> bool {
         let asked = self.client.get(format!("{url}/ready")).send().await;
         asked.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// The programs alone, to be ended one by one.
+    pub fn into_programs(self) -> Vec<Program> {
+        self.programs
     }
 
     pub fn urls(&self) -> &[String] {

@@ -9,6 +9,8 @@ mod conversations;
 mod deployment;
 mod jobs;
 mod outages;
+mod overload;
+mod restarts;
 mod startup;
 mod streams;
 mod text;

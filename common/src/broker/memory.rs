@@ -16,9 +16,14 @@ use super::{
     Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Link, PublishError, Receipt,
     SettleError, StageQueues,
 };
-use crate::{envelope::Envelope, pipeline::Stage};
+use crate::{
+    envelope::Envelope,
+    pipeline::Stage,
+    priority::{Precedence, Priority},
+};
 
-/// Messages that a stage's queue holds before it refuses more.
+/// Messages of either priority that a stage's queue holds before it refuses
+/// more.
 pub const DEFAULT_CAPACITY: usize = 10_000;
 
 pub struct MemoryBroker {
@@ -72,7 +77,7 @@ impl Broker for MemoryBroker {
     async fn inspect(&self, stage: Stage) -> Result<StageQueues, PublishError> {
         let state = self.queue(stage).lock();
         Ok(StageQueues {
-            ready: state.ready.len() as u64,
+            ready: state.lanes.iter().map(|lane| lane.ready.len() as u64).sum(),
             consumers: state.consumers,
             dead_letters: state.dead.len() as u64,
         })
@@ -91,12 +96,65 @@ struct Queue {
 
 #[derive(Default)]
 struct QueueState {
-    ready: VecDeque<Waiting>,
-    /// Keyed by when it is due; the number keeps equal instants apart.
-    delayed: BTreeMap<(Instant, u64), Envelope>,
+    /// One for each priority.
+    lanes: [Lane; 2],
+    precedence: Precedence,
     delayed_count: u64,
     dead: VecDeque<(Envelope, DeadLetterReason)>,
     consumers: u64,
+}
+
+#[derive(Default)]
+struct Lane {
+    ready: VecDeque<Waiting>,
+    /// Keyed by when it is due; the number keeps equal instants apart.
+    delayed: BTreeMap<(Instant, u64), Envelope>,
+}
+
+impl Lane {
+    fn len(&self) -> usize {
+        self.ready.len() + self.delayed.len()
+    }
+
+    /// Makes ready what is due.
+    fn wake(&mut self, now: Instant) {
+        while let Some(entry) = self.delayed.first_entry() {
+            if entry.key().0 > now {
+                return;
+            }
+            let envelope = entry.remove();
+            self.ready.push_back(Waiting {
+                envelope,
+                redelivered: false,
+            });
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.delayed.first_key_value().map(|((at, _), _)| *at)
+    }
+}
+
+impl QueueState {
+    fn lane(&mut self, priority: Priority) -> &mut Lane {
+        &mut self.lanes[priority as usize]
+    }
+
+    /// The lane of `envelope`.
+    fn lane_of(&mut self, envelope: &Envelope) -> &mut Lane {
+        self.lane(envelope.job.priority)
+    }
+
+    fn take(&mut self) -> Option<Waiting> {
+        let first = self.precedence.first();
+        for priority in [first, first.other()] {
+            if let Some(waiting) = self.lane(priority).ready.pop_front() {
+                self.precedence.took(priority);
+                return Some(waiting);
+            }
+        }
+        None
+    }
 }
 
 struct Waiting {
@@ -120,10 +178,11 @@ impl Queue {
 
     fn push_new(&self, envelope: Envelope) -> Result<(), PublishError> {
         let mut state = self.lock();
-        if state.ready.len() + state.delayed.len() >= self.capacity {
+        let lane = state.lane_of(&envelope);
+        if lane.len() >= self.capacity {
             return Err(PublishError::Full);
         }
-        state.ready.push_back(Waiting {
+        lane.ready.push_back(Waiting {
             envelope,
             redelivered: false,
         });
@@ -133,10 +192,12 @@ impl Queue {
     }
 
     fn give_back(&self, envelope: Envelope) {
-        self.lock().ready.push_front(Waiting {
+        let mut state = self.lock();
+        state.lane_of(&envelope).ready.push_front(Waiting {
             envelope,
             redelivered: true,
         });
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -144,7 +205,7 @@ impl Queue {
         let mut state = self.lock();
         state.delayed_count += 1;
         let key = (Instant::now() + delay, state.delayed_count);
-        state.delayed.insert(key, envelope);
+        state.lane_of(&envelope).delayed.insert(key, envelope);
         drop(state);
         self.changed.notify_one();
     }
@@ -153,19 +214,12 @@ impl Queue {
     fn pop(&self) -> Result<Waiting, Option<Instant>> {
         let mut state = self.lock();
         let now = Instant::now();
-        while let Some(entry) = state.delayed.first_entry() {
-            if entry.key().0 > now {
-                break;
-            }
-            let envelope = entry.remove();
-            state.ready.push_back(Waiting {
-                envelope,
-                redelivered: false,
-            });
+        for lane in &mut state.lanes {
+            lane.wake(now);
         }
-        let next_due = state.delayed.first_key_value().map(|((at, _), _)| *at);
-        let taken = state.ready.pop_front().ok_or(next_due)?;
-        if !state.ready.is_empty() || next_due.is_some() {
+        let next_due = state.lanes.iter().filter_map(Lane::next_due).min();
+        let taken = state.take().ok_or(next_due)?;
+        if state.lanes.iter().any(|lane| lane.len() > 0) {
             // One wake-up may have stood for several messages.
             self.changed.notify_one();
         }
@@ -250,5 +304,21 @@ impl Receipt for MemoryReceipt {
 
     fn release(self: Box<Self>) {
         self.queue.give_back(self.envelope);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{pipeline::Route, testing::fixtures::envelope};
+
+    #[tokio::test]
+    async fn a_flood_of_batch_messages_takes_no_room_of_the_interactive_ones() {
+        let broker = MemoryBroker::new(1);
+        let mut flood = envelope(Route::Text);
+        flood.job.priority = Priority::Batch;
+        broker.publish(&flood).await.unwrap();
+        assert_eq!(broker.publish(&flood).await, Err(PublishError::Full));
+        broker.publish(&envelope(Route::Text)).await.unwrap();
     }
 }

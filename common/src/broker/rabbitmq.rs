@@ -16,7 +16,7 @@ use lapin::{Channel, Queue, options::QueueDeclareOptions, types::FieldTable, uri
 use tokio::time::timeout;
 
 use super::{Broker, Consumer, Link, PublishError, StageQueues, topology::Topology, wire};
-use crate::{envelope::Envelope, pipeline::Stage};
+use crate::{envelope::Envelope, pipeline::Stage, priority::Priority};
 use properties::properties_of;
 use publisher::Publisher;
 
@@ -74,15 +74,21 @@ impl RabbitBroker {
         let topology = &self.config.topology;
         let connection = self.publisher.connection()?;
         let channel = connection.create_channel().await.map_err(unavailable)?;
-        let work = declared(&channel, topology.work_queue(stage));
-        let work = work.await.map_err(unavailable)?;
+        let (mut ready, mut consumers) = (0, 0);
+        for priority in Priority::ALL {
+            let work = declared(&channel, topology.work_queue(stage, *priority));
+            let work = work.await.map_err(unavailable)?;
+            ready += u64::from(work.message_count());
+            // Whoever consumes one of them consumes both.
+            consumers = work.consumer_count().into();
+        }
         let dead = declared(&channel, topology.dead_queue(stage));
         let dead = dead.await.map_err(unavailable)?;
         let goodbye = channel.close(200, "done".into());
         goodbye.await.map_err(unavailable)?;
         Ok(StageQueues {
-            ready: work.message_count().into(),
-            consumers: work.consumer_count().into(),
+            ready,
+            consumers,
             dead_letters: dead.message_count().into(),
         })
     }
@@ -102,7 +108,8 @@ async fn declared(channel: &Channel, queue: String) -> Result<Queue, lapin::Erro
 #[async_trait]
 impl Broker for RabbitBroker {
     async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError> {
-        let queue = self.config.topology.work_queue(envelope.stage());
+        let topology = &self.config.topology;
+        let queue = topology.work_queue(envelope.stage(), envelope.job.priority);
         self.publisher
             .publish(queue, wire::encode(envelope), properties_of(envelope))
             .await

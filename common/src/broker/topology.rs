@@ -5,15 +5,19 @@
 //!
 //! | queue | for |
 //! |---|---|
-//! | `{prefix}.{stage}` | the work |
-//! | `{prefix}.{stage}.retry.{n}s` | waits `n` seconds, then goes back to the work queue |
-//! | `{prefix}.{stage}.dead` | dead letters, until an operator decides |
+//! | `{prefix}.{stage}` | the work for which somebody waits |
+//! | `{prefix}.{stage}.batch` | the other work |
+//! | `{work queue}.retry.{n}s` | waits `n` seconds, then goes back to the work queue |
+//! | `{prefix}.{stage}.dead` | dead letters of both, until an operator decides |
+//!
+//! Two queues, not one with priorities: before 4.0 RabbitMQ's quorum queues have
+//! none, and with a bound of its own neither can keep the other's messages out.
 
 use std::time::Duration;
 
 use strum::{Display, EnumString};
 
-use crate::{pipeline::Stage, retry::delays_of, time::whole_millis};
+use crate::{pipeline::Stage, priority::Priority, retry::delays_of, time::whole_millis};
 
 /// The type of the queues (RabbitMQ `x-queue-type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Display, EnumString)]
@@ -55,12 +59,16 @@ pub enum Argument {
 }
 
 impl Topology {
-    pub fn work_queue(&self, stage: Stage) -> String {
-        format!("{}.{stage}", self.prefix)
+    pub fn work_queue(&self, stage: Stage, priority: Priority) -> String {
+        match priority {
+            Priority::Interactive => format!("{}.{stage}", self.prefix),
+            Priority::Batch => format!("{}.{stage}.batch", self.prefix),
+        }
     }
 
-    pub fn retry_queue(&self, stage: Stage, delay: Duration) -> String {
-        format!("{}.{stage}.retry.{}s", self.prefix, delay.as_secs())
+    pub fn retry_queue(&self, stage: Stage, priority: Priority, delay: Duration) -> String {
+        let work = self.work_queue(stage, priority);
+        format!("{work}.retry.{}s", delay.as_secs())
     }
 
     pub fn dead_queue(&self, stage: Stage) -> String {
@@ -76,13 +84,16 @@ impl Topology {
     }
 
     fn declarations_of(&self, stage: Stage) -> Vec<QueueDeclaration> {
-        let mut all = vec![self.dead(stage), self.work(stage)];
-        let delays = delays_of(stage).iter();
-        all.extend(delays.map(|delay| self.retry(stage, *delay)));
+        let mut all = vec![self.dead(stage)];
+        for priority in Priority::ALL {
+            all.push(self.work(stage, *priority));
+            let delays = delays_of(stage).iter();
+            all.extend(delays.map(|delay| self.retry(stage, *priority, *delay)));
+        }
         all
     }
 
-    fn work(&self, stage: Stage) -> QueueDeclaration {
+    fn work(&self, stage: Stage, priority: Priority) -> QueueDeclaration {
         let mut arguments = self.kind_argument();
         if self.kind == QueueKind::Quorum {
             arguments.push(("x-max-length", Argument::Number(self.max_length.into())));
@@ -90,18 +101,18 @@ impl Topology {
             arguments.extend(self.dead_letters_to(self.dead_queue(stage)));
         }
         QueueDeclaration {
-            name: self.work_queue(stage),
+            name: self.work_queue(stage, priority),
             arguments,
         }
     }
 
-    fn retry(&self, stage: Stage, delay: Duration) -> QueueDeclaration {
+    fn retry(&self, stage: Stage, priority: Priority, delay: Duration) -> QueueDeclaration {
         let mut arguments = self.kind_argument();
         let ttl = i64::try_from(whole_millis(delay)).unwrap_or(i64::MAX);
         arguments.push(("x-message-ttl", Argument::Number(ttl)));
-        arguments.extend(self.dead_letters_to(self.work_queue(stage)));
+        arguments.extend(self.dead_letters_to(self.work_queue(stage, priority)));
         QueueDeclaration {
-            name: self.retry_queue(stage, delay),
+            name: self.retry_queue(stage, priority, delay),
             arguments,
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     envelope::{Envelope, Job},
     ids::{CorrelationId, RequestId, Tenant},
     pipeline::Route,
+    priority::Priority,
     time::UnixMillis,
     turn::{Answer, Input, Speech, Turn},
 };
@@ -18,6 +19,7 @@ pub fn job(route: Route) -> Job {
         request_id: RequestId::new(),
         tenant: Tenant::default(),
         route,
+        priority: Priority::default(),
         accepted_at: now,
         deadline: now.after(Duration::from_secs(120)),
         traceparent: None,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, future::select_all};
 use lapin::{
     Acker, Channel, Connection,
     message::Delivery as RawDelivery,
@@ -13,11 +13,7 @@ use lapin::{
     },
     types::FieldTable,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinHandle,
-    time::timeout,
-};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -34,8 +30,12 @@ use crate::{
     },
     envelope::Envelope,
     pipeline::Stage,
+    priority::Priority,
     retry::Backoff,
 };
+use lanes::{Incoming, Lanes, lanes};
+
+mod lanes;
 
 /// Time for a settlement to be sent.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -49,8 +49,8 @@ pub fn start(
     stage: Stage,
     prefetch: u16,
 ) -> Consumer {
-    // The broker sends at most `prefetch`, so this never fills.
-    let (sender, incoming) = mpsc::channel(usize::from(prefetch).max(1));
+    // The broker sends at most `prefetch` of each, so these never fill.
+    let (lanes, incoming) = lanes(usize::from(prefetch).max(1));
     let consuming = watch::Sender::new(false);
     let stop = CancellationToken::new();
     let task = Subscriber {
@@ -65,12 +65,12 @@ pub fn start(
         incoming,
         consuming,
         stop,
-        task: Some(tokio::spawn(task.run(sender))),
+        task: Some(tokio::spawn(task.run(lanes))),
     })
 }
 
 struct RabbitDeliveries {
-    incoming: mpsc::Receiver<Delivery>,
+    incoming: Incoming,
     consuming: watch::Sender<bool>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
@@ -79,19 +79,12 @@ struct RabbitDeliveries {
 #[async_trait]
 impl Deliveries for RabbitDeliveries {
     async fn receive(&mut self) -> Delivery {
-        match self.incoming.recv().await {
-            Some(delivery) => delivery,
-            // Only after `stop`: then nothing comes any more.
-            None => std::future::pending().await,
-        }
+        self.incoming.next().await
     }
 
     async fn stop(&mut self) {
         self.stop.cancel();
-        self.incoming.close();
-        while self.incoming.recv().await.is_some() {
-            // Dropped, and with that given back.
-        }
+        self.incoming.close().await;
         if let Some(task) = self.task.take()
             && let Err(error) = task.await
         {
@@ -117,6 +110,24 @@ struct Session {
     _connection: Connection,
 }
 
+/// What comes from one of the stage's queues.
+struct Messages {
+    priority: Priority,
+    consumer: lapin::Consumer,
+}
+
+/// `None` when the broker has ended the consumer.
+type Message = Option<Result<RawDelivery, lapin::Error>>;
+
+/// The next message of any. Safe to drop.
+async fn next_of(all: &mut [Messages]) -> (Priority, Message) {
+    let next = all.iter_mut().map(|Messages { priority, consumer }| {
+        let message = consumer.next();
+        Box::pin(async move { (*priority, message.await) })
+    });
+    select_all(next).await.0
+}
+
 struct Subscriber {
     config: Arc<RabbitConfig>,
     publisher: Publisher,
@@ -127,7 +138,7 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    async fn run(self, sender: mpsc::Sender<Delivery>) {
+    async fn run(self, lanes: Lanes) {
         let stop = self.stop.clone();
         let mut backoff = Backoff::reconnecting();
         while !stop.is_cancelled() {
@@ -140,7 +151,7 @@ impl Subscriber {
                     backoff.reset();
                     info!(stage = %self.stage, "consuming from RabbitMQ");
                     self.consuming.send_replace(true);
-                    self.pass_on(session, messages, &sender).await;
+                    self.pass_on(session, messages, &lanes).await;
                     self.consuming.send_replace(false);
                 }
                 Err(error) => {
@@ -154,20 +165,29 @@ impl Subscriber {
         }
     }
 
-    async fn subscribe(&self) -> Result<(Arc<Session>, lapin::Consumer), OpenError> {
+    async fn subscribe(&self) -> Result<(Arc<Session>, Vec<Messages>), OpenError> {
         let connection = open(&self.config, &format!("consume {}", self.stage)).await?;
         let channel = connection.create_channel().await?;
+        // For each consumer by itself: quorum queues know no other way.
         channel
             .basic_qos(self.prefetch, BasicQosOptions::default())
             .await?;
-        let messages = channel
-            .basic_consume(
-                self.config.topology.work_queue(self.stage).into(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
-            .await?;
+        let mut messages = Vec::new();
+        for priority in Priority::ALL {
+            let queue = self.config.topology.work_queue(self.stage, *priority);
+            let consumer = channel
+                .basic_consume(
+                    queue.into(),
+                    "".into(),
+                    BasicConsumeOptions::default(),
+                    FieldTable::default(),
+                )
+                .await?;
+            messages.push(Messages {
+                priority: *priority,
+                consumer,
+            });
+        }
         let session = Session {
             channel,
             _connection: connection,
@@ -175,22 +195,23 @@ impl Subscriber {
         Ok((Arc::new(session), messages))
     }
 
-    async fn pass_on(
-        &self,
-        session: Arc<Session>,
-        mut messages: lapin::Consumer,
-        sender: &mpsc::Sender<Delivery>,
-    ) {
+    async fn pass_on(&self, session: Arc<Session>, mut messages: Vec<Messages>, lanes: &Lanes) {
         loop {
-            let message = tokio::select! {
-                message = messages.next() => message,
-                () = self.stop.cancelled() => {
-                    give_back_unread(&session.channel, messages).await;
-                    return;
-                }
+            let next = tokio::select! {
+                next = next_of(&mut messages) => Some(next),
+                () = self.stop.cancelled() => None,
+            };
+            let Some((priority, message)) = next else {
+                give_back_unread(&session.channel, messages).await;
+                return;
             };
             match message {
-                Some(Ok(message)) => self.hand_over(message, &session, sender).await,
+                Some(Ok(message)) => {
+                    let delivery = self.delivery(message, &session).await;
+                    if let Some(delivery) = delivery {
+                        lanes.send(priority, delivery).await;
+                    }
+                }
                 Some(Err(error)) => {
                     warn!(stage = %self.stage, %error, "lost the consuming connection to RabbitMQ");
                     return;
@@ -204,12 +225,8 @@ impl Subscriber {
         }
     }
 
-    async fn hand_over(
-        &self,
-        message: RawDelivery,
-        session: &Arc<Session>,
-        sender: &mpsc::Sender<Delivery>,
-    ) {
+    /// `None` for a message that cannot be read: it is put aside.
+    async fn delivery(&self, message: RawDelivery, session: &Arc<Session>) -> Option<Delivery> {
         let receipt = RabbitReceipt {
             acker: message.acker,
             publisher: self.publisher.clone(),
@@ -218,29 +235,28 @@ impl Subscriber {
             _session: Arc::clone(session),
         };
         match wire::decode(&message.data) {
-            Ok(envelope) => {
-                // Refused only when stopping: dropped, and with that given back.
-                let delivery = Delivery::new(envelope, message.redelivered, receipt);
-                let _ = sender.send(delivery).await;
-            }
+            Ok(envelope) => Some(Delivery::new(envelope, message.redelivered, receipt)),
             Err(unreadable) => {
                 warn!(stage = %self.stage, error = %unreadable, "put aside a message that cannot be read");
                 if let Err(error) = receipt.put_aside(message.data, &unreadable).await {
                     warn!(stage = %self.stage, %error, "could not put the message aside");
                 }
+                None
             }
         }
     }
 }
 
-async fn give_back_unread(channel: &Channel, mut messages: lapin::Consumer) {
-    let cancel = channel.basic_cancel(messages.tag(), BasicCancelOptions::default());
-    // A connection that is gone has given everything back already.
-    if !matches!(timeout(CANCEL, cancel).await, Ok(Ok(()))) {
-        return;
-    }
-    while let Some(Ok(message)) = messages.next().await {
-        reject(&message.acker).await;
+async fn give_back_unread(channel: &Channel, messages: Vec<Messages>) {
+    for Messages { mut consumer, .. } in messages {
+        let cancel = channel.basic_cancel(consumer.tag(), BasicCancelOptions::default());
+        // A connection that is gone has given everything back already.
+        if !matches!(timeout(CANCEL, cancel).await, Ok(Ok(()))) {
+            return;
+        }
+        while let Some(Ok(message)) = consumer.next().await {
+            reject(&message.acker).await;
+        }
     }
 }
 
@@ -304,7 +320,9 @@ impl Receipt for RabbitReceipt {
     }
 
     async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
-        let queue = self.topology.retry_queue(self.stage, delay);
+        let queue = self
+            .topology
+            .retry_queue(self.stage, next.job.priority, delay);
         self.move_to(queue, wire::encode(next), properties_of(next))
             .await
     }

@@ -7,7 +7,9 @@ use tokio::time::{Instant, timeout};
 use crate::{
     backends::Backends,
     broker::{Broker, DeadLetterReason, Delivery, Link},
+    envelope::Envelope,
     pipeline::{Route, Stage},
+    priority::Priority,
     retry::RETRY_DELAYS,
     testing::fixtures::envelope,
     time::UnixMillis,
@@ -135,6 +137,54 @@ pub async fn a_dead_letter_leaves_the_work_queue_and_is_kept(backends: Backends)
     depth_becomes(broker.as_ref(), Stage::Rag, 0).await;
     let queues = broker.inspect(Stage::Rag).await.unwrap();
     assert_eq!(queues.dead_letters, 1);
+}
+
+/// A message that nobody waits for.
+fn batch() -> Envelope {
+    let mut envelope = envelope(Route::Text);
+    envelope.job.priority = Priority::Batch;
+    envelope
+}
+
+pub async fn an_interactive_message_waits_for_no_backlog_of_batch_ones(backends: Backends) {
+    let broker = &backends.broker;
+    for _ in 0..20 {
+        broker.publish(&batch()).await.unwrap();
+    }
+    let mut consumer = broker.consume(Stage::Rag, 1).await;
+    let mut in_hand = within(consumer.receive()).await;
+    let urgent = envelope(Route::Text);
+    broker.publish(&urgent).await.unwrap();
+    let mut before_it = 1;
+    loop {
+        in_hand.ack().await.unwrap();
+        in_hand = within(consumer.receive()).await;
+        if in_hand.envelope == urgent {
+            break;
+        }
+        before_it += 1;
+    }
+    assert!(before_it < 20, "it came last");
+    in_hand.ack().await.unwrap();
+    for _ in before_it..20 {
+        within(consumer.receive()).await.ack().await.unwrap();
+    }
+    consumer.stop().await;
+    depth_becomes(broker.as_ref(), Stage::Rag, 0).await;
+}
+
+pub async fn a_batch_message_is_tried_again_as_one(backends: Backends) {
+    let broker = &backends.broker;
+    let sent = batch();
+    broker.publish(&sent).await.unwrap();
+    let mut consumer = broker.consume(Stage::Rag, 8).await;
+    let delivery = within(consumer.receive()).await;
+    let next = delivery.envelope.retried(UnixMillis::now());
+    delivery.retry(&next, RETRY_DELAYS[0]).await.unwrap();
+    let again = within(consumer.receive()).await;
+    assert_eq!(again.envelope, next);
+    again.ack().await.unwrap();
+    consumer.stop().await;
 }
 
 pub async fn each_message_goes_to_the_queue_of_its_stage(backends: Backends) {

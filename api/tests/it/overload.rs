@@ -1,0 +1,116 @@
+//! More work than there is room for, or than is fair.
+
+use std::time::{Duration, Instant};
+
+use common::testing::servers::{RabbitServer, RedisServer, environment, shared, skipped};
+use serde_json::{Value, json};
+
+use crate::deployment::{Deployment, problem, settings, start_api, start_worker};
+
+fn chat() -> Value {
+    json!({ "message": "Apa itu ITB?" })
+}
+
+/// Tells how long the queue took, and takes no more until there is room.
+#[tokio::test]
+async fn a_full_queue_is_503_at_once_with_an_estimate() {
+    let Some(servers) = shared() else { return };
+    let mut all = servers.environment();
+    all.extend(settings(&[("AMQP_QUEUE_MAX_LENGTH", "3")]));
+    let deployment = door_without_worker(&all).await;
+    let fetched = json!({ "kind": "chat", "message": "Apa itu ITB?", "priority": "interactive" });
+    let mut accepted = Vec::new();
+    let refused = loop {
+        let begun = Instant::now();
+        let answer = deployment.post("/v1/jobs").json(&fetched).send().await;
+        let answer = answer.unwrap();
+        if answer.status() != 202 {
+            assert!(begun.elapsed() < Duration::from_secs(2));
+            break answer;
+        }
+        let job: Value = answer.json().await.unwrap();
+        accepted.push(job["job_id"].as_str().unwrap().to_owned());
+        assert!(accepted.len() < 100, "the queue has a bound");
+    };
+    let retry_after = refused.headers()["retry-after"].to_str().unwrap();
+    assert!(retry_after.parse::<u64>().unwrap() >= 1);
+    let body = problem(refused, 503, "full").await;
+    assert_eq!(body["code"], "overloaded");
+
+    // What was accepted is answered all the same.
+    let _worker = start_worker("rag", &all);
+    for job in accepted {
+        let job = deployment.job(&format!("/v1/jobs/{job}?wait=30")).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+}
+
+/// Ready means that somebody works; then nobody does.
+async fn door_without_worker(all: &[(String, String)]) -> Deployment {
+    let (door, url) = start_api(all);
+    let worker = start_worker("rag", all);
+    let deployment = Deployment::of(vec![url], vec![door]).await;
+    assert!(worker.terminate());
+    deployment
+}
+
+/// Short of memory, RabbitMQ reads nothing from who publishes.
+#[tokio::test]
+async fn under_a_memory_alarm_the_door_says_503_and_what_was_accepted_is_answered() {
+    let started = RabbitServer::start().zip(RedisServer::start());
+    let Some((rabbitmq, redis)) = started else {
+        skipped("needs the programs rabbitmq-server and redis-server");
+        return;
+    };
+    let all = environment(&rabbitmq.url(), &redis.url());
+    let deployment = door_without_worker(&all).await;
+    let body = json!({ "kind": "chat", "message": "Apa itu ITB?" });
+    let accepted = deployment.post("/v1/jobs").json(&body).send().await;
+    let accepted: Value = accepted.unwrap().json().await.unwrap();
+
+    rabbitmq.ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let answer = deployment.post("/v1/chat").json(&chat()).send().await;
+        let answer = answer.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert!(answer.headers().contains_key("retry-after"));
+        problem(answer, 503, "memory alarm").await;
+    }
+    let _worker = start_worker("rag", &all);
+    let path = format!("/v1/jobs/{}?wait=60", accepted["job_id"].as_str().unwrap());
+    assert_eq!(deployment.job(&path).await["status"], "succeeded");
+
+    rabbitmq.ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
+    crate::deployment::eventually("taking jobs again", || async {
+        let answer = deployment.post("/v1/chat").json(&chat()).send().await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+}
+
+/// With one worker that does one thing at a time.
+#[tokio::test]
+async fn who_waits_for_an_answer_waits_for_no_backlog_of_batch_jobs() {
+    let Some(servers) = shared() else { return };
+    let mut all = servers.environment();
+    all.extend(settings(&[("RAG_CONCURRENCY", "1")]));
+    let deployment = door_without_worker(&all).await;
+    let mut backlog = Vec::new();
+    for _ in 0..60 {
+        let body = json!({ "kind": "chat", "message": "Fakultas apa saja di ITB?" });
+        let accepted = deployment.post("/v1/jobs").json(&body).send().await;
+        let accepted: Value = accepted.unwrap().json().await.unwrap();
+        backlog.push(format!("/v1/jobs/{}", accepted["job_id"].as_str().unwrap()));
+    }
+    let asking = deployment.post("/v1/chat").json(&chat()).send();
+    let working = async { start_worker("rag", &all) };
+    let (answer, _worker) = tokio::join!(asking, working);
+    assert_eq!(answer.unwrap().status(), 200);
+    let last = deployment.job(&backlog[59]).await;
+    assert_ne!(last["status"], "succeeded", "the backlog went first");
+    for job in backlog {
+        let job = deployment.job(&format!("{job}?wait=60")).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+}
