@@ -23,6 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use callers::Notes;
+use faults::Player;
 use report::Report;
 use schedule::Tempo;
 use world::{Premises, World};
@@ -54,6 +55,10 @@ pub struct Options {
     /// How fast faults follow each other; 2 doubles their number.
     #[arg(long, default_value_t = 1.0)]
     tempo: f64,
+    /// Faults of each kind of target (programs, servers, links) that are waited
+    /// for after the last request, if there were fewer.
+    #[arg(long, value_name = "NUMBER", default_value_t = 4)]
+    least_faults: usize,
     /// After the last request, for all jobs to end.
     #[arg(long, value_name = "MINUTES", default_value_t = 12)]
     patience: u64,
@@ -137,7 +142,12 @@ async fn storm(
     let (begun, stop) = (Instant::now(), CancellationToken::new());
     let mut lanes = JoinSet::new();
     for lane in schedule::lanes(seed, &world.cast(), Tempo(options.tempo)) {
-        lanes.spawn(faults::play(Arc::clone(world), lane, begun, stop.clone()));
+        let player = Player {
+            world: Arc::clone(world),
+            begun,
+            stop: stop.clone(),
+        };
+        lanes.spawn(player.play(lane, options.least_faults));
     }
     let notes = Arc::new(Notes::default());
     let plan = orders::plan(seed, options.jobs);

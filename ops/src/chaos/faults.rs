@@ -1,6 +1,6 @@
 //! Carries the schedule out: breaks, waits, makes whole.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
@@ -22,66 +22,73 @@ pub struct Done {
     pub what: String,
 }
 
-/// Plays one lane until `stop`; what is broken then is made whole before the
-/// end.
-pub async fn play(
-    world: Arc<World>,
-    lane: Lane,
-    begun: Instant,
-    stop: CancellationToken,
-) -> anyhow::Result<Vec<Done>> {
-    let mut done = Vec::new();
-    for fault in lane {
-        tokio::select! {
-            () = sleep(fault.after) => {}
-            () = stop.cancelled() => break,
-        }
-        done.push(carry_out(&world, &fault, begun, &stop).await?);
-    }
-    Ok(done)
+/// Plays a lane of the schedule.
+pub struct Player {
+    pub world: Arc<World>,
+    pub begun: Instant,
+    /// The order to end.
+    pub stop: CancellationToken,
 }
 
-async fn carry_out(
-    world: &World,
-    fault: &Fault,
-    begun: Instant,
-    stop: &CancellationToken,
-) -> anyhow::Result<Done> {
-    let from = begun.elapsed().as_secs_f64();
-    let lasting = async {
-        tokio::select! {
-            () = sleep(fault.lasting) => {}
-            () = stop.cancelled() => {}
-        }
-    };
-    match &fault.breaking {
-        Breaking::Program(place, ending) => {
-            let program = &world.programs[*place];
-            match ending {
-                Ending::Killed => program.kill().await,
-                Ending::InOrder => program.terminate().await,
+impl Player {
+    /// Plays `lane` until the order to end, and `least` faults in any case; what
+    /// is broken then is made whole before the end.
+    pub async fn play(self, lane: Lane, least: usize) -> anyhow::Result<Vec<Done>> {
+        let mut done = Vec::new();
+        for fault in lane {
+            if done.len() < least {
+                sleep(fault.after).await;
+            } else {
+                self.sleep_or_stop(fault.after).await;
+                if self.stop.is_cancelled() {
+                    break;
+                }
             }
-            lasting.await;
-            program.start().await?;
+            done.push(self.carry_out(&fault).await?);
         }
-        Breaking::Server(server, ending) => {
-            world.end(*server, *ending).await;
-            lasting.await;
-            world.start_again(*server).await;
-        }
-        Breaking::Link(place, trouble) => {
-            let proxy = &world.links[*place].proxy;
-            proxy.trouble(*trouble);
-            lasting.await;
-            proxy.heal();
+        Ok(done)
+    }
+
+    async fn sleep_or_stop(&self, time: Duration) {
+        tokio::select! {
+            () = sleep(time) => {}
+            () = self.stop.cancelled() => {}
         }
     }
-    Ok(Done {
-        from,
-        to: begun.elapsed().as_secs_f64(),
-        kind: kind(&fault.breaking),
-        what: name(world, &fault.breaking),
-    })
+
+    async fn carry_out(&self, fault: &Fault) -> anyhow::Result<Done> {
+        let from = self.begun.elapsed().as_secs_f64();
+        let world = &self.world;
+        let lasting = self.sleep_or_stop(fault.lasting);
+        match &fault.breaking {
+            Breaking::Program(place, ending) => {
+                let program = &world.programs[*place];
+                match ending {
+                    Ending::Killed => program.kill().await,
+                    Ending::InOrder => program.terminate().await,
+                }
+                lasting.await;
+                program.start().await?;
+            }
+            Breaking::Server(server, ending) => {
+                world.end(*server, *ending).await;
+                lasting.await;
+                world.start_again(*server).await;
+            }
+            Breaking::Link(place, trouble) => {
+                let proxy = &world.links[*place].proxy;
+                proxy.trouble(*trouble);
+                lasting.await;
+                proxy.heal();
+            }
+        }
+        Ok(Done {
+            from,
+            to: self.begun.elapsed().as_secs_f64(),
+            kind: kind(&fault.breaking),
+            what: name(world, &fault.breaking),
+        })
+    }
 }
 
 fn kind(breaking: &Breaking) -> &'static str {
