@@ -13,6 +13,7 @@ use common::{
     pipeline::{Route, Stage},
     priority::Priority,
     reply::Event,
+    retry::RETRY_DELAYS,
     testing::{
         fixtures::{envelope, job, text_turn},
         servers::{RabbitServer, RedisServer, environment, shared, skipped},
@@ -50,6 +51,27 @@ impl Own {
 
     async fn connect(&self) -> Backends {
         connect_with(&self.settings, &[]).await.expect("connects")
+    }
+
+    /// Has the broker short of memory, and waits until `broker` knows.
+    async fn alarm(&self, broker: &Arc<dyn Broker>) {
+        self.rabbitmq
+            .ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+        // The broker blocks a connection when it next publishes.
+        let blocked = async {
+            while broker.link() != Link::Blocked {
+                let started = Instant::now();
+                let _ = broker.publish(&envelope(Route::Voice)).await;
+                assert!(started.elapsed() < Duration::from_secs(2));
+            }
+        };
+        within(blocked).await;
+    }
+
+    async fn end_alarm(&self, broker: &Arc<dyn Broker>) {
+        self.rabbitmq
+            .ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
+        link_becomes(broker, Link::Up).await;
     }
 
     fn queue(&self, name: &str) -> String {
@@ -229,28 +251,37 @@ async fn under_a_memory_alarm_publishes_are_refused_and_consumers_go_on() {
     broker.publish(&envelope(Route::Text)).await.unwrap();
     let mut consumer = broker.consume(Stage::Rag, 1).await;
     let first = within(consumer.receive()).await;
-
-    own.rabbitmq
-        .ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
-    // The broker blocks a connection when it next publishes.
-    let blocked = async {
-        while broker.link() != Link::Blocked {
-            let started = Instant::now();
-            let _ = broker.publish(&envelope(Route::Voice)).await;
-            assert!(started.elapsed() < Duration::from_secs(2));
-        }
-    };
-    within(blocked).await;
+    own.alarm(broker).await;
     let refused = broker.publish(&envelope(Route::Voice)).await;
     assert!(matches!(refused, Err(PublishError::Unavailable(_))));
     first.ack().await.unwrap();
     within(consumer.receive()).await.ack().await.unwrap();
 
-    own.rabbitmq
-        .ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
-    link_becomes(broker, Link::Up).await;
+    own.end_alarm(broker).await;
     broker.publish(&envelope(Route::Text)).await.unwrap();
     within(consumer.receive()).await.ack().await.unwrap();
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_to_be_tried_again_is_held_until_the_broker_stores_it() {
+    let Some(own) = Own::start() else { return };
+    let backends = own.connect().await;
+    let broker = &backends.broker;
+    let sent = envelope(Route::Text);
+    broker.publish(&sent).await.unwrap();
+    let mut consumer = broker.consume(Stage::Rag, 1).await;
+    let delivery = within(consumer.receive()).await;
+    own.alarm(broker).await;
+    let next = sent.retried(sent.published_at);
+    let mut retrying = std::pin::pin!(delivery.retry(&next, RETRY_DELAYS[0]));
+    let given_up = timeout(Duration::from_secs(1), &mut retrying).await;
+    assert!(given_up.is_err(), "{given_up:?}");
+    own.end_alarm(broker).await;
+    assert_eq!(within(retrying).await, Ok(()));
+    let again = within(consumer.receive()).await;
+    assert_eq!((again.envelope.attempt, again.redelivered), (2, false));
+    again.ack().await.unwrap();
     consumer.stop().await;
 }
 

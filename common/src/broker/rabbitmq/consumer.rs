@@ -232,7 +232,7 @@ impl Subscriber {
             publisher: self.publisher.clone(),
             topology: self.config.topology.clone(),
             stage: self.stage,
-            _session: Arc::clone(session),
+            session: Arc::clone(session),
         };
         match wire::decode(&message.data) {
             Ok(envelope) => Some(Delivery::new(envelope, message.redelivered, receipt)),
@@ -271,7 +271,7 @@ struct RabbitReceipt {
     publisher: Publisher,
     topology: Topology,
     stage: Stage,
-    _session: Arc<Session>,
+    session: Arc<Session>,
 }
 
 impl RabbitReceipt {
@@ -284,18 +284,31 @@ impl RabbitReceipt {
         }
     }
 
-    /// Stores the message elsewhere, and only then gives up this copy.
+    /// Stores the message elsewhere, and only then gives up this copy. Tries
+    /// for as long as it is in hand: given back, it would be handed out again at
+    /// once, to somebody who cannot store it either, and reach its delivery
+    /// limit within a second.
     async fn move_to(
         &self,
         queue: String,
         body: Vec<u8>,
         properties: lapin::BasicProperties,
     ) -> Result<(), SettleError> {
-        if let Err(error) = self.publisher.publish(queue, body, properties).await {
-            reject(&self.acker).await;
-            return Err(SettleError(error.to_string()));
+        let mut backoff = Backoff::reconnecting();
+        loop {
+            let (queue, body, properties) = (queue.clone(), body.clone(), properties.clone());
+            match self.publisher.publish(queue, body, properties).await {
+                Ok(()) => return self.acknowledge().await,
+                // The broker has taken it back.
+                Err(error) if !self.session.channel.status().connected() => {
+                    return Err(SettleError(error.to_string()));
+                }
+                Err(error) => {
+                    warn!(stage = %self.stage, %error, "holding a message that cannot be moved yet");
+                }
+            }
+            backoff.wait().await;
         }
-        self.acknowledge().await
     }
 
     async fn put_aside(&self, body: Vec<u8>, why: &wire::WireError) -> Result<(), SettleError> {
