@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 use common::{
     backends::{self, BackendConfig, Backends},
-    reply::{Event, Record},
+    reply::{Event, FailureKind, Record},
     retry::Backoff,
 };
 use serde_json::Value;
@@ -81,7 +81,9 @@ fn log_of(records: &[Record]) -> Log {
             Event::Completed { turn } => {
                 log.answer = turn.answer.as_ref().map(|answer| answer.text.clone());
             }
-            Event::Failed { error } => log.failed_at = error.stage.map(|stage| stage.to_string()),
+            Event::Failed { error } if error.kind != FailureKind::UnprocessableInput => {
+                log.failed_at = error.stage.map(|stage| stage.to_string());
+            }
             _ => {}
         }
     }

@@ -58,7 +58,8 @@ pub struct Log {
     pub told: String,
     /// The answer of its result, where there is one.
     pub answer: Option<String>,
-    /// The stage at which it failed.
+    /// The stage at which it failed, unless by its own input: then there is
+    /// nothing for an operator to do.
     pub failed_at: Option<String>,
 }
 
@@ -130,7 +131,7 @@ pub enum Promise {
     Callback,
     #[strum(to_string = "no message is left behind")]
     Queues,
-    #[strum(to_string = "no dead letter without a failed job")]
+    #[strum(to_string = "failed jobs have dead letters, and no others have")]
     DeadLetters,
     #[strum(to_string = "programs and front doors behave")]
     Behaviour,
@@ -423,21 +424,27 @@ impl Books<'_> {
 
     fn queues(&mut self) {
         let evidence = self.evidence;
-        for queue in evidence.queues.iter().filter(|it| it.messages > 0) {
-            let Some(stage) = stage_of_dead(queue) else {
-                let detail = format!("{} messages are left", queue.messages);
-                self.broken(Promise::Queues, &queue.name, detail);
-                continue;
-            };
-            let failed = evidence.logs.values();
-            let failed = failed.filter(|log| log.failed_at.as_deref() == Some(stage));
-            if failed.count() == 0 {
-                let detail = format!(
-                    "{} dead letters, and no job has failed there",
-                    queue.messages
-                );
-                self.broken(Promise::DeadLetters, &queue.name, detail);
+        for queue in &evidence.queues {
+            match stage_of_dead(queue) {
+                Some(stage) => self.dead_letters(queue, stage),
+                None if queue.messages > 0 => {
+                    let detail = format!("{} messages are left", queue.messages);
+                    self.broken(Promise::Queues, &queue.name, detail);
+                }
+                None => {}
             }
+        }
+    }
+
+    /// Several sentences of one answer may each have one.
+    fn dead_letters(&mut self, queue: &Queue, stage: &str) {
+        let logs = self.evidence.logs.values();
+        let failed = logs.filter(|log| log.failed_at.as_deref() == Some(stage));
+        let failed = failed.count();
+        let letters = usize::try_from(queue.messages).unwrap_or(usize::MAX);
+        if letters < failed || (failed == 0 && letters > 0) {
+            let detail = format!("{letters} dead letters, and {failed} jobs have failed there");
+            self.broken(Promise::DeadLetters, &queue.name, detail);
         }
     }
 }

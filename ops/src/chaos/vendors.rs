@@ -49,11 +49,11 @@ enum Trouble {
 /// Those after which a vendor is left alone for a while are the rarer ones, as
 /// they are in life: with more of them, little else would happen.
 const TROUBLES: [(Trouble, usize); 6] = [
-    (Trouble::Failed, 6),
-    (Trouble::Busy, 3),
+    (Trouble::Failed, 8),
+    (Trouble::Busy, 4),
     (Trouble::Garbage, 4),
-    (Trouble::CutOff, 4),
-    (Trouble::Reset, 2),
+    (Trouble::CutOff, 2),
+    (Trouble::Reset, 1),
     (Trouble::Hangs, 1),
 ];
 
@@ -100,14 +100,10 @@ impl Vendors {
         vendors
     }
 
-    /// Names them to our programs. What is asked first is followed by the local
-    /// engine where that is quick; speech is recognised by a vendor alone, so
-    /// that its failures are tried again.
+    /// Names them to our programs. Answers and emotions have a local engine to
+    /// fall back on; speech has none, so that its failures are tried again, and
+    /// no engine has to be fetched.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
-        let speaking = match common::testing::servers::find("espeak-ng") {
-            Some(_) => "prosa,espeak",
-            None => "prosa",
-        };
         let mut settings = vec![
             ("STT_PROVIDERS", "prosa".to_owned()),
             ("PROSA_STT_API_KEY", "kunci".to_owned()),
@@ -118,19 +114,18 @@ impl Vendors {
             ("LLM_BASE_URL", self.model.url("/v1")),
             ("LLM_MODEL", "tiruan".to_owned()),
             ("EMBEDDING_PROVIDER", "none".to_owned()),
-            ("TTS_PROVIDERS", speaking.to_owned()),
+            ("TTS_PROVIDERS", "prosa".to_owned()),
             ("PROSA_TTS_API_KEY", "kunci".to_owned()),
             ("PROSA_TTS_URL", self.speaking.url()),
         ];
-        for timeout in ["STT", "EMOTION", "LLM", "TTS", "WEBHOOK"] {
-            let variable = match timeout {
-                "STT" => "STT_TIMEOUT",
-                "EMOTION" => "EMOTION_TIMEOUT",
-                "LLM" => "LLM_TIMEOUT",
-                "TTS" => "TTS_TIMEOUT",
-                _ => "WEBHOOK_TIMEOUT",
-            };
-            settings.push((variable, PATIENCE.to_owned()));
+        for timeout in [
+            "STT_TIMEOUT",
+            "EMOTION_TIMEOUT",
+            "LLM_TIMEOUT",
+            "TTS_TIMEOUT",
+            "WEBHOOK_TIMEOUT",
+        ] {
+            settings.push((timeout, PATIENCE.to_owned()));
         }
         settings
     }
@@ -190,7 +185,7 @@ fn of_prosa(trouble: Trouble) -> prosa::Mood {
     }
 }
 
-/// Three sentences that lean on the first passage shown.
+/// Two sentences that lean on the first passage shown.
 fn answer(request: &Request) -> Reply {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let messages = body["messages"].as_array();
@@ -203,9 +198,6 @@ fn answer(request: &Request) -> Reply {
         &mark,
         ". Indeks prestasi ",
         "paling rendah 2,00",
-        &mark,
-        ". Tugas akhir ",
-        "harus selesai",
         &mark,
         ".",
     ];

@@ -303,7 +303,7 @@ fn common_settings(
     let mut settings: Vec<(&str, String)> = vec![
         ("AMQP_QUEUE_PREFIX", PREFIX.into()),
         ("JOB_DEADLINE", "3600".into()),
-        ("MAX_ATTEMPTS", "4".into()),
+        ("MAX_ATTEMPTS", "6".into()),
         ("EVENTS_HEARTBEAT", "2".into()),
         ("SHUTDOWN_GRACE", "5".into()),
         ("RATE_LIMIT_ENABLED", "false".into()),
@@ -311,8 +311,6 @@ fn common_settings(
         ("WEBHOOK_ALLOW_PRIVATE", "true".into()),
         ("KNOWLEDGE_PATH", knowledge.display().to_string()),
         ("ITB_DATA_DIR", folder.display().to_string()),
-        // Nothing is fetched from anywhere.
-        ("ITB_HUB_URL", "http://127.0.0.1:9".into()),
         ("LOG_FORMAT", "json".into()),
         (
             "RUST_LOG",

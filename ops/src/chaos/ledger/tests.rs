@@ -309,6 +309,12 @@ fn each_broken_promise_is_named_with_what_it_was_broken_for() {
             "q.tts.dead",
         ),
         (
+            "a failed job without a dead letter",
+            |it| it.queues[2].messages = 0,
+            Promise::DeadLetters,
+            "q.rag.dead",
+        ),
+        (
             "a program that ended by itself",
             |it| it.misbehaviours.push("rag-1 ended by itself".into()),
             Promise::Behaviour,
