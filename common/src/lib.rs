@@ -8,6 +8,7 @@
 //!
 //! Deliberately absent: HTTP types, vendor clients, prompts and audio codecs.
 
+pub mod api_key;
 pub mod backends;
 pub mod broker;
 pub mod callback;
