@@ -3,15 +3,18 @@
 use std::{net::IpAddr, time::Duration};
 
 use common::{
+    api_key::KeyDigest,
     backends::BackendConfig,
     callback::CallbackConfig,
     config::{ConfigError, Environment},
 };
 
-use crate::qdrant::Qdrant;
+use crate::{client_address::Proxies, qdrant::Qdrant};
 use keys::{NamedKey, configured_keys};
+use limits::LimitConfig;
 
 pub mod keys;
+pub mod limits;
 
 /// Taken when no key is configured; the server then listens on loopback only.
 pub const DEVELOPMENT_KEY: &str = "dev";
@@ -35,6 +38,9 @@ pub struct ApiConfig {
     pub backends: BackendConfig,
     pub callbacks: CallbackConfig,
     pub qdrant: Option<Qdrant>,
+    pub limits: LimitConfig,
+    /// Whose word on where a request comes from is believed.
+    pub proxies: Proxies,
 }
 
 impl ApiConfig {
@@ -56,6 +62,9 @@ impl ApiConfig {
         } else {
             keys
         };
+        let has_built_in_key_alone = keys
+            .iter()
+            .all(|key| key.digest == KeyDigest::of(DEVELOPMENT_KEY));
         Ok(Self {
             host,
             port: env.number("PORT", 0..=u16::MAX, 8000)?,
@@ -68,14 +77,14 @@ impl ApiConfig {
             backends: BackendConfig::from_environment(env, "itb-api")?,
             callbacks: CallbackConfig::from_environment(env)?,
             qdrant: Qdrant::from_environment(env)?,
+            limits: LimitConfig::from_environment(env, has_built_in_key_alone)?,
+            proxies: Proxies::from_environment(env)?,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use common::api_key::KeyDigest;
-
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Result<ApiConfig, ConfigError> {
@@ -87,6 +96,16 @@ mod tests {
         let config = config(&[]).unwrap();
         assert!(config.host.is_loopback() && config.is_development);
         assert_eq!(config.keys[0].digest, KeyDigest::of("dev"));
+    }
+
+    #[test]
+    fn who_tries_it_out_with_the_built_in_key_has_room() {
+        let quota = |pairs: &[(&str, &str)]| config(pairs).unwrap().limits.rates.unwrap().submit;
+        let built_in = quota(&[]).quota;
+        assert_eq!(quota(&[("API_KEY", "dev")]).quota, built_in);
+        assert!(quota(&[("API_KEY", "k")]).quota < built_in);
+        let both = [("API_KEY", "dev"), ("API_KEYS", "web:k")];
+        assert!(quota(&both).quota < built_in);
     }
 
     #[test]

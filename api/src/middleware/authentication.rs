@@ -1,9 +1,9 @@
 //! Which tenant a request comes from, by its API key.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, header},
     middleware::Next,
     response::Response,
@@ -11,7 +11,7 @@ use axum::{
 use common::{api_key::KeyDigest, ids::Tenant};
 use subtle::ConstantTimeEq as _;
 
-use crate::{config::keys::NamedKey, error::Problem};
+use crate::{client_address::Proxies, config::keys::NamedKey, error::Problem, limiter::Limiter};
 
 /// The keys, as digests: of equal length, so that comparing them tells nothing
 /// by the time it takes.
@@ -35,15 +35,24 @@ impl Keys {
     }
 }
 
-/// Lets a request with a valid key through, as its [`Tenant`].
+/// Lets a request with a valid key through, as its [`Tenant`]. Others count
+/// against the address that they come from.
 pub async fn require_key(
     State(keys): State<Arc<Keys>>,
+    State(limiter): State<Arc<Limiter>>,
+    State(proxies): State<Arc<Proxies>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let tenant = presented_key(request.headers())
-        .and_then(|key| keys.tenant_of(key))
-        .ok_or_else(Problem::unauthorized)?;
+    let headers = request.headers();
+    let tenant = presented_key(headers).and_then(|key| keys.tenant_of(key));
+    let Some(tenant) = tenant else {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        // The server sets it for every connection.
+        let ConnectInfo(peer) = peer.ok_or_else(Problem::internal)?;
+        let address = proxies.client(peer.ip(), headers);
+        return Err(limiter.without_key(address).await);
+    };
     request.extensions_mut().insert(tenant);
     Ok(next.run(request).await)
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod conversations;
 mod deployment;
 mod jobs;
+mod limits;
 mod outages;
 mod startup;
 mod streams;
