@@ -12,6 +12,7 @@ mod limits;
 mod outages;
 mod startup;
 mod streams;
+mod tenants;
 mod text;
 mod vendors;
 mod voice;
