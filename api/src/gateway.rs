@@ -1,7 +1,7 @@
 //! Request and reply over the pipeline, without HTTP: submit a turn, wait for
 //! its job, look at it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use common::{
@@ -23,7 +23,7 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use crate::{callback, job::JobView};
+use crate::{callback, job::JobView, place::Place};
 use backlog::Backlog;
 
 mod backlog;
@@ -89,6 +89,16 @@ pub struct Caller {
     pub tenant: Tenant,
     pub request_id: RequestId,
     pub traceparent: Option<String>,
+    /// For the job that is asked for; `None` when nobody counts them.
+    pub place: Option<Arc<Place>>,
+}
+
+impl Caller {
+    /// What the job that is asked for is to be called.
+    pub fn new_job_id(&self) -> CorrelationId {
+        let place = self.place.as_ref();
+        place.map_or_else(CorrelationId::new, |place| place.job())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,7 +161,7 @@ impl Gateway {
         new: NewTurn,
         caller: Caller,
     ) -> Result<CorrelationId, GatewayError> {
-        let id = CorrelationId::new();
+        let id = caller.new_job_id();
         self.submit_as(id, new, caller).await.map(|()| id)
     }
 
@@ -163,6 +173,7 @@ impl Gateway {
         caller: Caller,
     ) -> Result<(), GatewayError> {
         self.refuse_when_cut_off()?;
+        let place = caller.place.clone();
         let job = self.new_job(id, &new, caller);
         let callback = new
             .callback
@@ -179,6 +190,9 @@ impl Gateway {
         if let Err(error) = queued {
             self.abandon(&envelope.job, &error).await;
             return Err(error);
+        }
+        if let Some(place) = place {
+            place.keep(envelope.job.deadline).await;
         }
         info!(correlation_id = %id, route = %envelope.job.route, "job accepted");
         Ok(())
@@ -338,6 +352,7 @@ impl Gateway {
         let replies = &self.backends.replies;
         let id = view.job.correlation_id;
         replies.append(id, &[Event::Expired]).await?;
+        self.free_place(&view.job).await;
         // Its stage may have ended it in the same moment.
         let records = replies.read(id, 0).await?;
         Ok(JobView::of(records.iter()).unwrap_or(view))
@@ -364,7 +379,7 @@ impl Gateway {
             .await?;
         if appended == Appended::Recorded {
             info!(correlation_id = %id, "job cancelled");
-            self.pass_over(&view.job).await;
+            tokio::join!(self.pass_over(&view.job), self.free_place(&view.job));
         }
         self.look(tenant, id).await
     }
@@ -378,6 +393,14 @@ impl Gateway {
         let id = job.correlation_id;
         if let Err(error) = self.backends.conversations.pass_over(&key, id).await {
             warn!(correlation_id = %id, %error, "its conversation waits for it until its deadline");
+        }
+    }
+
+    /// An ended job counts no more among those of its tenant.
+    async fn free_place(&self, job: &Job) {
+        let id = job.correlation_id;
+        if let Err(error) = self.backends.quotas.leave(&job.tenant, id).await {
+            warn!(correlation_id = %id, %error, "it keeps its place until its deadline");
         }
     }
 
@@ -431,6 +454,7 @@ mod tests {
             tenant: Tenant::default(),
             request_id: RequestId::new(),
             traceparent: None,
+            place: None,
         };
         let new = NewTurn {
             route: Route::Text,

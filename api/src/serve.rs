@@ -75,6 +75,7 @@ async fn answer_until(
             debug!(%error, "a connection may be slow");
         }
     });
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app)
         .with_graceful_shutdown(stop.clone().cancelled_owned())
         .into_future();

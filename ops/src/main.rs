@@ -10,6 +10,7 @@ use common::{
 
 mod eval;
 mod ingest;
+mod keys;
 mod setup;
 
 /// Operates the assistant; settings come from the environment, as for the
@@ -29,6 +30,9 @@ enum Command {
     Eval(eval::Options),
     /// Reads documents and brings a knowledge base up to date.
     Ingest(ingest::Arguments),
+    /// API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +55,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup => setup::run(&env).await?,
         Command::Eval(options) => eval::run(&env, &options).await?,
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
+        Command::Keys(command) => keys::run(command)?,
     }
     Ok(ExitCode::SUCCESS)
 }

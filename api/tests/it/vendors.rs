@@ -5,11 +5,11 @@ mod callbacks;
 mod dying;
 mod early;
 mod emotion;
-mod fake;
+pub mod fake;
 mod follow_up;
 mod knowledge;
 mod prosa;
-mod running;
+pub mod running;
 mod speaking;
 mod streaming;
 mod submitting;
@@ -39,4 +39,4 @@ macro_rules! in_each_mode {
         }
     };
 }
-use in_each_mode;
+pub(crate) use in_each_mode;
