@@ -9,7 +9,7 @@ use common::{
     config::{ConfigError, Environment},
 };
 
-use crate::{client_address::Proxies, qdrant::Qdrant};
+use crate::{client_address::Proxies, gateway::Terms, qdrant::Qdrant};
 use keys::{NamedKey, configured_keys};
 use limits::LimitConfig;
 
@@ -44,6 +44,13 @@ pub struct ApiConfig {
 }
 
 impl ApiConfig {
+    pub fn terms(&self) -> Terms {
+        Terms {
+            deadline: self.deadline,
+            fair_share: self.limits.fair_share,
+        }
+    }
+
     pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
         let host = env
             .parsed("HOST", "an IP address such as 127.0.0.1 or 0.0.0.0")?

@@ -38,7 +38,17 @@ pub const SLACK: Duration = Duration::from_secs(2);
 pub struct Gateway {
     backends: Backends,
     backlog: Backlog,
-    deadline: Duration,
+    terms: Terms,
+}
+
+/// What a job gets that asks for nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// From its acceptance to its deadline.
+    pub deadline: Duration,
+    /// Jobs of a tenant under way that may be interactive; those beyond wait with
+    /// the batch jobs, so that they do not hold up other tenants.
+    pub fair_share: u32,
 }
 
 /// A validated turn, to be submitted.
@@ -136,12 +146,11 @@ impl From<ConversationError> for GatewayError {
 }
 
 impl Gateway {
-    /// `deadline` counts from a job's acceptance.
-    pub fn new(backends: Backends, deadline: Duration) -> Self {
+    pub fn new(backends: Backends, terms: Terms) -> Self {
         Self {
             backends,
             backlog: Backlog::default(),
-            deadline,
+            terms,
         }
     }
 
@@ -151,7 +160,7 @@ impl Gateway {
 
     /// How long the end of `new` may take to be heard of.
     pub fn patience(&self, new: &NewTurn) -> Duration {
-        new.timeout.unwrap_or(self.deadline) + SLACK
+        new.timeout.unwrap_or(self.terms.deadline) + SLACK
     }
 
     /// Takes responsibility for a turn. After `Ok` the job reaches an end that
@@ -239,14 +248,22 @@ impl Gateway {
             request_id: caller.request_id,
             tenant: caller.tenant,
             route: new.route,
-            priority: new.priority.unwrap_or_default(),
+            priority: self.priority(new, caller.place.as_deref()),
             accepted_at: now,
-            deadline: now.after(new.timeout.unwrap_or(self.deadline)),
+            deadline: now.after(new.timeout.unwrap_or(self.terms.deadline)),
             traceparent: caller.traceparent,
             conversation_id: Some(new.conversation_id.clone()),
             response_format: new.response_format.clone(),
             callback: new.callback.as_ref().map(|_| CorrelationId::new()),
             callback_of: None,
+        }
+    }
+
+    fn priority(&self, new: &NewTurn, place: Option<&Place>) -> Priority {
+        let asked_for = new.priority.unwrap_or_default();
+        match place {
+            Some(place) if place.jobs_under_way() > self.terms.fair_share => Priority::Batch,
+            _ => asked_for,
         }
     }
 
@@ -449,7 +466,11 @@ mod tests {
             broker: Arc::new(MemoryBroker::new(1)),
             ..connect(&config).await.unwrap()
         };
-        let gateway = Gateway::new(backends, Duration::from_secs(60));
+        let terms = Terms {
+            deadline: Duration::from_secs(60),
+            fair_share: 1,
+        };
+        let gateway = Gateway::new(backends, terms);
         let caller = Caller {
             tenant: Tenant::default(),
             request_id: RequestId::new(),

@@ -36,7 +36,7 @@ pub async fn serve(
         Some(embedded) => embedded.speech(),
         None => Arc::new(SpeechByWorkers),
     };
-    let gateway = Gateway::new(backends, config.deadline);
+    let gateway = Gateway::new(backends, config.terms());
     let app = router(AppState::new(&config, gateway, speech));
 
     let listener = TcpListener::bind((config.host, config.port))

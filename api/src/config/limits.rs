@@ -16,6 +16,8 @@ pub struct LimitConfig {
     pub rates: Option<Rates>,
     /// Jobs of a tenant that may be under way.
     pub most_jobs: Option<NonZeroU32>,
+    /// Those among them that do not wait behind other tenants' jobs.
+    pub fair_share: u32,
     /// Of a tenant.
     pub budgets: Budgets,
     pub when_away: WhenAway,
@@ -46,6 +48,12 @@ pub enum WhenAway {
 /// out on a machine of his own shall not be in his own way.
 const DEVELOPMENT: u32 = 100;
 
+/// Jobs of a tenant under way, where it is counted how often one asks.
+const MOST_JOBS: u32 = 100;
+
+/// As many as one worker answers at the same time by default.
+pub const FAIR_SHARE: u32 = 32;
+
 const HOUR: Duration = Duration::from_secs(3_600);
 const MOST_AN_HOUR: u32 = 100_000_000;
 
@@ -55,11 +63,13 @@ impl LimitConfig {
         let factor = if is_development { DEVELOPMENT } else { 1 };
         let rates = Rates::from_environment(env, factor)?;
         let is_enabled = env.flag("RATE_LIMIT_ENABLED", true)?;
-        let most_jobs = env.number("MAX_CONCURRENT_JOBS", 0..=1_000_000, 20 * factor)?;
+        let most_jobs = if is_enabled { MOST_JOBS * factor } else { 0 };
+        let most_jobs = env.number("MAX_CONCURRENT_JOBS", 0..=1_000_000, most_jobs)?;
         let when_away = env.parsed("RATE_LIMIT_WHEN_AWAY", "refuse or allow")?;
         Ok(Self {
             rates: Some(rates).filter(|_| is_enabled),
             most_jobs: NonZeroU32::new(most_jobs),
+            fair_share: env.number("FAIR_SHARE_JOBS", 0..=1_000_000, FAIR_SHARE)?,
             budgets: Budgets {
                 tokens: NonZeroU64::new(env.number("DAILY_TOKEN_BUDGET", 0..=u64::MAX >> 12, 0)?),
                 audio: Some(env.seconds("DAILY_AUDIO_SECONDS", 0..=1_000_000_000, 0)?)
@@ -113,7 +123,7 @@ mod tests {
     #[test]
     fn a_hundred_questions_an_hour_are_the_default_and_more_with_the_built_in_key() {
         for (is_development, submit, read, jobs) in
-            [(false, 100, 10_000, 20), (true, 10_000, 1_000_000, 2_000)]
+            [(false, 100, 10_000, 100), (true, 10_000, 1_000_000, 10_000)]
         {
             let limits = limits(&[], is_development).unwrap();
             let rates = limits.rates.unwrap();
@@ -131,13 +141,14 @@ mod tests {
     fn what_is_0_or_off_is_no_limit() {
         let off = [
             ("RATE_LIMIT_ENABLED", "false"),
-            ("MAX_CONCURRENT_JOBS", "0"),
             ("DAILY_TOKEN_BUDGET", "0"),
             ("DAILY_AUDIO_SECONDS", "0"),
         ];
         let limits = limits(&off, false).unwrap();
         assert!(limits.rates.is_none() && limits.most_jobs.is_none());
         assert_eq!(limits.budgets, Budgets::default());
+        let any_number = self::limits(&[("MAX_CONCURRENT_JOBS", "0")], false).unwrap();
+        assert!(any_number.most_jobs.is_none());
     }
 
     #[test]
@@ -166,6 +177,7 @@ mod tests {
             ("RATE_LIMIT_WRONG_KEYS_PER_HOUR", "1.5"),
             ("RATE_LIMIT_WHEN_AWAY", "shrug"),
             ("MAX_CONCURRENT_JOBS", "-1"),
+            ("FAIR_SHARE_JOBS", "-1"),
             ("DAILY_TOKEN_BUDGET", "1e6"),
             ("DAILY_AUDIO_SECONDS", "x"),
         ] {

@@ -11,6 +11,7 @@ use common::{
 };
 
 use super::*;
+use crate::gateway::Terms;
 
 fn key(lines: &[&str]) -> Result<Option<String>, axum::http::StatusCode> {
     let mut headers = HeaderMap::new();
@@ -110,7 +111,11 @@ async fn gateway(capacity: usize) -> Gateway {
         broker: Arc::new(MemoryBroker::new(capacity)),
         ..connect(&config).await.unwrap()
     };
-    Gateway::new(backends, Duration::from_secs(60))
+    let terms = Terms {
+        deadline: Duration::from_secs(60),
+        fair_share: 1,
+    };
+    Gateway::new(backends, terms)
 }
 
 fn caller() -> Caller {

@@ -234,6 +234,11 @@ impl Deployment {
         self.client.get(url).header("X-API-Key", KEY)
     }
 
+    /// Without any header.
+    pub fn get_bare(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.url()))
+    }
+
     pub fn delete(&self, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.url());
         self.client.delete(url).header("X-API-Key", KEY)
