@@ -3,13 +3,18 @@
 use std::{net::IpAddr, time::Duration};
 
 use common::{
+    api_key::KeyDigest,
     backends::BackendConfig,
     callback::CallbackConfig,
-    config::{ConfigError, Environment, Secret},
-    ids::Tenant,
+    config::{ConfigError, Environment},
 };
 
-use crate::qdrant::Qdrant;
+use crate::{client_address::Proxies, gateway::Terms, qdrant::Qdrant};
+use keys::{NamedKey, configured_keys};
+use limits::LimitConfig;
+
+pub mod keys;
+pub mod limits;
 
 /// Taken when no key is configured; the server then listens on loopback only.
 pub const DEVELOPMENT_KEY: &str = "dev";
@@ -33,16 +38,19 @@ pub struct ApiConfig {
     pub backends: BackendConfig,
     pub callbacks: CallbackConfig,
     pub qdrant: Option<Qdrant>,
-}
-
-/// An API key, and whom it stands for.
-#[derive(Clone, Debug)]
-pub struct NamedKey {
-    pub tenant: Tenant,
-    pub key: Secret,
+    pub limits: LimitConfig,
+    /// Whose word on where a request comes from is believed.
+    pub proxies: Proxies,
 }
 
 impl ApiConfig {
+    pub fn terms(&self) -> Terms {
+        Terms {
+            deadline: self.deadline,
+            fair_share: self.limits.fair_share,
+        }
+    }
+
     pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
         let host = env
             .parsed("HOST", "an IP address such as 127.0.0.1 or 0.0.0.0")?
@@ -56,14 +64,18 @@ impl ApiConfig {
                 "any secret text; without it HOST must be a loopback address",
             ));
         }
+        let keys = if is_development {
+            vec![NamedKey::of_development()]
+        } else {
+            keys
+        };
+        let has_built_in_key_alone = keys
+            .iter()
+            .all(|key| key.digest == KeyDigest::of(DEVELOPMENT_KEY));
         Ok(Self {
             host,
             port: env.number("PORT", 0..=u16::MAX, 8000)?,
-            keys: if is_development {
-                vec![development_key()]
-            } else {
-                keys
-            },
+            keys,
             is_development,
             max_upload: env.number("MAX_CONTENT_LENGTH", 1_024..=1_073_741_824, 16_777_216)?,
             deadline: env.seconds("JOB_DEADLINE", 1..=3_600, 120)?,
@@ -72,49 +84,9 @@ impl ApiConfig {
             backends: BackendConfig::from_environment(env, "itb-api")?,
             callbacks: CallbackConfig::from_environment(env)?,
             qdrant: Qdrant::from_environment(env)?,
+            limits: LimitConfig::from_environment(env, has_built_in_key_alone)?,
+            proxies: Proxies::from_environment(env)?,
         })
-    }
-}
-
-fn development_key() -> NamedKey {
-    NamedKey {
-        tenant: Tenant::default(),
-        key: Secret::new(DEVELOPMENT_KEY),
-    }
-}
-
-/// `API_KEY` is the default tenant's; `API_KEYS` names one for each key.
-fn configured_keys(env: &Environment) -> Result<Vec<NamedKey>, ConfigError> {
-    let mut keys = Vec::new();
-    if let Some(key) = env.secret("API_KEY")? {
-        let tenant = Tenant::default();
-        keys.push(NamedKey { tenant, key });
-    }
-    if let Some(list) = env.secret("API_KEYS")? {
-        for pair in list.expose().split(',').map(str::trim) {
-            keys.push(named_key(pair)?);
-        }
-    }
-    Ok(keys)
-}
-
-fn named_key(pair: &str) -> Result<NamedKey, ConfigError> {
-    // The pair holds a secret, so it is not shown.
-    let wrong = || {
-        ConfigError::because(
-            "API_KEYS",
-            "not understood",
-            "name:key pairs separated by commas, each name 1 to 128 letters, digits, '_' or '-'",
-        )
-    };
-    let (name, key) = pair.split_once(':').ok_or_else(wrong)?;
-    let tenant = name.trim().parse().map_err(|_| wrong())?;
-    match key.trim() {
-        "" => Err(wrong()),
-        key => Ok(NamedKey {
-            tenant,
-            key: Secret::new(key),
-        }),
     }
 }
 
@@ -130,7 +102,17 @@ mod tests {
     fn without_a_key_only_loopback_is_served_and_the_key_is_dev() {
         let config = config(&[]).unwrap();
         assert!(config.host.is_loopback() && config.is_development);
-        assert_eq!(config.keys[0].key.expose(), "dev");
+        assert_eq!(config.keys[0].digest, KeyDigest::of("dev"));
+    }
+
+    #[test]
+    fn who_tries_it_out_with_the_built_in_key_has_room() {
+        let quota = |pairs: &[(&str, &str)]| config(pairs).unwrap().limits.rates.unwrap().submit;
+        let built_in = quota(&[]).quota;
+        assert_eq!(quota(&[("API_KEY", "dev")]).quota, built_in);
+        assert!(quota(&[("API_KEY", "k")]).quota < built_in);
+        let both = [("API_KEY", "dev"), ("API_KEYS", "web:k")];
+        assert!(quota(&both).quota < built_in);
     }
 
     #[test]
@@ -141,24 +123,5 @@ mod tests {
             assert!(config(&[("HOST", host), ("API_KEY", "k")]).is_ok());
         }
         assert!(config(&[("HOST", "::1")]).is_ok());
-    }
-
-    #[test]
-    fn several_keys_name_their_tenants() {
-        let config = config(&[("API_KEY", "a"), ("API_KEYS", "web:b, app:c:d")]).unwrap();
-        let named: Vec<_> = config
-            .keys
-            .iter()
-            .map(|key| (key.tenant.as_str(), key.key.expose()))
-            .collect();
-        assert_eq!(named, [("default", "a"), ("web", "b"), ("app", "c:d")]);
-    }
-
-    #[test]
-    fn keys_that_are_not_understood_are_refused_unseen() {
-        for list in ["secret", ":secret", "a b:secret", "name:"] {
-            let error = config(&[("API_KEYS", list)]).unwrap_err();
-            assert!(!error.to_string().contains("secret"));
-        }
     }
 }

@@ -111,6 +111,13 @@ impl Problem {
         problem
     }
 
+    /// More is asked for than is allowed; after `retry_after` it may be again.
+    pub fn too_many(code: &'static str, detail: impl Into<String>, retry_after: Duration) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
+        problem.retry_after = Some(retry_after);
+        problem
+    }
+
     /// Redis or RabbitMQ is away.
     pub fn dependency_away() -> Self {
         Self::unavailable(

@@ -1,7 +1,7 @@
 //! Request and reply over the pipeline, without HTTP: submit a turn, wait for
 //! its job, look at it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use common::{
@@ -23,7 +23,7 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use crate::{callback, job::JobView};
+use crate::{callback, job::JobView, place::Place};
 use backlog::Backlog;
 
 mod backlog;
@@ -38,7 +38,17 @@ pub const SLACK: Duration = Duration::from_secs(2);
 pub struct Gateway {
     backends: Backends,
     backlog: Backlog,
-    deadline: Duration,
+    terms: Terms,
+}
+
+/// What a job gets that asks for nothing else.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// From its acceptance to its deadline.
+    pub deadline: Duration,
+    /// Jobs of a tenant under way that may be interactive; those beyond wait with
+    /// the batch jobs, so that they do not hold up other tenants.
+    pub fair_share: u32,
 }
 
 /// A validated turn, to be submitted.
@@ -89,6 +99,16 @@ pub struct Caller {
     pub tenant: Tenant,
     pub request_id: RequestId,
     pub traceparent: Option<String>,
+    /// For the job that is asked for; `None` when nobody counts them.
+    pub place: Option<Arc<Place>>,
+}
+
+impl Caller {
+    /// What the job that is asked for is to be called.
+    pub fn new_job_id(&self) -> CorrelationId {
+        let place = self.place.as_ref();
+        place.map_or_else(CorrelationId::new, |place| place.job())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -149,12 +169,11 @@ impl From<ConversationError> for GatewayError {
 }
 
 impl Gateway {
-    /// `deadline` counts from a job's acceptance.
-    pub fn new(backends: Backends, deadline: Duration) -> Self {
+    pub fn new(backends: Backends, terms: Terms) -> Self {
         Self {
             backends,
             backlog: Backlog::default(),
-            deadline,
+            terms,
         }
     }
 
@@ -164,7 +183,7 @@ impl Gateway {
 
     /// How long the end of `new` may take to be heard of.
     pub fn patience(&self, new: &NewTurn) -> Duration {
-        new.timeout.unwrap_or(self.deadline) + SLACK
+        new.timeout.unwrap_or(self.terms.deadline) + SLACK
     }
 
     /// Takes responsibility for a turn. After `Ok` the job reaches an end that
@@ -174,7 +193,7 @@ impl Gateway {
         new: NewTurn,
         caller: Caller,
     ) -> Result<CorrelationId, GatewayError> {
-        let id = CorrelationId::new();
+        let id = caller.new_job_id();
         let submitted = self.submit_as(id, new, caller).await;
         submitted.map(|()| id).map_err(Unsubmitted::into_error)
     }
@@ -187,11 +206,15 @@ impl Gateway {
         caller: Caller,
     ) -> Result<(), Unsubmitted> {
         self.refuse_when_cut_off()?;
+        let place = caller.place.clone();
         let job = self.new_job(id, &new, caller);
         let first = self.first_messages(&job, new).await?;
         self.record(&job).await?;
         if let Err(error) = self.queue(&first).await {
             self.take_back(&first, error).await?;
+        }
+        if let Some(place) = place {
+            place.keep(job.deadline).await;
         }
         info!(correlation_id = %id, route = %job.route, "job accepted");
         Ok(())
@@ -252,14 +275,22 @@ impl Gateway {
             request_id: caller.request_id,
             tenant: caller.tenant,
             route: new.route,
-            priority: new.priority.unwrap_or_default(),
+            priority: self.priority(new, caller.place.as_deref()),
             accepted_at: now,
-            deadline: now.after(new.timeout.unwrap_or(self.deadline)),
+            deadline: now.after(new.timeout.unwrap_or(self.terms.deadline)),
             traceparent: caller.traceparent,
             conversation_id: Some(new.conversation_id.clone()),
             response_format: new.response_format.clone(),
             callback: new.callback.as_ref().map(|_| CorrelationId::new()),
             callback_of: None,
+        }
+    }
+
+    fn priority(&self, new: &NewTurn, place: Option<&Place>) -> Priority {
+        let asked_for = new.priority.unwrap_or_default();
+        match place {
+            Some(place) if place.jobs_under_way() > self.terms.fair_share => Priority::Batch,
+            _ => asked_for,
         }
     }
 
@@ -394,6 +425,7 @@ impl Gateway {
         let replies = &self.backends.replies;
         let id = view.job.correlation_id;
         replies.append(id, &[Event::Expired]).await?;
+        self.free_place(&view.job).await;
         // Its stage may have ended it in the same moment.
         let records = replies.read(id, 0).await?;
         Ok(JobView::of(records.iter()).unwrap_or(view))
@@ -420,7 +452,7 @@ impl Gateway {
             .await?;
         if appended == Appended::Recorded {
             info!(correlation_id = %id, "job cancelled");
-            self.pass_over(&view.job).await;
+            tokio::join!(self.pass_over(&view.job), self.free_place(&view.job));
         }
         self.look(tenant, id).await
     }
@@ -434,6 +466,14 @@ impl Gateway {
         let id = job.correlation_id;
         if let Err(error) = self.backends.conversations.pass_over(&key, id).await {
             warn!(correlation_id = %id, %error, "its conversation waits for it until its deadline");
+        }
+    }
+
+    /// An ended job counts no more among those of its tenant.
+    async fn free_place(&self, job: &Job) {
+        let id = job.correlation_id;
+        if let Err(error) = self.backends.quotas.leave(&job.tenant, id).await {
+            warn!(correlation_id = %id, %error, "it keeps its place until its deadline");
         }
     }
 
@@ -488,11 +528,16 @@ mod tests {
             broker: Arc::new(MemoryBroker::new(1)),
             ..connect(&config).await.unwrap()
         };
-        let gateway = Gateway::new(backends, Duration::from_secs(60));
+        let terms = Terms {
+            deadline: Duration::from_secs(60),
+            fair_share: 1,
+        };
+        let gateway = Gateway::new(backends, terms);
         let caller = Caller {
             tenant: Tenant::default(),
             request_id: RequestId::new(),
             traceparent: None,
+            place: None,
         };
         let new = NewTurn {
             route: Route::Text,

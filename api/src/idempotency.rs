@@ -126,7 +126,7 @@ pub async fn submit_once(
 ) -> Result<Submitted, Problem> {
     let key = IdempotencyKey::of(&caller.tenant, key);
     let claim = Claim {
-        job: CorrelationId::new(),
+        job: caller.new_job_id(),
         fingerprint,
         at: UnixMillis::now(),
         queued: false,

@@ -1,4 +1,5 @@
 //! What every request passes through.
 
 pub mod authentication;
+pub mod limits;
 pub mod request_context;

@@ -1,6 +1,6 @@
 //! Requests parsed into turns that the rest may trust; a bad one ends here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, to_bytes},
@@ -19,6 +19,7 @@ use crate::{
     error::{Problem, is_length_limit},
     gateway::{Caller, ConversationName, NewInput, NewTurn},
     middleware::request_context::TraceParent,
+    place::Place,
     render::ResponseFormat,
     state::Limits,
 };
@@ -169,6 +170,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             tenant: tenant.clone(),
             request_id: request_id.clone(),
             traceparent: extensions.get::<TraceParent>().map(|it| it.0.clone()),
+            place: extensions.get::<Arc<Place>>().cloned(),
         })
     }
 }
@@ -254,7 +256,7 @@ fn media_type(headers: &HeaderMap) -> Option<&str> {
     Some(value.split(';').next().unwrap_or_default().trim())
 }
 
-fn is_multipart(headers: &HeaderMap) -> bool {
+pub fn is_multipart(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|it| it.eq_ignore_ascii_case("multipart/form-data"))
 }
 

@@ -12,7 +12,7 @@ use common::ids::CorrelationId;
 use crate::{
     error::Problem,
     gateway::GatewayError,
-    middleware::{authentication::require_key, request_context::request_context},
+    middleware::{authentication::require_key, limits::limit, request_context::request_context},
     state::{AppState, Speech},
 };
 
@@ -45,6 +45,7 @@ pub fn router(state: AppState) -> Router {
         )
         // Each reader has a bound of its own; axum's would come before it.
         .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), limit))
         .layer(from_fn_with_state(state.clone(), require_key));
     Router::new()
         .merge(v1)

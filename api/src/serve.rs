@@ -36,7 +36,7 @@ pub async fn serve(
         Some(embedded) => embedded.speech(),
         None => Arc::new(SpeechByWorkers),
     };
-    let gateway = Gateway::new(backends, config.deadline);
+    let gateway = Gateway::new(backends, config.terms());
     let app = router(AppState::new(&config, gateway, speech));
 
     let listener = TcpListener::bind((config.host, config.port))
@@ -75,6 +75,7 @@ async fn answer_until(
             debug!(%error, "a connection may be slow");
         }
     });
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, app)
         .with_graceful_shutdown(stop.clone().cancelled_owned())
         .into_future();

@@ -5,14 +5,16 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::FromRef;
 
 use crate::{
-    callback::Callbacks, config::ApiConfig, gateway::Gateway, middleware::authentication::Keys,
-    qdrant::Qdrant,
+    callback::Callbacks, client_address::Proxies, config::ApiConfig, gateway::Gateway,
+    limiter::Limiter, middleware::authentication::Keys, qdrant::Qdrant,
 };
 
 #[derive(Clone, FromRef)]
 pub struct AppState {
     pub gateway: Arc<Gateway>,
     pub keys: Arc<Keys>,
+    pub limiter: Arc<Limiter>,
+    pub proxies: Arc<Proxies>,
     pub speech: Arc<dyn Speech>,
     pub limits: Limits,
     pub heartbeat: Heartbeat,
@@ -42,9 +44,13 @@ pub enum ModeName {
 
 impl AppState {
     pub fn new(config: &ApiConfig, gateway: Gateway, speech: Arc<dyn Speech>) -> Self {
+        let quotas = Arc::clone(&gateway.backends().quotas);
+        let limiter = Limiter::new(quotas, config.limits.clone(), config.deadline);
         Self {
             gateway: Arc::new(gateway),
             keys: Arc::new(Keys::new(&config.keys)),
+            limiter: Arc::new(limiter),
+            proxies: Arc::new(config.proxies.clone()),
             speech,
             limits: Limits {
                 upload: config.max_upload,

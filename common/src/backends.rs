@@ -16,6 +16,7 @@ use crate::{
     config::{ConfigError, Environment},
     conversation::{Conversations, memory::MemoryConversations, redis::RedisConversations},
     idempotency::{IdempotencyKeys, memory::MemoryIdempotencyKeys, redis::RedisIdempotencyKeys},
+    quota::{Quotas, memory::MemoryQuotas, redis::RedisQuotas},
     redis_link::RedisLink,
     reply::{ReplyLog, Retention, memory::MemoryReplyLog, redis::RedisReplyLog},
 };
@@ -28,6 +29,7 @@ pub struct Backends {
     pub claims: Arc<dyn ClaimCheck>,
     pub conversations: Arc<dyn Conversations>,
     pub idempotency: Arc<dyn IdempotencyKeys>,
+    pub quotas: Arc<dyn Quotas>,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +70,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
             claims: Arc::new(MemoryClaimCheck::default()),
             conversations: Arc::new(MemoryConversations::new(config.conversation_ttl)),
             idempotency: Arc::new(MemoryIdempotencyKeys::default()),
+            quotas: Arc::new(MemoryQuotas::default()),
         }),
         Mode::Distributed { rabbitmq, redis } => {
             let client = Client::open(redis.as_ref().clone()).map_err(ConnectError::Redis)?;
@@ -77,6 +80,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
                 replies: Arc::new(RedisReplyLog::new(link.clone(), config.retention)),
                 claims: Arc::new(RedisClaimCheck::new(link.clone())),
                 idempotency: Arc::new(RedisIdempotencyKeys::new(link.clone())),
+                quotas: Arc::new(RedisQuotas::new(link.clone())),
                 conversations: Arc::new(RedisConversations::new(link, config.conversation_ttl)),
             })
         }

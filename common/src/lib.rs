@@ -2,12 +2,13 @@
 //!
 //! A thing lives here only if two programs must agree on it: the message and
 //! its route, the queues, the log of a job, the place where audio is kept, the
-//! conversation, and the connections to them. Each is a port (a trait in
+//! conversation, what each caller may use, and the connections to them. Each is a port (a trait in
 //! `foo.rs`) with adapters below it (`foo/memory.rs`, `foo/redis.rs`, …) that
 //! one contract suite holds to the same promises.
 //!
 //! Deliberately absent: HTTP types, vendor clients, prompts and audio codecs.
 
+pub mod api_key;
 pub mod backends;
 pub mod broker;
 pub mod callback;
@@ -20,6 +21,7 @@ pub mod ids;
 pub mod job;
 pub mod pipeline;
 pub mod priority;
+pub mod quota;
 mod redis_link;
 pub mod render;
 pub mod reply;

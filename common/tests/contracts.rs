@@ -96,6 +96,21 @@ contract!(idempotency:
     a_key_is_taken_over_once_from_the_job_that_is_named,
     a_claim_tells_whether_its_job_is_queued_until_it_is_taken_over,
 );
+contract!(quotas:
+    a_quota_is_admitted_at_once_and_the_next_request_is_told_when,
+    who_comes_again_when_told_is_admitted,
+    of_many_requests_at_once_no_more_than_the_quota_are_admitted,
+    a_request_that_is_refused_counts_against_nothing,
+    partitions_are_counted_apart,
+    a_job_has_its_place_until_it_leaves,
+    a_job_past_its_deadline_has_no_place,
+    a_job_held_for_longer_keeps_its_place,
+    a_job_that_is_admitted_again_takes_no_second_place,
+    of_many_jobs_at_once_no_more_than_allowed_get_a_place,
+    a_spent_budget_refuses_jobs_until_midnight,
+    what_a_message_used_is_counted_once,
+    a_request_without_a_job_needs_neither_place_nor_budget,
+);
 
 mod short_lived_conversations {
     use super::*;

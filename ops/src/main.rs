@@ -11,6 +11,7 @@ use common::{
 mod chaos;
 mod eval;
 mod ingest;
+mod keys;
 mod setup;
 
 /// Operates the assistant; settings come from the environment, as for the
@@ -33,6 +34,9 @@ enum Command {
     /// Sends jobs through real processes while everything breaks, and tells what
     /// became of them.
     Chaos(chaos::Options),
+    /// API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +60,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(options) => eval::run(&env, &options).await?,
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
         Command::Chaos(options) => return chaos::run(options).await,
+        Command::Keys(command) => keys::run(command)?,
     }
     Ok(ExitCode::SUCCESS)
 }

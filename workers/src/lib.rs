@@ -13,6 +13,7 @@ pub mod handler;
 pub mod health;
 pub mod kit;
 pub mod knowledge;
+pub mod meter;
 pub mod narration;
 pub mod pool;
 pub mod program;

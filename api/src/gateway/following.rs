@@ -61,7 +61,7 @@ impl Gateway {
             return Ok(None);
         };
         let seen = past.last().map_or(0, |record| record.sequence_number);
-        let mut following = Following::new(self, tenant, id, seen, self.deadline);
+        let mut following = Following::new(self, tenant, id, seen, self.terms.deadline);
         following.mind_the_deadline(&past);
         if view.outcome.is_some() {
             following.growth = None;

@@ -14,6 +14,7 @@ use common::{
 };
 
 use super::*;
+use crate::gateway::Terms;
 
 fn key(lines: &[&str]) -> Result<Option<String>, axum::http::StatusCode> {
     let mut headers = HeaderMap::new();
@@ -113,7 +114,14 @@ async fn gateway(capacity: usize) -> Gateway {
         broker: Arc::new(MemoryBroker::new(capacity)),
         ..connect(&config).await.unwrap()
     };
-    Gateway::new(backends, Duration::from_secs(60))
+    Gateway::new(backends, terms())
+}
+
+fn terms() -> Terms {
+    Terms {
+        deadline: Duration::from_secs(60),
+        fair_share: 1,
+    }
 }
 
 fn caller() -> Caller {
@@ -121,6 +129,7 @@ fn caller() -> Caller {
         tenant: Tenant::default(),
         request_id: RequestId::new(),
         traceparent: None,
+        place: None,
     }
 }
 
@@ -279,7 +288,7 @@ async fn a_job_that_is_worked_on_was_accepted_though_its_message_was_not_confirm
             broker,
             ..backends.clone()
         };
-        let gateway = Gateway::new(backends, Duration::from_secs(60));
+        let gateway = Gateway::new(backends, terms());
         let submitted = submit(&gateway, new("apa?")).await;
         assert_eq!(submitted.is_ok(), accepted);
         if let Ok(id) = submitted {

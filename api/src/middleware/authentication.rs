@@ -1,58 +1,58 @@
 //! Which tenant a request comes from, by its API key.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, header},
     middleware::Next,
     response::Response,
 };
-use common::ids::Tenant;
-use sha2::{Digest as _, Sha256};
+use common::{api_key::KeyDigest, ids::Tenant};
 use subtle::ConstantTimeEq as _;
 
-use crate::{config::NamedKey, error::Problem};
+use crate::{client_address::Proxies, config::keys::NamedKey, error::Problem, limiter::Limiter};
 
 /// The keys, as digests: of equal length, so that comparing them tells nothing
 /// by the time it takes.
-pub struct Keys(Vec<(Tenant, [u8; 32])>);
+pub struct Keys(Vec<NamedKey>);
 
 impl Keys {
     pub fn new(keys: &[NamedKey]) -> Self {
-        Self(
-            keys.iter()
-                .map(|key| (key.tenant.clone(), digest(key.key.expose())))
-                .collect(),
-        )
+        Self(keys.to_vec())
     }
 
     /// Looks at every key, whichever fits.
     fn tenant_of(&self, presented: &str) -> Option<Tenant> {
-        let presented = digest(presented);
+        let presented = KeyDigest::of(presented);
         let mut found = None;
-        for (tenant, key) in &self.0 {
-            if bool::from(key.ct_eq(&presented)) {
-                found = Some(tenant.clone());
+        for NamedKey { tenant, digest } in &self.0 {
+            if bool::from(digest.as_bytes().ct_eq(presented.as_bytes())) {
+                found = Some(tenant);
             }
         }
-        found
+        found.cloned()
     }
 }
 
-fn digest(key: &str) -> [u8; 32] {
-    Sha256::digest(key.as_bytes()).into()
-}
-
-/// Lets a request with a valid key through, as its [`Tenant`].
+/// Lets a request with a valid key through, as its [`Tenant`]. Others count
+/// against the address that they come from.
 pub async fn require_key(
     State(keys): State<Arc<Keys>>,
+    State(limiter): State<Arc<Limiter>>,
+    State(proxies): State<Arc<Proxies>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let tenant = presented_key(request.headers())
-        .and_then(|key| keys.tenant_of(key))
-        .ok_or_else(Problem::unauthorized)?;
+    let headers = request.headers();
+    let tenant = presented_key(headers).and_then(|key| keys.tenant_of(key));
+    let Some(tenant) = tenant else {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        // The server sets it for every connection.
+        let ConnectInfo(peer) = peer.ok_or_else(Problem::internal)?;
+        let address = proxies.client(peer.ip(), headers);
+        return Err(limiter.without_key(address).await);
+    };
     request.extensions_mut().insert(tenant);
     Ok(next.run(request).await)
 }
@@ -69,18 +69,25 @@ fn presented_key(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use common::config::Secret;
 
     #[test]
     fn a_key_stands_for_its_tenant_and_no_other_text_does() {
         let named = |tenant: &str, key: &str| NamedKey {
             tenant: tenant.parse().unwrap(),
-            key: Secret::new(key),
+            digest: KeyDigest::of(key),
         };
-        let keys = Keys::new(&[named("web", "alpha"), named("app", "beta")]);
-        assert_eq!(keys.tenant_of("alpha").unwrap().as_str(), "web");
-        assert_eq!(keys.tenant_of("beta").unwrap().as_str(), "app");
-        for wrong in ["", "alph", "alphaa", "ALPHA", "web"] {
+        let hashed = KeyDigest::of("alpha").to_string();
+        let keys = [
+            named("web", "alpha"),
+            named("app", "beta"),
+            named("web", "gamma"),
+        ];
+        let keys = Keys::new(&keys);
+        for (key, tenant) in [("alpha", "web"), ("beta", "app"), ("gamma", "web")] {
+            assert_eq!(keys.tenant_of(key).unwrap().as_str(), tenant);
+        }
+        // Who finds the digests has no key.
+        for wrong in ["", "alph", "alphaa", "ALPHA", "web", &hashed] {
             assert_eq!(keys.tenant_of(wrong), None, "{wrong:?}");
         }
     }

@@ -139,6 +139,9 @@ pub fn start_api_logging(more: &[(String, String)], log: Stdio) -> (Program, Str
         ("PORT", &port.to_string()),
         ("API_KEY", KEY),
         ("API_KEYS", &format!("other:{OTHER_KEY}")),
+        // The tests of limits set some.
+        ("RATE_LIMIT_ENABLED", "false"),
+        ("MAX_CONCURRENT_JOBS", "0"),
     ]);
     all.extend_from_slice(more);
     let program = Program::start_logging(&api_program(), &[], &all, log);
@@ -229,6 +232,11 @@ impl Deployment {
     pub fn get(&self, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.url());
         self.client.get(url).header("X-API-Key", KEY)
+    }
+
+    /// Without any header.
+    pub fn get_bare(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.url()))
     }
 
     pub fn delete(&self, path: &str) -> RequestBuilder {

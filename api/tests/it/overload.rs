@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use common::testing::servers::{RabbitServer, RedisServer, environment, shared, skipped};
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, problem, settings, start_api, start_worker};
+use crate::deployment::{Deployment, OTHER_KEY, problem, settings, start_api, start_worker};
 
 fn chat() -> Value {
     json!({ "message": "Apa itu ITB?" })
@@ -87,6 +87,43 @@ async fn under_a_memory_alarm_the_door_says_503_and_what_was_accepted_is_answere
         answer.is_ok_and(|answer| answer.status() == 200)
     })
     .await;
+}
+
+/// With one worker that does one thing at a time.
+#[tokio::test]
+async fn the_flood_of_one_tenant_does_not_hold_up_another() {
+    let Some(servers) = shared() else { return };
+    let mut all = servers.environment();
+    all.extend(settings(&[
+        ("RAG_CONCURRENCY", "1"),
+        ("FAIR_SHARE_JOBS", "4"),
+    ]));
+    let deployment = door_without_worker(&all).await;
+    let mut flood = Vec::new();
+    for _ in 0..60 {
+        let body = json!({ "kind": "chat", "message": "Fakultas apa saja di ITB?", "priority": "interactive" });
+        let request = deployment
+            .post_bare("/v1/jobs")
+            .header("X-API-Key", OTHER_KEY);
+        let accepted = request.json(&body).send().await.unwrap();
+        assert_eq!(accepted.status(), 202);
+        let accepted: Value = accepted.json().await.unwrap();
+        flood.push(format!("/v1/jobs/{}", accepted["job_id"].as_str().unwrap()));
+    }
+    let asking = deployment.post("/v1/chat").json(&chat()).send();
+    let working = async { start_worker("rag", &all) };
+    let (answer, _worker) = tokio::join!(asking, working);
+    assert_eq!(answer.unwrap().status(), 200);
+    let others = |path: String| {
+        let request = deployment.get_bare(&path).header("X-API-Key", OTHER_KEY);
+        async move { request.send().await.unwrap().json::<Value>().await.unwrap() }
+    };
+    let last = others(flood[59].clone()).await;
+    assert_ne!(last["status"], "succeeded", "the flood went first");
+    for job in flood {
+        let job = others(format!("{job}?wait=60")).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
 }
 
 /// With one worker that does one thing at a time.

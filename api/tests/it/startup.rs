@@ -34,6 +34,9 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         (("STT_MODEL", "huge"), "STT_MODEL"),
         (("LOG_FORMAT", "xml"), "LOG_FORMAT"),
         (("RAG_CONCURRENCY", "many"), "RAG_CONCURRENCY"),
+        (("API_KEYS", "web:k,app:k"), "API_KEYS"),
+        (("RATE_LIMIT_PER_HOUR", "0"), "RATE_LIMIT_PER_HOUR"),
+        (("TRUSTED_PROXIES", "proxy"), "TRUSTED_PROXIES"),
     ] {
         let said = refusal(api_program(), &[wrong]);
         assert!(said.contains(named), "{wrong:?}: {said}");

@@ -7,7 +7,7 @@ mod early;
 mod emotion;
 mod follow_up;
 mod knowledge;
-mod running;
+pub mod running;
 mod speaking;
 mod streaming;
 mod submitting;
@@ -15,7 +15,8 @@ mod waiting;
 mod whole_path;
 
 // The fakes, under the names by which the tests know them.
-use workers::testing::{prosa, vendor as fake};
+use workers::testing::prosa;
+pub use workers::testing::vendor as fake;
 
 /// Defines each test twice, as `in_both_modes` does; each starts programs of
 /// its own, because their settings name the fakes of the test.
@@ -40,4 +41,4 @@ macro_rules! in_each_mode {
         }
     };
 }
-use in_each_mode;
+pub(crate) use in_each_mode;

@@ -268,3 +268,30 @@ impl Conversations for RedisConversations {
         self.run(&FORGET, key, 0, |_| {}).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_conversations_have_one_name() {
+        let words = ["default", "a", "b", "a-b", "a_b", "checkpoint"];
+        let mut names = HashSet::new();
+        for tenant in words {
+            for id in words {
+                let key = ConversationKey {
+                    tenant: tenant.parse().unwrap(),
+                    id: id.parse().unwrap(),
+                };
+                assert!(names.insert(name_of(&key)), "{tenant} {id}");
+            }
+        }
+        // What separates the parts of a name is in none of them.
+        for word in ["a:b", "a}b", "{a"] {
+            assert!(word.parse::<crate::ids::Tenant>().is_err());
+            assert!(word.parse::<crate::ids::ConversationId>().is_err());
+        }
+    }
+}

@@ -6,4 +6,5 @@ pub mod broker;
 pub mod claims;
 pub mod conversations;
 pub mod idempotency;
+pub mod quotas;
 pub mod replies;

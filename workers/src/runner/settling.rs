@@ -25,6 +25,7 @@ impl Runner {
         match outcome {
             Outcome::AlreadyOver => {
                 info!("the job is over; nothing to do");
+                self.free_place(&delivery.envelope.job).await;
                 delivery.ack().await
             }
             Outcome::Expired => {
@@ -157,12 +158,16 @@ impl Runner {
             duration_ms: in_millis(duration),
             queued_ms: in_millis(queued),
         });
+        let ends = last.is_some();
         events.extend(last);
         let completed = CompletedStage {
             stage: self.config.stage,
             run: run.as_ref(),
             turn,
         };
+        if ends {
+            self.free_place(job).await;
+        }
         let replies = &self.backends.replies;
         let appended = until_there("reply log", || {
             replies.complete_stage(job.correlation_id, &events, &completed)
@@ -177,6 +182,7 @@ impl Runner {
     }
 
     async fn fail(&self, job: &Job, account: &Account, error: Failure) -> Appended {
+        self.free_place(job).await;
         let last = Event::Failed { error };
         let appended = self.append_last(job.correlation_id, account, last).await;
         if appended == Appended::Recorded {
@@ -201,8 +207,23 @@ impl Runner {
     }
 
     async fn end(&self, job: &Job, last: Event, outcome: &'static str) {
+        self.free_place(job).await;
         if self.append(job.correlation_id, &[last]).await == Appended::Recorded {
             measures::ended(job, outcome);
+        }
+    }
+
+    /// A job that ends counts no more among those of its tenant. Before its
+    /// client hears of the end: one that asks again at once must find a place.
+    /// A place that cannot be freed now is free at the job's deadline.
+    async fn free_place(&self, job: &Job) {
+        // Nobody asked for a callback's job, so it has no place.
+        if job.callback_of.is_some() {
+            return;
+        }
+        let quotas = &self.backends.quotas;
+        if let Err(error) = quotas.leave(&job.tenant, job.correlation_id).await {
+            warn!(%error, "the job keeps its place until its deadline");
         }
     }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use common::{
     conversation::{ConversationError, ConversationKey, Conversations, PastTurn},
     envelope::Job,
+    pipeline::Stage,
     reply::Event,
     time::UnixMillis,
     turn::Turn,
@@ -14,6 +15,7 @@ use common::{
 use crate::{
     handler::{Admission, Handler, Progress, StageError},
     kit::{Kit, KitError},
+    meter::Meter,
     providers::{Answerer, Grounds},
     retrieval::Retriever,
 };
@@ -30,6 +32,7 @@ pub struct Rag {
     history_tokens: usize,
     retriever: Retriever,
     answerer: Arc<dyn Answerer>,
+    meter: Meter,
 }
 
 impl Rag {
@@ -41,6 +44,7 @@ impl Rag {
             history_tokens: kit.config.history_tokens,
             retriever,
             answerer,
+            meter: Meter::of(Stage::Rag, &kit.backends.quotas),
         })
     }
 
@@ -82,6 +86,7 @@ impl Handler for Rag {
             emotion: turn.emotion.as_ref().map(|emotion| emotion.label),
         };
         let answer = self.answerer.answer(&grounds, progress).await?;
+        self.meter.tokens(job, answer.usage).await;
         if let Some(key) = &conversation {
             let past = PastTurn {
                 job: job.correlation_id,

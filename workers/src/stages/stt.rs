@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{claim_check::ClaimCheck, envelope::Job, reply::Event, turn::Turn};
+use common::{claim_check::ClaimCheck, envelope::Job, pipeline::Stage, reply::Event, turn::Turn};
 
 use crate::{
     audio::Limits,
     handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
+    meter::Meter,
     providers::SpeechToText,
     recording::Recording,
 };
@@ -17,6 +18,7 @@ pub struct Stt {
     claims: Arc<dyn ClaimCheck>,
     limits: Limits,
     recogniser: Arc<dyn SpeechToText>,
+    meter: Meter,
 }
 
 impl Stt {
@@ -25,14 +27,23 @@ impl Stt {
             claims: Arc::clone(&kit.backends.claims),
             limits: kit.config.audio,
             recogniser: kit.speech_to_text().await?,
+            meter: Meter::of(Stage::Stt, &kit.backends.quotas),
         })
     }
 }
 
 #[async_trait]
 impl Handler for Stt {
-    async fn handle(&self, mut turn: Turn, _: &Job, _: &dyn Progress) -> Result<Turn, StageError> {
+    async fn handle(
+        &self,
+        mut turn: Turn,
+        job: &Job,
+        _: &dyn Progress,
+    ) -> Result<Turn, StageError> {
         let recording = Recording::of(&turn, self.claims.as_ref(), self.limits).await?;
+        // Before it is listened to: silence costs as much.
+        let length = recording.clip.duration();
+        self.meter.audio(job, None, length).await;
         let transcript = self.recogniser.transcribe(&recording).await?;
         if transcript.text.trim().is_empty() {
             return Err(StageError::unprocessable(

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use common::{
     claim_check::{ClaimCheck, ClaimError, Item, Ticket},
     envelope::Job,
+    pipeline::Stage,
     reply::Event,
     time::{UnixMillis, whole_millis},
     turn::{Sentence, Speech, Turn},
@@ -16,6 +17,7 @@ use futures::future::try_join_all;
 use crate::{
     handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
+    meter::Meter,
     providers::SpeechSynthesizer,
     speakable::speakable,
 };
@@ -26,6 +28,7 @@ pub struct Tts {
     claims: Arc<dyn ClaimCheck>,
     retention: Duration,
     synthesizer: Arc<dyn SpeechSynthesizer>,
+    meter: Meter,
 }
 
 impl Tts {
@@ -34,6 +37,7 @@ impl Tts {
             claims: Arc::clone(&kit.backends.claims),
             retention: kit.config.retention.0,
             synthesizer: kit.text_to_speech().await?,
+            meter: Meter::of(Stage::Tts, &kit.backends.quotas),
         })
     }
 }
@@ -79,6 +83,8 @@ impl Handler for Tts {
             None => Item::Speech,
         };
         let spoken = self.synthesizer.speak(&text, turn.voice.as_deref()).await?;
+        let (sentence, length) = (turn.sentence.as_ref(), spoken.duration);
+        self.meter.audio(job, sentence, length).await;
         turn.speech = Some(Speech {
             ticket: self.keep(job, item, spoken.wav).await?,
             duration_ms: whole_millis(spoken.duration),

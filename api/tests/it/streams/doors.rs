@@ -54,7 +54,7 @@ impl Doors {
         for (config, backends) in doors {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             urls.push(format!("http://{}", listener.local_addr().unwrap()));
-            let gateway = Gateway::new(backends, config.deadline);
+            let gateway = Gateway::new(backends, config.terms());
             let app = router(AppState::new(&config, gateway, Arc::new(SpeechByWorkers)));
             // Ends with the runtime of the test.
             tokio::spawn(axum::serve(listener, app).into_future());

@@ -38,7 +38,7 @@ impl Running {
     }
 
     /// The model holds back its answers from here on.
-    fn stall(vendors: &Vendors) -> Arc<Semaphore> {
+    pub fn stall(vendors: &Vendors) -> Arc<Semaphore> {
         let permits = Arc::new(Semaphore::new(0));
         vendors.openrouter.is(Mood::Waits(Arc::clone(&permits)));
         permits

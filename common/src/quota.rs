@@ -1,0 +1,193 @@
+//! PORT: how much each caller may use, counted together by all processes.
+//!
+//! A request is weighed against everything at once: how often its caller may
+//! ask ([`Policy`]), how many jobs of his may be under way, and what he may use
+//! in a day ([`Budgets`]). Whoever works for him reports what was used.
+//!
+//! Guarantees, held by every adapter (`testing::contracts::quotas`):
+//! - A request is admitted when all that it is weighed against has room, and
+//!   then counts against all of it; one that is refused counts against nothing.
+//!   No two processes give away the same room.
+//! - Of a policy's quota all may be used at once; then it comes back evenly, one
+//!   every `window / quota` (GCRA, the *Generic Cell Rate Algorithm* of ITU-T
+//!   I.371). So in any time `t` no more than `quota + t × quota / window` are
+//!   admitted, and who is refused is told the moment at which he is not.
+//! - A job has its place until it leaves or its deadline has passed, so that a
+//!   process that dies leaks none.
+//! - What was used is counted once for each message, however often it is
+//!   reported.
+//! - A budget is whole again at midnight UTC. It is compared when a job is
+//!   admitted: jobs that are under way then may overrun it.
+//! - What one partition uses leaves the others as they are.
+//!
+//! Time is the store's, so that the clocks of the processes do not matter, save
+//! for deadlines, which come from outside.
+
+use std::{
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    ids::{CorrelationId, MessageId, Tenant},
+    time::UnixMillis,
+};
+
+pub mod memory;
+mod rate;
+pub mod redis;
+
+#[async_trait]
+pub trait Quotas: Send + Sync + 'static {
+    /// Weighs a request, and counts it when it is admitted.
+    async fn admit(&self, request: &Request<'_>) -> Result<Ruling, QuotaError>;
+
+    /// Lets `job`, if it has a place, keep it until `deadline`, if that is later.
+    async fn hold(
+        &self,
+        tenant: &Tenant,
+        job: CorrelationId,
+        deadline: UnixMillis,
+    ) -> Result<(), QuotaError>;
+
+    /// Frees the place of `job`, if it has one.
+    async fn leave(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError>;
+
+    /// Counts what was used for `message` of `job`, unless it was counted before.
+    async fn spend(
+        &self,
+        tenant: &Tenant,
+        job: CorrelationId,
+        message: &MessageId,
+        used: Usage,
+    ) -> Result<(), QuotaError>;
+}
+
+/// Whose requests are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Partition {
+    Tenant(Tenant),
+    /// Callers who have not shown who they are.
+    Address(IpAddr),
+}
+
+/// How many requests are admitted in which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Policies with the same name count together.
+    pub name: &'static str,
+    pub quota: NonZeroU32,
+    pub window: Duration,
+}
+
+/// What is weighed.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub partition: &'a Partition,
+    pub policies: &'a [Policy],
+    /// The job that it asks for.
+    pub job: Option<NewJob>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct NewJob {
+    pub id: CorrelationId,
+    pub deadline: UnixMillis,
+    /// Jobs of the partition that may be under way; `None` for any number.
+    pub most: Option<NonZeroU32>,
+    pub budgets: Budgets,
+}
+
+/// What a tenant may use in a day, from midnight to midnight UTC; `None` for
+/// as much as he likes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budgets {
+    /// Of language models, read and written.
+    pub tokens: Option<NonZeroU64>,
+    /// Listened to and spoken.
+    pub audio: Option<Duration>,
+}
+
+/// What a message has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub tokens: u64,
+    pub audio: Duration,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// `None` when it is admitted.
+    pub refusal: Option<Refusal>,
+    /// How each of its policies stands after it, in their order.
+    pub standings: Vec<Standing>,
+    /// Jobs of the partition, with the new one if it is admitted; 0 when no job
+    /// was asked for.
+    pub jobs_under_way: u32,
+}
+
+impl Ruling {
+    pub fn is_admitted(&self) -> bool {
+        self.refusal.is_none()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub why: Why,
+    /// The same request may be admitted then.
+    pub retry_after: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The policy with this place in the request has no room.
+    Rate { policy: usize },
+    /// Too many jobs are under way.
+    Jobs,
+    /// The day's tokens are used.
+    Tokens,
+    /// The day's audio is used.
+    Audio,
+}
+
+/// What is left of a policy's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub remaining: u32,
+    /// Until one more comes back; zero when all are there.
+    pub more_in: Duration,
+}
+
+/// The store did not do what it was asked, or may have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store of quotas is not available: {0}")]
+pub struct QuotaError(pub String);
+
+/// When to ask again for a place. When one will be free nobody knows; jobs take
+/// about as long.
+const PLACE_MAY_BE_FREE: Duration = Duration::from_secs(5);
+
+/// From `seconds` since the epoch until all budgets are whole again.
+fn until_midnight(seconds: u64) -> Duration {
+    Duration::from_secs(A_DAY - seconds % A_DAY)
+}
+
+/// Seconds. Unix time has no leap seconds, so each day has as many.
+const A_DAY: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_are_whole_again_at_midnight() {
+        for (seconds, expected) in [(0, 86_400), (1, 86_399), (86_399, 1), (86_400, 86_400)] {
+            assert_eq!(until_midnight(seconds), Duration::from_secs(expected));
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Quotas inside one process, lost with it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use async_trait::async_trait;
+
+use super::{
+    A_DAY, Budgets, NewJob, PLACE_MAY_BE_FREE, Partition, Policy, QuotaError, Quotas, Refusal,
+    Request, Ruling, Standing, Usage, Why, until_midnight,
+};
+use crate::{
+    ids::{CorrelationId, MessageId, Tenant},
+    time::{UnixMillis, whole_millis},
+};
+use spent::Spent;
+
+mod spent;
+
+#[derive(Default)]
+pub struct MemoryQuotas(Mutex<Accounts>);
+
+#[derive(Default)]
+struct Accounts {
+    of: HashMap<Partition, Account>,
+    /// How many there were when the idle ones were last dropped.
+    after_clearing: usize,
+}
+
+/// What is known of one partition.
+#[derive(Default)]
+struct Account {
+    /// By the name of the policy: when all of it is there again.
+    full_at: HashMap<&'static str, u64>,
+    /// When the time of each job is up that has a place.
+    jobs: HashMap<CorrelationId, UnixMillis>,
+    spent: Spent,
+}
+
+#[derive(Clone, Copy)]
+struct Now {
+    micros: u64,
+}
+
+impl Now {
+    fn read() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let micros = since.unwrap_or_default().as_micros();
+        Self {
+            micros: u64::try_from(micros).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn seconds(self) -> u64 {
+        self.micros / 1_000_000
+    }
+
+    fn millis(self) -> UnixMillis {
+        UnixMillis(self.micros / 1_000)
+    }
+
+    fn day(self) -> u64 {
+        self.seconds() / A_DAY
+    }
+}
+
+impl MemoryQuotas {
+    /// No code panics while holding the lock, so a poisoned one is still whole.
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, tenant: &Tenant, act: impl FnOnce(&mut Account) -> T) -> Option<T> {
+        let partition = Partition::Tenant(tenant.clone());
+        self.lock().of.get_mut(&partition).map(act)
+    }
+}
+
+impl Accounts {
+    /// Drops the idle ones whenever there are twice as many as were left: who
+    /// comes from ever new addresses leaves nothing behind for long.
+    fn clear(&mut self, now: Now) {
+        if self.of.len() > 2 * self.after_clearing + 64 {
+            self.of.retain(|_, account| !account.is_idle(now));
+            self.after_clearing = self.of.len();
+        }
+    }
+}
+
+impl Account {
+    fn is_idle(&self, now: Now) -> bool {
+        self.full_at.values().all(|full_at| *full_at <= now.micros)
+            && self.jobs.values().all(|deadline| *deadline <= now.millis())
+            && self.spent.is_nothing()
+    }
+
+    fn admit(&mut self, request: &Request<'_>, now: Now) -> Ruling {
+        self.jobs.retain(|_, deadline| *deadline > now.millis());
+        let refusal = self.refusal(request, now);
+        if refusal.is_none() {
+            self.count(request, now);
+        }
+        Ruling {
+            refusal,
+            standings: self.standings(request.policies, now),
+            jobs_under_way: match request.job {
+                Some(_) => u32::try_from(self.jobs.len()).unwrap_or(u32::MAX),
+                None => 0,
+            },
+        }
+    }
+
+    fn refusal(&mut self, request: &Request<'_>, now: Now) -> Option<Refusal> {
+        self.too_often(request.policies, now).or_else(|| {
+            let job = request.job?;
+            self.overspent(job.budgets, now)
+                .or_else(|| self.no_place(&job))
+        })
+    }
+
+    /// By the policy that has no room for the longest time.
+    fn too_often(&self, policies: &[Policy], now: Now) -> Option<Refusal> {
+        let refusals = policies.iter().enumerate().filter_map(|(n, policy)| {
+            let retry_after = policy.take(self.full_at(policy), now.micros).err()?;
+            Some(Refusal {
+                why: Why::Rate { policy: n },
+                retry_after,
+            })
+        });
+        // The first of those that are equal.
+        refusals.rev().max_by_key(|refusal| refusal.retry_after)
+    }
+
+    fn overspent(&mut self, budgets: Budgets, now: Now) -> Option<Refusal> {
+        self.spent.begin(now.day());
+        let Spent {
+            tokens, audio_ms, ..
+        } = self.spent;
+        let is_spent = |budget: Option<u64>, spent| budget.is_some_and(|budget| spent >= budget);
+        let why = if is_spent(budgets.tokens.map(u64::from), tokens) {
+            Why::Tokens
+        } else if is_spent(budgets.audio.map(whole_millis), audio_ms) {
+            Why::Audio
+        } else {
+            return None;
+        };
+        Some(Refusal {
+            why,
+            retry_after: until_midnight(now.seconds()),
+        })
+    }
+
+    fn no_place(&self, job: &NewJob) -> Option<Refusal> {
+        let most = usize::try_from(job.most?.get()).unwrap_or(usize::MAX);
+        let is_new = !self.jobs.contains_key(&job.id);
+        (is_new && self.jobs.len() >= most).then_some(Refusal {
+            why: Why::Jobs,
+            retry_after: PLACE_MAY_BE_FREE,
+        })
+    }
+
+    fn count(&mut self, request: &Request<'_>, now: Now) {
+        for policy in request.policies {
+            if let Ok(full_at) = policy.take(self.full_at(policy), now.micros) {
+                self.full_at.insert(policy.name, full_at);
+            }
+        }
+        if let Some(job) = request.job {
+            self.jobs.insert(job.id, job.deadline);
+        }
+    }
+
+    fn full_at(&self, policy: &Policy) -> u64 {
+        self.full_at.get(policy.name).copied().unwrap_or_default()
+    }
+
+    fn standings(&self, policies: &[Policy], now: Now) -> Vec<Standing> {
+        let standing =
+            |policy: &Policy| policy.standing(self.full_at(policy).saturating_sub(now.micros));
+        policies.iter().map(standing).collect()
+    }
+}
+
+#[async_trait]
+impl Quotas for MemoryQuotas {
+    async fn admit(&self, request: &Request<'_>) -> Result<Ruling, QuotaError> {
+        let now = Now::read();
+        let mut accounts = self.lock();
+        accounts.clear(now);
+        let account = accounts.of.entry(request.partition.clone()).or_default();
+        Ok(account.admit(request, now))
+    }
+
+    async fn hold(
+        &self,
+        tenant: &Tenant,
+        job: CorrelationId,
+        deadline: UnixMillis,
+    ) -> Result<(), QuotaError> {
+        self.with(tenant, |account| {
+            if let Some(held) = account.jobs.get_mut(&job) {
+                *held = deadline.max(*held);
+            }
+        });
+        Ok(())
+    }
+
+    async fn leave(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError> {
+        self.with(tenant, |account| account.jobs.remove(&job));
+        Ok(())
+    }
+
+    async fn spend(
+        &self,
+        tenant: &Tenant,
+        _job: CorrelationId,
+        message: &MessageId,
+        used: Usage,
+    ) -> Result<(), QuotaError> {
+        let partition = Partition::Tenant(tenant.clone());
+        let mut accounts = self.lock();
+        let account = accounts.of.entry(partition).or_default();
+        account.spent.add(Now::read().day(), message, used);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const POLICY: Policy = Policy {
+        name: "submit",
+        quota: std::num::NonZeroU32::MIN,
+        window: Duration::from_secs(60),
+    };
+
+    #[tokio::test]
+    async fn callers_from_ever_new_addresses_are_forgotten() {
+        let quotas = MemoryQuotas::default();
+        let window = Duration::from_micros(1);
+        for n in 0..10_000_u32 {
+            let partition = Partition::Address(std::net::Ipv4Addr::from(n).into());
+            let request = Request {
+                partition: &partition,
+                policies: &[Policy { window, ..POLICY }],
+                job: None,
+            };
+            quotas.admit(&request).await.unwrap();
+        }
+        let kept = quotas.lock().of.len();
+        assert!(kept < 1_000, "{kept}");
+    }
+}

@@ -1,0 +1,260 @@
+//! Quotas in Redis. What belongs to a partition is in one Cluster slot, since
+//! its names have the partition in braces: `{tenant:web}` or
+//! `{address:192.0.2.1}`.
+//!
+//! | key | holds |
+//! |---|---|
+//! | `quota:{…}:rates` | hash, by policy: µs since the epoch at which all of it is there again |
+//! | `quota:{…}:jobs` | sorted set of jobs under way, by deadline, ms since the epoch |
+//! | `quota:{…}:spent` | hash of what was used: `tokens`, `audio_ms` on the `day` since the epoch |
+//! | `quota:{…}:counted:{job}` | set of the messages of a job whose use is counted |
+//!
+//! Each request is one script, so one round trip; the time in it is that of
+//! Redis.
+
+use std::{sync::LazyLock, time::Duration};
+
+use async_trait::async_trait;
+use redis::{Script, ScriptInvocation};
+
+use super::{
+    NewJob, PLACE_MAY_BE_FREE, Partition, Policy, QuotaError, Quotas, Refusal, Request, Ruling,
+    Usage, Why, until_midnight,
+};
+use crate::{
+    ids::{CorrelationId, MessageId, Tenant},
+    redis_link::RedisLink,
+    time::{UnixMillis, whole_millis},
+};
+
+pub struct RedisQuotas {
+    link: RedisLink,
+}
+
+/// KEYS: rates, jobs, spent. ARGV: job or '', its deadline, the most jobs or 0,
+/// tokens a day or 0, ms of audio a day or 0, and of each policy its name, the
+/// µs in which one comes back, and those in which all do.
+///
+/// Answers why it is refused or '', for how many µs a policy has no room, seconds
+/// since the epoch, jobs under way, and of each policy in how many µs all of it
+/// is there again.
+///
+/// Numbers are written by `%.0f`: Lua's own way keeps 14 digits, and a point in
+/// time has 16.
+static ADMIT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local rates, jobs, spent = KEYS[1], KEYS[2], KEYS[3]
+local job, most, tokens, audio = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local time = redis.call('TIME')
+local seconds = tonumber(time[1])
+local now = seconds * 1000000 + tonumber(time[2])
+
+local why, wait, was, will = '', 0, {}, {}
+for i = 6, #ARGV, 3 do
+  local n = (i - 3) / 3
+  was[n] = math.max(tonumber(redis.call('HGET', rates, ARGV[i]) or 0), now)
+  will[n] = was[n] + tonumber(ARGV[i + 1])
+  local early = will[n] - tonumber(ARGV[i + 2]) - now
+  if early > wait then why, wait = 'rate:' .. (n - 1), early end
+end
+
+local under_way = 0
+if job ~= '' then
+  redis.call('ZREMRANGEBYSCORE', jobs, '-inf', math.floor(now / 1000))
+  under_way = redis.call('ZCARD', jobs)
+  local is_new = not redis.call('ZSCORE', jobs, job)
+  local used = redis.call('HMGET', spent, 'day', 'tokens', 'audio_ms')
+  local today = tonumber(used[1]) == math.floor(seconds / 86400)
+  local function is_spent(budget, amount)
+    return budget > 0 and today and tonumber(amount or 0) >= budget
+  end
+  if why == '' then
+    if is_spent(tokens, used[2]) then why = 'tokens'
+    elseif is_spent(audio, used[3]) then why = 'audio'
+    elseif is_new and most > 0 and under_way >= most then why = 'jobs' end
+  end
+  if why == '' then
+    redis.call('ZADD', jobs, ARGV[2], job)
+    redis.call('PEXPIRE', jobs, 86400000)
+    if is_new then under_way = under_way + 1 end
+  end
+end
+
+local full_in = {}
+for i = 6, #ARGV, 3 do
+  local n = (i - 3) / 3
+  local full_at = was[n]
+  if why == '' then
+    full_at = will[n]
+    redis.call('HSET', rates, ARGV[i], string.format('%.0f', full_at))
+    local ms = math.ceil((full_at - now) / 1000)
+    if redis.call('PTTL', rates) < ms then redis.call('PEXPIRE', rates, ms) end
+  end
+  full_in[n] = full_at - now
+end
+return {why, math.ceil(wait), seconds, under_way, full_in}
+",
+    )
+});
+
+/// KEYS: spent, counted. ARGV: message, tokens, ms of audio.
+static SPEND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local spent, counted = KEYS[1], KEYS[2]
+local is_new = redis.call('SADD', counted, ARGV[1])
+redis.call('EXPIRE', counted, 2 * 86400)
+if is_new == 0 then return end
+local day = string.format('%.0f', math.floor(redis.call('TIME')[1] / 86400))
+if redis.call('HGET', spent, 'day') ~= day then
+  redis.call('DEL', spent)
+  redis.call('HSET', spent, 'day', day)
+end
+redis.call('HINCRBY', spent, 'tokens', ARGV[2])
+redis.call('HINCRBY', spent, 'audio_ms', ARGV[3])
+redis.call('EXPIRE', spent, 2 * 86400)
+",
+    )
+});
+
+/// Why it is refused or empty, µs, seconds since the epoch, jobs under way, and
+/// µs of each policy.
+type Answer = (String, u64, u64, u32, Vec<u64>);
+
+impl RedisQuotas {
+    pub(crate) fn new(link: RedisLink) -> Self {
+        Self { link }
+    }
+
+    async fn run<T: redis::FromRedisValue>(
+        &self,
+        invocation: &ScriptInvocation<'_>,
+    ) -> Result<T, QuotaError> {
+        let mut connection = self.link.connection();
+        self.link
+            .bounded(0, invocation.invoke_async(&mut connection))
+            .await
+            .map_err(QuotaError)
+    }
+
+    async fn change_jobs(&self, mut command: redis::Cmd) -> Result<(), QuotaError> {
+        let command = &mut command;
+        let mut connection = self.link.connection();
+        self.link
+            .bounded(0, command.query_async(&mut connection))
+            .await
+            .map_err(QuotaError)
+    }
+}
+
+fn name(partition: &Partition, what: &str) -> String {
+    match partition {
+        Partition::Tenant(tenant) => format!("quota:{{tenant:{tenant}}}:{what}"),
+        Partition::Address(address) => format!("quota:{{address:{address}}}:{what}"),
+    }
+}
+
+fn name_of_tenant(tenant: &Tenant, what: &str) -> String {
+    name(&Partition::Tenant(tenant.clone()), what)
+}
+
+fn add_job(script: &mut ScriptInvocation<'_>, job: Option<&NewJob>) {
+    let Some(job) = job else {
+        script.arg("").arg(0).arg(0).arg(0).arg(0);
+        return;
+    };
+    script
+        .arg(job.id.to_string())
+        .arg(job.deadline.0)
+        .arg(job.most.map_or(0, u32::from))
+        .arg(job.budgets.tokens.map_or(0, u64::from))
+        .arg(job.budgets.audio.map_or(0, whole_millis));
+}
+
+fn add_policy(script: &mut ScriptInvocation<'_>, policy: &Policy) {
+    script
+        .arg(policy.name)
+        .arg(policy.interval())
+        .arg(policy.fill_time());
+}
+
+fn ruling(policies: &[Policy], answer: Answer) -> Result<Ruling, QuotaError> {
+    let (why, no_room, seconds, jobs_under_way, full_in) = answer;
+    let refuse = |why, retry_after| Some(Refusal { why, retry_after });
+    let refusal = match why.as_str() {
+        "" => None,
+        "tokens" => refuse(Why::Tokens, until_midnight(seconds)),
+        "audio" => refuse(Why::Audio, until_midnight(seconds)),
+        "jobs" => refuse(Why::Jobs, PLACE_MAY_BE_FREE),
+        rate => {
+            let policy = rate.strip_prefix("rate:").and_then(|n| n.parse().ok());
+            let policy = policy.filter(|n| *n < policies.len());
+            let policy = policy.ok_or_else(|| QuotaError("the script is another one".into()))?;
+            refuse(Why::Rate { policy }, Duration::from_micros(no_room))
+        }
+    };
+    let standings = policies.iter().zip(full_in);
+    Ok(Ruling {
+        refusal,
+        standings: standings
+            .map(|(policy, full_in)| policy.standing(full_in))
+            .collect(),
+        jobs_under_way,
+    })
+}
+
+#[async_trait]
+impl Quotas for RedisQuotas {
+    async fn admit(&self, request: &Request<'_>) -> Result<Ruling, QuotaError> {
+        let mut script = ADMIT.key(name(request.partition, "rates"));
+        script
+            .key(name(request.partition, "jobs"))
+            .key(name(request.partition, "spent"));
+        add_job(&mut script, request.job.as_ref());
+        for policy in request.policies {
+            add_policy(&mut script, policy);
+        }
+        ruling(request.policies, self.run(&script).await?)
+    }
+
+    async fn hold(
+        &self,
+        tenant: &Tenant,
+        job: CorrelationId,
+        deadline: UnixMillis,
+    ) -> Result<(), QuotaError> {
+        let mut command = redis::cmd("ZADD");
+        command
+            .arg(name_of_tenant(tenant, "jobs"))
+            .arg("XX")
+            .arg("GT")
+            .arg(deadline.0)
+            .arg(job.to_string());
+        self.change_jobs(command).await
+    }
+
+    async fn leave(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError> {
+        let mut command = redis::cmd("ZREM");
+        command
+            .arg(name_of_tenant(tenant, "jobs"))
+            .arg(job.to_string());
+        self.change_jobs(command).await
+    }
+
+    async fn spend(
+        &self,
+        tenant: &Tenant,
+        job: CorrelationId,
+        message: &MessageId,
+        used: Usage,
+    ) -> Result<(), QuotaError> {
+        let mut script = SPEND.key(name_of_tenant(tenant, "spent"));
+        script
+            .key(name_of_tenant(tenant, &format!("counted:{job}")))
+            .arg(message.as_str())
+            .arg(used.tokens)
+            .arg(whole_millis(used.audio));
+        self.run(&script).await
+    }
+}
