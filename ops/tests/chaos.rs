@@ -72,7 +72,8 @@ fn broken(report: &Value) -> Vec<&str> {
 
 #[test]
 fn nothing_is_lost_or_done_twice_while_everything_breaks() {
-    let arguments = ["--jobs", "500", "--seed", "5", "--rate", "8"];
+    let run = "--jobs 500 --seed 5 --rate 9 --patience 4";
+    let arguments: Vec<&str> = run.split(' ').collect();
     let Some((code, printed, report)) = chaos("clean", &arguments) else {
         return;
     };

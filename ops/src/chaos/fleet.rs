@@ -1,18 +1,26 @@
 //! Our programs as processes of their own, each with its log, started as often
 //! as they are ended.
 
-use std::{path::PathBuf, process::Stdio, sync::PoisonError, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt as _, path::PathBuf, process::Stdio, sync::PoisonError,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use common::testing::process::Watchdog;
 use tokio::{
     process::{Child, Command},
     sync::Mutex,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// Beyond its grace, for a program to end in order.
 const TO_END: Duration = Duration::from_secs(30);
+
+/// For a program to listen to signals, on a busy machine.
+const TO_BEGIN: Duration = Duration::from_secs(5);
+
+const SIGTERM: i32 = 15;
 
 /// How to start a program.
 pub struct Part {
@@ -34,6 +42,7 @@ pub struct Program {
 
 struct Running {
     child: Child,
+    since: Instant,
     _watchdog: Watchdog,
 }
 
@@ -77,7 +86,11 @@ impl Program {
             .spawn()
             .with_context(|| format!("{} does not start", part.program.display()))?;
         let _watchdog = Watchdog::over(child.id().context("it has ended already")?);
-        Ok(Running { child, _watchdog })
+        Ok(Running {
+            child,
+            since: Instant::now(),
+            _watchdog,
+        })
     }
 
     /// As `kill -9` does.
@@ -94,7 +107,7 @@ impl Program {
     pub async fn terminate(&self) {
         if let Some(mut running) = self.running.lock().await.take()
             && !self.ended_by_itself(&mut running.child)
-            && let Err(complaint) = end_in_order(&mut running.child).await
+            && let Err(complaint) = end_in_order(&mut running).await
         {
             self.complain(complaint);
             let _ = running.child.kill().await;
@@ -130,17 +143,19 @@ impl Program {
     }
 }
 
-async fn end_in_order(child: &mut Child) -> Result<(), String> {
-    let Some(id) = child.id() else {
+async fn end_in_order(running: &mut Running) -> Result<(), String> {
+    let Some(id) = running.child.id() else {
         return Ok(());
     };
+    let may_not_listen_yet = running.since.elapsed() < TO_BEGIN;
     let signalled = Command::new("kill")
         .args(["-TERM", &id.to_string()])
         .status()
         .await;
     signalled.map_err(|error| format!("could not be signalled: {error}"))?;
-    match timeout(TO_END, child.wait()).await {
+    match timeout(TO_END, running.child.wait()).await {
         Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) if may_not_listen_yet && status.signal() == Some(SIGTERM) => Ok(()),
         Ok(Ok(status)) => Err(format!("ended after SIGTERM with {status}")),
         Ok(Err(error)) => Err(format!("could not be waited for: {error}")),
         Err(_) => Err(format!("did not end within {TO_END:?} of SIGTERM")),
