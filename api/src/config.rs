@@ -9,7 +9,7 @@ use common::{
     ids::Tenant,
 };
 
-use crate::qdrant::Qdrant;
+use crate::{middleware::cors::Origins, qdrant::Qdrant, serve::connections::ConnectionLimits};
 
 /// Taken when no key is configured; the server then listens on loopback only.
 pub const DEVELOPMENT_KEY: &str = "dev";
@@ -30,6 +30,9 @@ pub struct ApiConfig {
     pub heartbeat: Duration,
     /// Time to answer what is in flight after the order to stop.
     pub grace: Duration,
+    pub connections: ConnectionLimits,
+    /// Pages of other sites that may ask.
+    pub origins: Origins,
     pub backends: BackendConfig,
     pub callbacks: CallbackConfig,
     pub qdrant: Option<Qdrant>,
@@ -69,6 +72,8 @@ impl ApiConfig {
             deadline: env.seconds("JOB_DEADLINE", 1..=3_600, 120)?,
             heartbeat: env.seconds("EVENTS_HEARTBEAT", 1..=300, 15)?,
             grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
+            connections: ConnectionLimits::from_environment(env)?,
+            origins: Origins::from_environment(env)?,
             backends: BackendConfig::from_environment(env, "itb-api")?,
             callbacks: CallbackConfig::from_environment(env)?,
             qdrant: Qdrant::from_environment(env)?,

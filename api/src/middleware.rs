@@ -1,4 +1,7 @@
 //! What every request passes through.
 
 pub mod authentication;
+pub mod cors;
+pub mod panics;
 pub mod request_context;
+pub mod security_headers;

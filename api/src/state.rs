@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::FromRef;
 
 use crate::{
-    callback::Callbacks, config::ApiConfig, gateway::Gateway, middleware::authentication::Keys,
+    callback::Callbacks,
+    config::ApiConfig,
+    gateway::Gateway,
+    middleware::{authentication::Keys, cors::Origins},
     qdrant::Qdrant,
 };
 
@@ -17,6 +20,7 @@ pub struct AppState {
     pub limits: Limits,
     pub heartbeat: Heartbeat,
     pub mode: ModeName,
+    pub origins: Origins,
     pub qdrant: Option<Qdrant>,
 }
 
@@ -56,6 +60,7 @@ impl AppState {
             } else {
                 ModeName::Distributed
             },
+            origins: config.origins.clone(),
             qdrant: config.qdrant.clone(),
         }
     }
