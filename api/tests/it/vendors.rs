@@ -8,8 +8,8 @@ mod emotion;
 mod fake;
 mod follow_up;
 mod knowledge;
-mod prosa;
-mod running;
+pub mod prosa;
+pub mod running;
 mod speaking;
 mod streaming;
 mod submitting;
@@ -39,4 +39,4 @@ macro_rules! in_each_mode {
         }
     };
 }
-use in_each_mode;
+pub(crate) use in_each_mode;
