@@ -9,7 +9,10 @@ use common::{
     config::{ConfigError, Environment},
 };
 
-use crate::{client_address::Proxies, gateway::Terms, qdrant::Qdrant};
+use crate::{
+    client_address::Proxies, gateway::Terms, middleware::cors::Origins, qdrant::Qdrant,
+    serve::connections::ConnectionLimits,
+};
 use keys::{NamedKey, configured_keys};
 use limits::LimitConfig;
 
@@ -35,6 +38,9 @@ pub struct ApiConfig {
     pub heartbeat: Duration,
     /// Time to answer what is in flight after the order to stop.
     pub grace: Duration,
+    pub connections: ConnectionLimits,
+    /// Pages of other sites that may ask.
+    pub origins: Origins,
     pub backends: BackendConfig,
     pub callbacks: CallbackConfig,
     pub qdrant: Option<Qdrant>,
@@ -81,6 +87,8 @@ impl ApiConfig {
             deadline: env.seconds("JOB_DEADLINE", 1..=3_600, 120)?,
             heartbeat: env.seconds("EVENTS_HEARTBEAT", 1..=300, 15)?,
             grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
+            connections: ConnectionLimits::from_environment(env)?,
+            origins: Origins::from_environment(env)?,
             backends: BackendConfig::from_environment(env, "itb-api")?,
             callbacks: CallbackConfig::from_environment(env)?,
             qdrant: Qdrant::from_environment(env)?,

@@ -4,7 +4,7 @@
 //! `details` and `timestamp` beside it that older clients read. Nothing in them
 //! comes from an upstream.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json,
@@ -16,6 +16,8 @@ use common::{
     reply::{Failure, FailureKind},
 };
 use serde::Serialize;
+
+use crate::serve::request_body::TooSlow;
 
 /// What went wrong, for the client.
 #[derive(Clone, Debug)]
@@ -63,6 +65,23 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
             format!("The request is larger than the {limit} bytes that are allowed."),
+        )
+    }
+
+    pub fn uri_too_long(limit: usize) -> Self {
+        Self::new(
+            StatusCode::URI_TOO_LONG,
+            "uri_too_long",
+            format!("The address is longer than the {limit} bytes that are allowed."),
+        )
+    }
+
+    /// The body did not keep coming.
+    pub fn body_too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body_too_slow",
+            "The body of the request did not come, or came too slowly.",
         )
     }
 
@@ -283,14 +302,17 @@ pub fn with_body(response: Response, body: ProblemBody) -> Response {
     Response::from_parts(parts, body)
 }
 
-/// Whether a body could not be read because it passed its limit.
-pub fn is_length_limit(error: &axum::Error) -> bool {
+/// Why a body could not be read to its end; `None` when it just broke off.
+pub fn unread(error: &dyn std::error::Error, limit: usize) -> Option<Problem> {
     let mut source = error.source();
     while let Some(error) = source {
         if error.is::<http_body_util::LengthLimitError>() {
-            return true;
+            return Some(Problem::too_large(limit));
+        }
+        if error.is::<TooSlow>() {
+            return Some(Problem::body_too_slow());
         }
         source = error.source();
     }
-    false
+    None
 }

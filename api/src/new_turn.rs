@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, HttpBody as _, to_bytes},
     extract::{FromRef, FromRequest, FromRequestParts, Request},
     http::{HeaderMap, header, request::Parts},
 };
@@ -16,7 +16,7 @@ use common::{
 use serde::Deserialize;
 
 use crate::{
-    error::{Problem, is_length_limit},
+    error::{Problem, unread},
     gateway::{Caller, ConversationName, NewInput, NewTurn},
     middleware::request_context::TraceParent,
     place::Place,
@@ -189,8 +189,17 @@ fn chat_turn(conversation_id: ConversationId, message: &str) -> Result<NewTurn, 
     })
 }
 
+/// All of Unicode is kept but control characters. Those that change the
+/// direction of what follows are kept too: they are part of text from right to
+/// left, and nobody but its writer is shown a message.
 fn valid_message(message: &str) -> Result<String, Problem> {
     let message = message.trim();
+    if message.chars().any(is_refused) {
+        return Err(Problem::unprocessable(
+            "control_character",
+            "The message has a control character that is no tab and ends no line.",
+        ));
+    }
     let length = message.chars().count();
     match length {
         0 => Err(Problem::unprocessable(
@@ -205,6 +214,12 @@ fn valid_message(message: &str) -> Result<String, Problem> {
     }
 }
 
+/// The general category Cc: NUL, escapes, the second set (U+0080 to U+009F). No
+/// one types them, and terminals, models and logs obey them.
+fn is_refused(character: char) -> bool {
+    character.is_control() && !matches!(character, '\n' | '\r' | '\t')
+}
+
 fn required_conversation(headers: &HeaderMap) -> Result<ConversationId, Problem> {
     given_conversation(headers)?.ok_or_else(|| {
         Problem::malformed(
@@ -215,10 +230,13 @@ fn required_conversation(headers: &HeaderMap) -> Result<ConversationId, Problem>
 }
 
 fn given_conversation(headers: &HeaderMap) -> Result<Option<ConversationId>, Problem> {
-    headers
-        .get(CONVERSATION_ID)
-        .map(|value| parse_conversation(value.to_str().unwrap_or_default()))
-        .transpose()
+    let mut lines = headers.get_all(CONVERSATION_ID).iter();
+    let Some(line) = lines.next() else {
+        return Ok(None);
+    };
+    // Of two, whoever stands between may have looked at the other one.
+    let text = line.to_str().ok().filter(|_| lines.next().is_none());
+    parse_conversation(text.unwrap_or_default()).map(Some)
 }
 
 /// The name of a conversation, wherever a request has it.
@@ -260,7 +278,21 @@ pub fn is_multipart(headers: &HeaderMap) -> bool {
     media_type(headers).is_some_and(|it| it.eq_ignore_ascii_case("multipart/form-data"))
 }
 
+/// A body is taken as it is. What is packed is not unpacked: a few bytes of it
+/// can hold very many.
+fn refuse_packed(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING);
+    if codings.iter().all(|coding| coding == "identity") {
+        return Ok(());
+    }
+    Err(Problem::unsupported_media_type(
+        "unsupported_encoding",
+        "The body is taken without a Content-Encoding only.",
+    ))
+}
+
 async fn json<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, Problem> {
+    refuse_packed(request.headers())?;
     if !media_type(request.headers()).is_some_and(|it| it.eq_ignore_ascii_case("application/json"))
     {
         return Err(Problem::unsupported_media_type(
@@ -286,14 +318,19 @@ fn shape_of(error: &serde_json::Error) -> String {
     text.chars().take(200).collect()
 }
 
+/// Refuses what says of itself that it is too large before it is read, and what
+/// turns out to be while it is.
 async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    to_bytes(body, limit).await.map_err(|error| {
-        if is_length_limit(&error) {
-            Problem::too_large(limit)
-        } else {
-            cut_short()
-        }
-    })
+    refuse_larger(&body, limit)?;
+    let read = to_bytes(body, limit).await;
+    read.map_err(|error| unread(&error, limit).unwrap_or_else(cut_short))
+}
+
+fn refuse_larger(body: &Body, limit: usize) -> Result<(), Problem> {
+    match usize::try_from(body.size_hint().lower()) {
+        Ok(announced) if announced <= limit => Ok(()),
+        _ => Err(Problem::too_large(limit)),
+    }
 }
 
 fn cut_short() -> Problem {
@@ -385,6 +422,24 @@ mod tests {
         assert!(valid_message(&"é".repeat(5_000)).is_ok());
         for bad in ["", " \n\t", &"é".repeat(5_001)] {
             assert_eq!(valid_message(bad).unwrap_err().status(), 422);
+        }
+    }
+
+    #[test]
+    fn unicode_is_kept_and_control_characters_are_refused() {
+        for kept in [
+            "satu\ndua\r\n\ttiga",
+            "👩🏽\u{200d}🎓 🏴\u{e0067}\u{e0062}\u{e007f} e\u{301}",
+            "\u{202e}שלום\u{202c} \u{2067}مرحبا\u{2069}",
+            "\u{feff}a \u{200b}b\u{2028}c",
+        ] {
+            assert_eq!(valid_message(kept).unwrap(), kept);
+        }
+        for refused in [
+            '\0', '\u{1}', '\u{7}', '\u{8}', '\u{1b}', '\u{7f}', '\u{85}', '\u{9f}',
+        ] {
+            let problem = valid_message(&format!("a{refused}b")).unwrap_err();
+            assert_eq!(problem.status(), 422, "{refused:?}");
         }
     }
 }

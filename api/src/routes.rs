@@ -12,7 +12,10 @@ use common::ids::CorrelationId;
 use crate::{
     error::Problem,
     gateway::GatewayError,
-    middleware::{authentication::require_key, limits::limit, request_context::request_context},
+    middleware::{
+        authentication::require_key, cors::with_cors, limits::limit, panics::catch_panics,
+        request_context::request_context, security_headers::security_headers,
+    },
     state::{AppState, Speech},
 };
 
@@ -47,11 +50,15 @@ pub fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), limit))
         .layer(from_fn_with_state(state.clone(), require_key));
-    Router::new()
+    let origins = state.origins.clone();
+    let routes = Router::new()
         .merge(v1)
         .route("/health", get(health::health).fallback(only_get))
         .route("/ready", get(health::ready).fallback(only_get))
         .fallback(async || Problem::not_found())
+        .layer(from_fn(catch_panics));
+    with_cors(routes, &origins)
+        .layer(from_fn(security_headers))
         .layer(from_fn(request_context))
         .with_state(state)
 }

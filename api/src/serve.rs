@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use axum::{Router, serve::ListenerExt as _};
+use axum::Router;
 use common::{backends, config::Environment, telemetry};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     config::{ApiConfig, DEVELOPMENT_KEY},
@@ -16,6 +16,13 @@ use crate::{
     routes::router,
     state::{AppState, Speech, SpeechByWorkers},
 };
+
+mod answer_body;
+mod connection;
+pub mod connections;
+pub mod request_body;
+mod socket;
+mod watch;
 
 /// Runs the front door until `stop`. `started` hears the address that it
 /// listens on.
@@ -52,7 +59,7 @@ pub async fn serve(
         }
     };
     tokio::select! {
-        answered = answer_until(stop, listener, app, config.grace) => answered?,
+        answered = answer_until(stop, listener, app, &config) => answered?,
         reason = cannot_answer => anyhow::bail!(reason),
     }
     if let Some(embedded) = embedded {
@@ -67,25 +74,16 @@ async fn answer_until(
     stop: CancellationToken,
     listener: TcpListener,
     app: Router,
-    grace: Duration,
+    config: &ApiConfig,
 ) -> std::io::Result<()> {
-    // A token of an answer must not wait for the one before it to be confirmed.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection may be slow");
-        }
-    });
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, app)
-        .with_graceful_shutdown(stop.clone().cancelled_owned())
-        .into_future();
+    let server = connections::serve(listener, app, config.connections, stop.clone());
     let mut server = tokio::spawn(server);
     tokio::select! {
-        ended = &mut server => return ended.map_err(std::io::Error::other)?,
+        ended = &mut server => return ended.map_err(std::io::Error::other),
         () = stop.cancelled() => info!("stopping: answering what is in flight"),
     }
-    match timeout(grace, &mut server).await {
-        Ok(ended) => ended.map_err(std::io::Error::other)?,
+    match timeout(config.grace, &mut server).await {
+        Ok(ended) => ended.map_err(std::io::Error::other),
         Err(_) => {
             warn!("some requests were not answered in time");
             server.abort();
@@ -141,3 +139,6 @@ pub async fn probe(env: &Environment) -> anyhow::Result<()> {
         .error_for_status()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,13 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::FromRef;
 
 use crate::{
-    callback::Callbacks, client_address::Proxies, config::ApiConfig, gateway::Gateway,
-    limiter::Limiter, middleware::authentication::Keys, qdrant::Qdrant,
+    callback::Callbacks,
+    client_address::Proxies,
+    config::ApiConfig,
+    gateway::Gateway,
+    limiter::Limiter,
+    middleware::{authentication::Keys, cors::Origins},
+    qdrant::Qdrant,
 };
 
 #[derive(Clone, FromRef)]
@@ -19,6 +24,7 @@ pub struct AppState {
     pub limits: Limits,
     pub heartbeat: Heartbeat,
     pub mode: ModeName,
+    pub origins: Origins,
     pub qdrant: Option<Qdrant>,
 }
 
@@ -62,6 +68,7 @@ impl AppState {
             } else {
                 ModeName::Distributed
             },
+            origins: config.origins.clone(),
             qdrant: config.qdrant.clone(),
         }
     }

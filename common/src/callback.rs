@@ -128,13 +128,15 @@ impl fmt::Debug for CallbackUrl {
 }
 
 fn checked(text: &str, reach: Reach) -> Result<Url, RefusedUrl> {
-    if text.len() > LONGEST_URL {
+    // The parser would leave tabs and the ends of lines out, and read on.
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control();
+    if text.len() > LONGEST_URL || !text.chars().all(is_plain) {
         return Err(RefusedUrl::NoAddress);
     }
     // The parser of browsers (WHATWG) knows every way to write an IPv4 address:
     // 127.1, 0x7f000001, 2130706433.
     let url = Url::parse(text).map_err(|_| RefusedUrl::NoAddress)?;
-    if !matches!(url.scheme(), "http" | "https") {
+    if !matches!(url.scheme(), "http" | "https") || url.port() == Some(0) {
         return Err(RefusedUrl::NoAddress);
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -338,6 +340,11 @@ mod tests {
             ("/hook", Err(NoAddress), Err(NoAddress)),
             ("example.org", Err(NoAddress), Err(NoAddress)),
             ("http://", Err(NoAddress), Err(NoAddress)),
+            ("http://example.org:0/", Err(NoAddress), Err(NoAddress)),
+            ("http://exam\nple.org/", Err(NoAddress), Err(NoAddress)),
+            ("http://example.org/\t", Err(NoAddress), Err(NoAddress)),
+            (" http://example.org/", Err(NoAddress), Err(NoAddress)),
+            ("http://example.org/a b", Err(NoAddress), Err(NoAddress)),
             ("", Err(NoAddress), Err(NoAddress)),
             ("http://example.org:99999/", Err(NoAddress), Err(NoAddress)),
         ] {

@@ -53,7 +53,17 @@ pub fn start(env: &Environment, default: LogFormat) -> Result<(), ConfigError> {
         .with(filter)
         .with(layer)
         .try_init();
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Logs where a panic was, and what it says if that is written in the source.
+/// What is put together while running can quote what a caller sent, as the panic
+/// does when a text is cut within a character.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let said = panic.payload().downcast_ref::<&'static str>();
+    tracing::error!(place, said, "a defect: panicked");
 }
 
 /// Upper bounds in seconds: from what a local engine takes to the longest

@@ -1,7 +1,8 @@
-//! For tests alone: private servers, the contract suites of the ports, and
-//! messages to put through them.
+//! For tests alone: private servers, the contract suites of the ports, messages
+//! to put through them, and inputs made up by chance.
 
 pub mod contracts;
 pub mod fixtures;
+pub mod fuzz;
 pub mod process;
 pub mod servers;

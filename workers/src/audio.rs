@@ -45,6 +45,10 @@ pub const SHORTEST_REMAINDER: Duration = Duration::from_millis(100);
 /// packets in a few bytes; real files have a handful (pictures between the sounds of a video, a lost page).
 const MAX_BARREN_PACKETS: u32 = 10_000;
 
+/// Recordings that may be chained in one file. Each sets up a decoder, which a file of nothing but headers would have done
+/// a hundred thousand times.
+const MAX_RECORDINGS: u32 = 100;
+
 /// What a file may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -145,6 +149,7 @@ fn record(
     let mut decoder = Decoder::for_first_track(reader)?;
     let mut end = End::Whole;
     let mut barren = 0;
+    let mut recordings = 1;
     while barren < MAX_BARREN_PACKETS {
         if stop.load(Ordering::Relaxed) {
             return Err(DecodeError::Stopped);
@@ -154,7 +159,13 @@ fn record(
             Ok(Some(packet)) => packet,
             Ok(None) => return Ok(end),
             // A chained stream: another recording follows in the same file, with headers of its own.
+            Err(ReadError::ResetRequired) if recordings == MAX_RECORDINGS => {
+                return Err(DecodeError::unsupported(format!(
+                    "a file of more than {MAX_RECORDINGS} recordings"
+                )));
+            }
             Err(ReadError::ResetRequired) => {
+                recordings += 1;
                 decoder = Decoder::for_first_track(reader)?;
                 continue;
             }

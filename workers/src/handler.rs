@@ -13,6 +13,7 @@ use common::{
     reply::{Event, FailureKind},
     turn::{Speech, Turn},
 };
+use tokio::task::JoinError;
 
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
@@ -117,6 +118,17 @@ impl StageError {
             detail: message.clone(),
             message,
         }
+    }
+
+    /// Blocking work that did not come to its end. What was said in a panic can
+    /// quote what a caller sent, so it goes nowhere.
+    pub fn broken_off(code: &'static str, error: &JoinError) -> Self {
+        let detail = if error.is_panic() {
+            "its thread panicked"
+        } else {
+            "its thread was stopped"
+        };
+        Self::internal(code, detail)
     }
 
     /// A defect of ours.

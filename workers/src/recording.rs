@@ -58,7 +58,7 @@ async fn decode(bytes: Bytes, limits: Limits) -> Result<Clip, StageError> {
     let stopped = stop.flag();
     tokio::task::spawn_blocking(move || audio::decode(&bytes, &limits, &stopped))
         .await
-        .map_err(|panic| StageError::internal("decoder_failed", panic))?
+        .map_err(|error| StageError::broken_off("decoder_failed", &error))?
         .map_err(refused)
 }
 

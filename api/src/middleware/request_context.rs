@@ -1,22 +1,25 @@
-//! Names each request, in its answer and in every log line; renders problems;
-//! turns a panic into one.
+//! Names each request, in its answer and in every log line; times it; renders
+//! problems.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::time::{Duration, Instant};
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use common::ids::RequestId;
-use futures::FutureExt as _;
-use tracing::{Instrument as _, error, info, info_span, warn};
+use metrics::histogram;
+use tracing::{Instrument as _, info, info_span, warn};
 use uuid::Uuid;
 
 use crate::error::{Problem, with_body};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Bytes of an address (RFC 9110, section 4.1, wants at least 8,000).
+const LONGEST_URI: usize = 8_192;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// W3C Trace Context, as it came or as we made it.
@@ -28,37 +31,87 @@ pub async fn request_context(mut request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let trace = trace_parent(request.headers());
     let path = request.uri().path().to_owned();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map(MatchedPath::as_str);
     let span = info_span!(
         "request",
         request_id = %request_id,
         trace_id = trace.0.get(3..35),
-        method = %request.method(),
+        %method,
         // The route, not the path: paths can hold what callers typed.
-        route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str),
+        route,
     );
     request.extensions_mut().insert(request_id.clone());
     request.extensions_mut().insert(trace);
 
-    let mut response = AssertUnwindSafe(next.run(request).instrument(span.clone()))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
-            span.in_scope(|| error!("a handler panicked"));
-            Problem::internal().into_response()
-        });
+    let mut response = match refused(&request) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).instrument(span.clone()).await,
+    };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = with_body(response, problem.body(request_id.as_str(), &path));
     }
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    span.in_scope(|| log(&response, started));
+    let duration = started.elapsed();
+    measure(&method, route, response.status(), duration);
+    span.in_scope(|| log(response.status(), duration));
     response
 }
 
-fn log(response: &Response, started: Instant) {
-    let status = response.status();
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+/// What is wrong with a request whatever it asks for.
+fn refused(request: &Request) -> Option<Problem> {
+    let address = request.uri().path_and_query();
+    if address.is_some_and(|it| it.as_str().len() > LONGEST_URI) {
+        return Some(Problem::uri_too_long(LONGEST_URI));
+    }
+    // Of two hosts, each server on the way may take another (RFC 9112, section
+    // 3.2). HTTP/1.0 needs none, HTTP/2 names it elsewhere.
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    let is_missing = hosts == 0 && request.version() == Version::HTTP_11;
+    if is_missing || hosts > 1 {
+        let detail = "The request must have one header Host.";
+        return Some(Problem::malformed("invalid_host", detail));
+    }
+    None
+}
+
+/// `http_server_request_duration_seconds`, named and labelled by the semantic
+/// conventions of OpenTelemetry: to the head of the answer, so that a stream is
+/// timed by its beginning.
+fn measure(method: &Method, route: Option<&str>, status: StatusCode, duration: Duration) {
+    let labels = [
+        ("http_request_method", known(method)),
+        // What has no route is what anybody made up.
+        ("http_route", route.unwrap_or_default().to_owned()),
+        ("http_response_status_code", status.as_u16().to_string()),
+    ];
+    histogram!("http_server_request_duration_seconds", &labels).record(duration);
+}
+
+/// The method, if it is one that has a meaning: callers must not make series.
+fn known(method: &Method) -> String {
+    const KNOWN: [Method; 9] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::TRACE,
+        Method::CONNECT,
+    ];
+    match KNOWN.contains(method) {
+        true => method.to_string(),
+        false => "_OTHER".to_owned(),
+    }
+}
+
+fn log(status: StatusCode, duration: Duration) {
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if status.is_server_error() && status != StatusCode::GATEWAY_TIMEOUT {
         warn!(status = status.as_u16(), duration_ms, "answered");
     } else {

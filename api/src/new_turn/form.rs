@@ -1,16 +1,33 @@
 //! Multipart forms with a recording (RFC 7578).
 
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+};
+
 use axum::{
     body::Body,
-    extract::{FromRequest as _, Multipart, Request, multipart::Field},
+    extract::{
+        FromRequest as _, Multipart, Request,
+        multipart::{Field, MultipartError},
+    },
 };
 use bytes::{Bytes, BytesMut};
 use common::{ids::ConversationId, pipeline::Route};
+use http_body_util::{BodyExt as _, Limited};
 
-use super::{is_multipart, valid_format, valid_voice, written_priority, written_timeout};
+use super::{
+    is_multipart, refuse_larger, refuse_packed, valid_format, valid_voice, written_priority,
+    written_timeout,
+};
 use crate::{
     audio_format::AudioFormat,
-    error::Problem,
+    error::{Problem, unread},
     gateway::{ConversationName, NewInput, NewTurn},
     state::Limits,
 };
@@ -21,8 +38,14 @@ const MULTIPART_OVERHEAD: usize = 64 * 1024;
 /// Bytes of a form field that is not the file.
 const MAX_FIELD: usize = common::callback::LONGEST_URL;
 
+/// Bytes that stand before the content of a part: its headers, and for the first
+/// one a preamble. The parser looks through all of them each time that some
+/// come, so without a bound many small packets would be much work.
+const MAX_HEAD: usize = 16 * 1024;
+
 /// The fields of a form with audio.
 #[derive(Default)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub struct Form {
     audio: Option<Bytes>,
     pub kind: Option<String>,
@@ -42,17 +65,12 @@ impl Form {
                 "The content type must be multipart/form-data.",
             ));
         }
+        refuse_packed(request.headers())?;
         let limit = limits.upload.saturating_add(MULTIPART_OVERHEAD);
-        let request = request.map(|body| Body::new(http_body_util::Limited::new(body, limit)));
-        let mut parts = Multipart::from_request(request, &())
-            .await
-            .map_err(|_| Problem::malformed("invalid_multipart", "The form has no boundary."))?;
+        refuse_larger(request.body(), limit)?;
+        let mut parts = Parts::of(request, limit).await?;
         let mut form = Self::default();
-        while let Some(field) = parts
-            .next_field()
-            .await
-            .map_err(|error| broken(&error, limits))?
-        {
+        while let Some(field) = parts.next(limits).await? {
             form.take(field, limits, known).await?;
         }
         Ok(form)
@@ -129,6 +147,49 @@ impl Form {
     }
 }
 
+/// The parts of a form. There are no more than there are known fields: one that
+/// is not known or comes again ends the reading.
+struct Parts {
+    parts: Multipart,
+    /// Bytes of the body that have come.
+    received: Arc<AtomicUsize>,
+}
+
+impl Parts {
+    async fn of(request: Request, limit: usize) -> Result<Self, Problem> {
+        let received = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&received);
+        let request = request.map(|body| {
+            let counted = body.map_frame(move |frame| {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                count.fetch_add(bytes, Ordering::Relaxed);
+                frame
+            });
+            Body::new(Limited::new(counted, limit))
+        });
+        let parts = Multipart::from_request(request, &()).await;
+        let parts = parts
+            .map_err(|_| Problem::malformed("invalid_multipart", "The form has no boundary."))?;
+        Ok(Self { parts, received })
+    }
+
+    /// The part before it has been read, so what comes without being enough is
+    /// all head.
+    async fn next(&mut self, limits: Limits) -> Result<Option<Field<'_>>, Problem> {
+        let before = self.received.load(Ordering::Relaxed);
+        let mut next = pin!(self.parts.next_field());
+        poll_fn(|cx| match next.as_mut().poll(cx) {
+            Poll::Ready(part) => Poll::Ready(part.map_err(|error| broken(&error, limits))),
+            Poll::Pending if self.received.load(Ordering::Relaxed) - before > MAX_HEAD => {
+                let detail = format!("The head of a part is longer than {MAX_HEAD} bytes.");
+                Poll::Ready(Err(Problem::malformed("invalid_multipart", detail)))
+            }
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+}
+
 fn set_once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Problem> {
     if slot.replace(value).is_some() {
         return Err(Problem::unprocessable(
@@ -154,12 +215,55 @@ async fn bounded(mut field: Field<'_>, limit: usize, limits: Limits) -> Result<B
     Ok(bytes.freeze())
 }
 
-fn broken(error: &axum::extract::multipart::MultipartError, limits: Limits) -> Problem {
-    match error.status() {
-        axum::http::StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(limits.upload),
-        _ => Problem::malformed(
+fn broken(error: &MultipartError, limits: Limits) -> Problem {
+    unread(error, limits.upload).unwrap_or_else(|| {
+        Problem::malformed(
             "invalid_multipart",
             "The form is not well formed or ended too soon.",
-        ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream;
+
+    use super::*;
+    use crate::callback::Callbacks;
+
+    /// The word for what is wrong with a form that comes in these pieces.
+    async fn refusal(pieces: impl Iterator<Item = &'static [u8]> + Send + 'static) -> String {
+        let pieces = stream::unfold(pieces, async |mut pieces| {
+            tokio::task::yield_now().await;
+            let piece = Bytes::from_static(pieces.next()?);
+            Some((Ok::<_, Infallible>(piece), pieces))
+        });
+        let request = Request::builder()
+            .header("content-type", "multipart/form-data; boundary=b")
+            .body(Body::from_stream(pieces))
+            .unwrap();
+        let limits = Limits {
+            upload: 16_777_216,
+            callbacks: Callbacks::Unsigned,
+        };
+        let problem = Form::read(request, limits, &["audio"]).await.err().unwrap();
+        let body = serde_json::to_value(problem.body("", "")).unwrap();
+        format!("{}: {}", body["code"].as_str().unwrap(), body["detail"])
+    }
+
+    /// The parser would look through 16 MiB a hundred thousand times.
+    #[tokio::test]
+    async fn a_head_without_an_end_is_refused_before_it_is_much_work() {
+        let endless = || std::iter::repeat(&[b'a'; 100][..]);
+        for begun in [&b"--b\r\nContent-Disposition: "[..], b"", b"a preamble"] {
+            let pieces = std::iter::once(begun).chain(endless()).take(150_000);
+            let refusal = refusal(pieces).await;
+            assert!(refusal.contains("head of a part"), "{refusal}");
+        }
     }
 }

@@ -87,3 +87,6 @@ fn invalid() -> Problem {
         "Last-Event-ID or starting_after must be the number of an event of this job, or 0.",
     )
 }
+
+#[cfg(test)]
+mod fuzz;

@@ -7,6 +7,7 @@
 mod bad_input;
 mod conversations;
 mod deployment;
+mod hostile;
 mod jobs;
 mod limits;
 mod outages;

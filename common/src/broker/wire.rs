@@ -59,10 +59,13 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, WireError> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    const GOLDEN: &str = include_str!("testdata/envelope-v1.json");
+    pub(super) const GOLDEN: &str = include_str!("testdata/envelope-v1.json");
 
     #[test]
     fn version_1_reads_and_writes_as_its_golden_file() {

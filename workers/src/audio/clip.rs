@@ -12,6 +12,10 @@ pub const RATE: u32 = 16_000;
 /// Frames that coders pad at both ends may pass the limit by this much.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// Times that a recording may change its rate. Chained recordings do, once or twice; to do so for each packet would be
+/// work without end, since each rate needs a filter that is made for it.
+const MAX_CHANGES: u32 = 8;
+
 /// Mono audio at [`RATE`], samples finite and within -1.0..=1.0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clip {
@@ -34,6 +38,7 @@ pub(super) fn duration_of(frames: u64, rate: u32) -> Duration {
 pub(super) struct Recording {
     samples: Vec<f32>,
     resampler: Option<Resampler>,
+    changes: u32,
     heard: Duration,
     limit: Duration,
 }
@@ -43,6 +48,7 @@ impl Recording {
         Self {
             samples: Vec::new(),
             resampler: None,
+            changes: 0,
             heard: Duration::ZERO,
             limit,
         }
@@ -77,6 +83,12 @@ impl Recording {
             .as_ref()
             .is_some_and(|resampler| resampler.rate() != rate)
         {
+            self.changes += 1;
+            if self.changes > MAX_CHANGES {
+                return Err(DecodeError::unsupported(format!(
+                    "a recording that changes its rate more than {MAX_CHANGES} times"
+                )));
+            }
             self.flush()?;
         }
         match &mut self.resampler {

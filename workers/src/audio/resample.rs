@@ -10,6 +10,10 @@ use super::clip::RATE;
 /// the ratio needs grows with the rate.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 
+/// The longest period of a rate and ours, in frames. The transform is as long as that, and one of a length that has no
+/// divisors takes a second to plan: recorders have rates such as 44,100 and 22,255, with periods of hundreds or thousands.
+const LONGEST_PERIOD: u32 = 48_000;
+
 /// Frames that are transformed at once, at the least. Longer is a sharper filter.
 const BLOCK: usize = 1024;
 
@@ -29,12 +33,12 @@ pub(super) struct Resampler {
 impl Resampler {
     /// # Errors
     ///
-    /// `Unsupported` for a rate outside 4–384 kHz, `Damaged` for 0 Hz.
+    /// `Unsupported` for a rate outside 4–384 kHz or one that no recorder has, `Damaged` for 0 Hz.
     pub(super) fn new(rate: u32) -> Result<Self, DecodeError> {
         if rate == 0 {
             return Err(DecodeError::damaged("it claims a sampling rate of 0 Hz"));
         }
-        if !RATES.contains(&rate) {
+        if !RATES.contains(&rate) || period(rate) > LONGEST_PERIOD {
             return Err(DecodeError::unsupported(format!(
                 "a sampling rate of {rate} Hz"
             )));
@@ -132,8 +136,13 @@ fn transform(rate: u32) -> Result<Fft<f32>, DecodeError> {
 /// [`BLOCK`] frames or more: an even number of times the ratio. The filter is as long as the block and delays by half of
 /// it, which would be half a frame off where the block is odd on either side.
 fn block_frames(rate: u32) -> usize {
-    let unit = (rate / greatest_common_divisor(rate, RATE)) as usize;
+    let unit = period(rate) as usize;
     unit * BLOCK.div_ceil(unit).next_multiple_of(2)
+}
+
+/// Frames after which both rates are at a whole frame again.
+fn period(rate: u32) -> u32 {
+    rate / greatest_common_divisor(rate, RATE)
 }
 
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {
@@ -210,7 +219,7 @@ mod tests {
             Resampler::new(0),
             Err(DecodeError::Damaged { .. })
         ));
-        for rate in [1, 3_999, 384_001, u32::MAX] {
+        for rate in [1, 3_999, 65_521, 384_001, u32::MAX] {
             assert!(
                 matches!(Resampler::new(rate), Err(DecodeError::Unsupported { .. })),
                 "{rate}"

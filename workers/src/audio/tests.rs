@@ -1,6 +1,8 @@
 //! Real files, made by the programs that people make them with, and files made to hurt.
 
 mod forged;
+mod fuzz;
+mod memory;
 mod real;
 
 use std::path::Path;

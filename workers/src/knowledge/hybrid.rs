@@ -99,8 +99,8 @@ impl HybridIndex {
         let search = move || vectors.into_iter().map(nearest).collect::<Vec<_>>();
         let found = match tokio::task::spawn_blocking(search).await {
             Ok(found) => found,
-            Err(error) => {
-                tracing::error!(%error, "the search by meaning broke off");
+            Err(_) => {
+                tracing::error!("the search by meaning broke off");
                 return Vec::new();
             }
         };

@@ -125,7 +125,7 @@ impl EmotionService {
     async fn ask(&self, transcript: &str, clip: Arc<Clip>) -> Result<EmotionLabel, StageError> {
         let audio = tokio::task::spawn_blocking(move || flac::encode(&clip))
             .await
-            .map_err(|panic| StageError::internal("flac_failed", panic))?
+            .map_err(|error| StageError::broken_off("flac_failed", &error))?
             .map_err(|error| StageError::internal("flac_failed", error))?;
         let file = Part::bytes(audio)
             .file_name("audio.flac")

@@ -1,4 +1,4 @@
-use proptest::prelude::*;
+mod fuzz;
 
 use super::*;
 
@@ -177,42 +177,5 @@ fn a_megabyte_is_split_in_linear_time() {
             "{unit:?}: {:?}",
             started.elapsed()
         );
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn nothing_is_lost_however_the_text_is_cut(
-        words in prop::collection::vec(
-            prop::sample::select(vec![
-                "Halo", "kata", "Prof.", "dll.", "No.", "10", "3,51", "08.00", "www.itb.ac.id", ".",
-                "!", "?", "...", "[1]", "[1", "\"", ")", "(", " ", "  ", "         ", "\n", "\n\n",
-                ", ", "; ", "B.", "S.T.", "é", "😀", "【2】", "[", "- ", "**", "Jl", "a.n.", "…", ":",
-            ]),
-            0..120,
-        ),
-        cuts in prop::collection::vec(1_usize..9, 1..40),
-    ) {
-        let text = words.concat();
-        let chars: Vec<char> = text.chars().collect();
-        let mut deltas = Vec::new();
-        let (mut start, mut cuts) = (0, cuts.iter().cycle());
-        while start < chars.len() {
-            let end = (start + cuts.next().copied().unwrap_or(1)).min(chars.len());
-            deltas.push(chars[start..end].iter().collect::<String>());
-            start = end;
-        }
-        let whole = spoken([text.as_str()]);
-        prop_assert_eq!(&spoken(deltas.iter().map(String::as_str)), &whole);
-        prop_assert_eq!(solid(&whole.concat()), solid(&text));
-        prop_assert_eq!(solid(&split(&text).concat()), solid(&text));
-    }
-
-    #[test]
-    fn any_text_at_all_survives(text in any::<String>()) {
-        prop_assert_eq!(solid(&by_character(&text).concat()), solid(&text));
-        prop_assert_eq!(by_character(&text), spoken([text.as_str()]));
     }
 }

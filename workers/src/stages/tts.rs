@@ -56,7 +56,7 @@ impl Tts {
         let files = try_join_all(redeem).await.map_err(unavailable)?;
         let wav = tokio::task::spawn_blocking(move || join::join(&files))
             .await
-            .map_err(|panic| StageError::internal("joining_failed", panic))??;
+            .map_err(|error| StageError::broken_off("joining_failed", &error))??;
         Ok(Speech {
             duration_ms: sentences.iter().map(|it| it.duration_ms).sum(),
             provider: providers(&sentences),

@@ -263,6 +263,100 @@ fn a_small_file_that_decodes_to_hours_ends_at_the_limit() {
     }
 }
 
+/// Each needs a decoder, or a filter, of its own.
+#[test]
+fn a_file_that_begins_again_and_again_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    // Rates without a common divisor with ours make for the largest filters.
+    let cases: [(&str, [&[&str]; 2]); 4] = [
+        (
+            "flac.ogg",
+            [
+                &["-c:a", "flac", "-ar", "47981"],
+                &["-c:a", "flac", "-ar", "47963"],
+            ],
+        ),
+        (
+            "vorbis.ogg",
+            [
+                &["-c:a", "libvorbis", "-ar", "44100"],
+                &["-c:a", "libvorbis", "-ar", "48000"],
+            ],
+        ),
+        ("opus.ogg", [&["-c:a", "libopus"], &["-c:a", "libopus"]]),
+        ("a.mp3", [&["-ar", "44100"], &["-ar", "48000"]]),
+    ];
+    for (file, links) in cases {
+        let mut pair = Vec::new();
+        for arguments in links {
+            let source = [
+                "-v",
+                "error",
+                "-f",
+                "lavfi",
+                "-i",
+                "sine=duration=0.03",
+                "-y",
+            ];
+            if run(
+                "ffmpeg",
+                &[&source, arguments, &[file]].concat(),
+                folder.path(),
+            ) {
+                pair.extend(std::fs::read(folder.path().join(file)).unwrap());
+            }
+        }
+        let bytes = pair.repeat(1_000);
+        let started = Instant::now();
+        let result = decoded(&bytes);
+        let took = started.elapsed();
+        println!(
+            "{file}: {} bytes, {took:?}: {:?}",
+            bytes.len(),
+            result.as_ref().err()
+        );
+        assert!(
+            matches!(result, Err(DecodeError::Unsupported { .. })),
+            "{file}"
+        );
+        assert!(took < Duration::from_secs(20), "{file}: {took:?}");
+    }
+}
+
+/// The longest that is taken of each keeps the test short where nothing is optimised.
+#[test]
+fn a_bomb_costs_bounded_time_and_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let bombs = [
+        ("hours.flac", "anullsrc=r=8000:cl=mono:d=18000", 300),
+        ("wide.flac", "anullsrc=r=192000:cl=7.1:d=60", 5),
+        ("odd.flac", "anullsrc=r=47981:cl=7.1:d=60", 5),
+        ("hours.mp3", "anullsrc=r=8000:cl=mono:d=7200", 300),
+        ("hours.webm", "anullsrc=r=48000:cl=mono:d=3600", 60),
+    ];
+    for (file, source, seconds) in bombs {
+        let arguments = [
+            "-v", "error", "-f", "lavfi", "-i", source, "-b:a", "8k", file,
+        ];
+        if !run("ffmpeg", &arguments, folder.path()) {
+            continue;
+        }
+        let bytes = std::fs::read(folder.path().join(file)).unwrap();
+        let limits = Limits {
+            max_duration: Duration::from_secs(seconds),
+        };
+        let started = Instant::now();
+        let (result, held) = memory::peak(|| decode(&bytes, &limits, &AtomicBool::new(false)));
+        let took = started.elapsed();
+        let (length, megabytes) = (bytes.len(), held >> 20);
+        println!("{file}: {length} bytes, {took:?}, {megabytes} MB");
+        assert!(matches!(result, Err(DecodeError::TooLong { .. })), "{file}");
+        // Five minutes at 16 kHz are 19 MB, and twice that while a vector grows.
+        assert!(megabytes < 80, "{file}: {megabytes} MB");
+        assert!(took < Duration::from_secs(60), "{file}: {took:?}");
+    }
+}
+
 #[test]
 fn a_file_as_long_as_the_limit_is_taken_and_a_longer_one_not() {
     let limits = Limits {

@@ -34,6 +34,6 @@ impl EmotionClassifier for LocalEmotion {
             }
         })
         .await
-        .map_err(|panic| StageError::internal("emotion_failed", panic))
+        .map_err(|error| StageError::broken_off("emotion_failed", &error))
     }
 }

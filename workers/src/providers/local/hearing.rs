@@ -77,7 +77,7 @@ impl SpeechToText for LocalSpeechToText {
                 format!("The audio is longer than {} seconds.", limit.as_secs()),
             )),
             Ok(Err(error)) => Err(StageError::internal("whisper_failed", error)),
-            Err(panic) => Err(StageError::internal("whisper_failed", panic)),
+            Err(error) => Err(StageError::broken_off("whisper_failed", &error)),
         }
     }
 }

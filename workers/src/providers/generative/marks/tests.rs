@@ -1,4 +1,4 @@
-use proptest::prelude::*;
+mod fuzz;
 
 use super::*;
 
@@ -157,87 +157,4 @@ fn a_model_that_goes_on_after_its_refusal_is_stopped() {
     assert!(!reader.is_done());
     reader.push(&"x".repeat(MAX_CHATTER_BYTES));
     assert!(reader.is_done());
-}
-
-/// Pieces of what is hard to cut.
-fn shard() -> impl Strategy<Value = String> {
-    let hard = prop::sample::select(vec![
-        "[",
-        "]",
-        "1",
-        "2",
-        "12",
-        "(",
-        ")",
-        ",",
-        ";",
-        "-",
-        "^",
-        "【",
-        "】",
-        "†",
-        "Dokumen",
-        "dan",
-        "hlm.",
-        " ",
-        "  ",
-        "\n",
-        "*",
-        "**",
-        "#",
-        "# ",
-        "`",
-        "<",
-        ">",
-        "</",
-        "<kutipan-",
-        "zq0000000000000007",
-        "zq00",
-        "NIR",
-        "JAWAB",
-        "NIRJAWAB",
-        "n",
-        "ITB",
-        ".",
-        "a",
-        "A",
-        "(https://a.id)",
-        "(http",
-        "[1]",
-        "[1, 2]",
-        "é",
-        "…",
-        "\"",
-        "\u{0}",
-    ]);
-    prop_oneof![9 => hard.prop_map(str::to_owned), 1 => any::<String>()]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_pieces_of_a_reply_do_not_matter(
-        shards in prop::collection::vec(shard(), 0..40),
-        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
-        limit in prop::sample::select(vec![LIMIT, 30]),
-    ) {
-        let reply = shards.concat();
-        let mut ends: Vec<usize> = cuts.iter().map(|cut| reply.floor_char_boundary(cut.index(reply.len() + 1))).collect();
-        ends.extend([0, reply.len()]);
-        ends.sort_unstable();
-        let pieces: Vec<&str> = ends.windows(2).map(|pair| &reply[pair[0]..pair[1]]).collect();
-        let (deltas, text, leans, state) = read(&pieces, limit);
-        prop_assert_eq!(deltas.concat(), text.as_str());
-        let (unsplit, unsplit_text, unsplit_leans, unsplit_state) = read(&[&reply], limit);
-        prop_assert_eq!(unsplit.concat(), unsplit_text.as_str());
-        prop_assert_eq!((&text, leans, state), (&unsplit_text, unsplit_leans, unsplit_state));
-        prop_assert_eq!(text.trim(), text.as_str());
-        let fence = fence();
-        let number = fence.name().split('-').next_back().unwrap_or_default().to_owned();
-        prop_assert!(!text.contains(&number));
-        if state != State::Refused {
-            prop_assert!(text.chars().count() <= limit);
-        }
-    }
 }

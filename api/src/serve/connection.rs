@@ -1,0 +1,123 @@
+//! One connection, from its first byte to its last.
+
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+    response::Response,
+};
+use hyper::{
+    body::Incoming,
+    service::{Service as _, service_fn},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use metrics::counter;
+use tokio::{net::TcpStream, time::interval};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{
+    answer_body::{AnswerBody, Asked},
+    request_body::RequestBody,
+    socket::Socket,
+    watch::{Finding, Patience, Watch},
+};
+
+/// Bytes of the head of a request; beyond it 431.
+const LARGEST_HEAD: usize = 64 * 1024;
+
+/// Requests at the same time on one connection of HTTP/2.
+const STREAMS: u32 = 100;
+
+/// Answers requests until the client or `stop` ends it, or the client does not
+/// do its part.
+pub async fn answer(
+    stream: TcpStream,
+    client: SocketAddr,
+    app: Router,
+    patience: Patience,
+    stop: CancellationToken,
+) {
+    let watch = Arc::new(Watch::new(patience));
+    let socket = TokioIo::new(Socket::new(stream, Arc::clone(&watch)));
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let asked = Asked::begin(&watch, request.version().into());
+        let answer = app.call(received(request, client, patience.client));
+        async move {
+            let answer: Response = answer.await?;
+            Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, asked)))
+        }
+    });
+    let builder = builder();
+    let mut connection = pin!(builder.serve_connection(socket, service));
+    let mut clock = interval(patience.look_every());
+    let mut is_ending = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    debug!(%error, "a connection broke");
+                }
+                return;
+            }
+            () = stop.cancelled(), if !is_ending => {
+                is_ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            _ = clock.tick() => match watch.look() {
+                Finding::Well => {}
+                Finding::Idle if !is_ending => {
+                    is_ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                finding => return give_up(finding),
+            }
+        }
+    }
+}
+
+/// `itb_http_connections_given_up_total{reason}`: that ended because the client
+/// did not do its part.
+fn give_up(finding: Finding) {
+    let reason = match finding {
+        Finding::SlowToAsk => "slow_to_ask",
+        Finding::SlowToRead => "slow_to_read",
+        Finding::Idle | Finding::Well => "idle",
+    };
+    counter!("itb_http_connections_given_up_total", "reason" => reason).increment(1);
+    debug!(reason, "a connection is given up");
+}
+
+fn received(request: hyper::Request<Incoming>, client: SocketAddr, patience: Duration) -> Request {
+    let mut request = request.map(|body| Body::new(RequestBody::new(body, patience)));
+    request.extensions_mut().insert(ConnectInfo(client));
+    request
+}
+
+/// HTTP/1.1, or HTTP/2 of a client that begins with it. The time for a head is
+/// watched over by [`Watch`], for both alike.
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .header_read_timeout(None)
+        .max_buf_size(LARGEST_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(LARGEST_HEAD as u32)
+        // Little enough that a slow client takes it within its time.
+        .max_send_buf_size(LARGEST_HEAD)
+        // A client that is gone without a word holds nothing for long.
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
