@@ -29,8 +29,8 @@ use super::{
 };
 use crate::{
     broker::{
-        Consumer, DeadLetterReason, Deliveries, Delivery, Receipt, SettleError, topology::Topology,
-        wire,
+        Consumer, DeadLetterReason, Deliveries, Delivery, Incoming, Receipt, SettleError,
+        Unreadable, UnreadableReceipt, topology::Topology, wire,
     },
     envelope::Envelope,
     pipeline::Stage,
@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// Time for a settlement to be sent.
-const SETTLE: Duration = Duration::from_secs(10);
+pub const SETTLE: Duration = Duration::from_secs(10);
 
 /// Time to stop the flow of messages when a consumer ends.
 const CANCEL: Duration = Duration::from_secs(5);
@@ -70,7 +70,7 @@ pub fn start(
 }
 
 struct RabbitDeliveries {
-    incoming: mpsc::Receiver<Delivery>,
+    incoming: mpsc::Receiver<Incoming>,
     consuming: watch::Sender<bool>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
@@ -78,9 +78,9 @@ struct RabbitDeliveries {
 
 #[async_trait]
 impl Deliveries for RabbitDeliveries {
-    async fn receive(&mut self) -> Delivery {
+    async fn next(&mut self) -> Incoming {
         match self.incoming.recv().await {
-            Some(delivery) => delivery,
+            Some(incoming) => incoming,
             // Only after `stop`: then nothing comes any more.
             None => std::future::pending().await,
         }
@@ -127,7 +127,7 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    async fn run(self, sender: mpsc::Sender<Delivery>) {
+    async fn run(self, sender: mpsc::Sender<Incoming>) {
         let stop = self.stop.clone();
         let mut backoff = Backoff::reconnecting();
         while !stop.is_cancelled() {
@@ -179,7 +179,7 @@ impl Subscriber {
         &self,
         session: Arc<Session>,
         mut messages: lapin::Consumer,
-        sender: &mpsc::Sender<Delivery>,
+        sender: &mpsc::Sender<Incoming>,
     ) {
         loop {
             let message = tokio::select! {
@@ -208,7 +208,7 @@ impl Subscriber {
         &self,
         message: RawDelivery,
         session: &Arc<Session>,
-        sender: &mpsc::Sender<Delivery>,
+        sender: &mpsc::Sender<Incoming>,
     ) {
         let receipt = RabbitReceipt {
             acker: message.acker,
@@ -217,19 +217,34 @@ impl Subscriber {
             stage: self.stage,
             _session: Arc::clone(session),
         };
-        match wire::decode(&message.data) {
+        let incoming = match wire::decode(&message.data) {
             Ok(envelope) => {
-                // Refused only when stopping: dropped, and with that given back.
-                let delivery = Delivery::new(envelope, message.redelivered, receipt);
-                let _ = sender.send(delivery).await;
+                Incoming::Message(Delivery::new(envelope, message.redelivered, receipt))
             }
-            Err(unreadable) => {
-                warn!(stage = %self.stage, error = %unreadable, "put aside a message that cannot be read");
-                if let Err(error) = receipt.put_aside(message.data, &unreadable).await {
-                    warn!(stage = %self.stage, %error, "could not put the message aside");
-                }
+            Err(why) => {
+                warn!(stage = %self.stage, error = %why, "a message cannot be read");
+                let unread = RabbitUnread {
+                    receipt,
+                    body: message.data,
+                    properties: properties::kept_of(&message.properties),
+                };
+                let job = properties::job(&message.properties);
+                Incoming::Unreadable(Unreadable::new(job, reason_of(&why), unread))
             }
-        }
+        };
+        // Refused only when stopping: dropped, and with that given back.
+        let _ = sender.send(incoming).await;
+    }
+}
+
+fn reason_of(why: &wire::WireError) -> DeadLetterReason {
+    let code = match why {
+        wire::WireError::UnknownVersion(_) => "unknown_version",
+        wire::WireError::Malformed(_) => "malformed_message",
+    };
+    DeadLetterReason {
+        code: code.into(),
+        detail: why.to_string(),
     }
 }
 
@@ -244,7 +259,7 @@ async fn give_back_unread(channel: &Channel, mut messages: lapin::Consumer) {
     }
 }
 
-async fn reject(acker: &Acker) {
+pub async fn reject(acker: &Acker) {
     let requeue = BasicRejectOptions { requeue: true };
     // Failing means the connection is gone, and with it the delivery is back.
     let _ = timeout(SETTLE, acker.reject(requeue)).await;
@@ -281,20 +296,6 @@ impl RabbitReceipt {
         }
         self.acknowledge().await
     }
-
-    async fn put_aside(&self, body: Vec<u8>, why: &wire::WireError) -> Result<(), SettleError> {
-        let code = match why {
-            wire::WireError::UnknownVersion(_) => "unknown_version",
-            wire::WireError::Malformed(_) => "malformed_message",
-        };
-        let reason = DeadLetterReason {
-            code: code.into(),
-            detail: why.to_string(),
-        };
-        let properties = properties::dead(properties::base(), &reason);
-        self.move_to(self.topology.dead_queue(self.stage), body, properties)
-            .await
-    }
 }
 
 #[async_trait]
@@ -326,5 +327,30 @@ impl Receipt for RabbitReceipt {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { reject(&self.acker).await });
         }
+    }
+}
+
+/// A message as it came.
+struct RabbitUnread {
+    receipt: RabbitReceipt,
+    body: Vec<u8>,
+    properties: lapin::BasicProperties,
+}
+
+#[async_trait]
+impl UnreadableReceipt for RabbitUnread {
+    async fn put_aside(self: Box<Self>, reason: &DeadLetterReason) -> Result<(), SettleError> {
+        let Self {
+            receipt,
+            body,
+            properties,
+        } = *self;
+        let queue = receipt.topology.dead_queue(receipt.stage);
+        let properties = properties::dead(properties, reason);
+        receipt.move_to(queue, body, properties).await
+    }
+
+    fn release(self: Box<Self>) {
+        Receipt::release(Box::new(self.receipt));
     }
 }
