@@ -7,7 +7,7 @@ use bytes::Bytes;
 use common::{
     backends::Backends,
     broker::{Link, PublishError},
-    callback::CallbackUrl,
+    callback::{self, CallbackUrl},
     claim_check::{ClaimError, Item},
     conversation::{ConversationError, ConversationKey, PastTurn},
     envelope::{Envelope, Job},
@@ -22,7 +22,7 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use crate::{callback, job::JobView};
+use crate::job::JobView;
 
 pub mod following;
 /// The code of a job of which nothing was accepted.
@@ -153,10 +153,7 @@ impl Gateway {
     ) -> Result<(), GatewayError> {
         self.refuse_when_cut_off()?;
         let job = self.new_job(id, &new, caller);
-        let callback = new
-            .callback
-            .clone()
-            .and_then(|url| callback::watching(&job, url));
+        let callback = callback::watching(&job, UnixMillis::now());
         let turn = self.turn(&job, new).await?;
         self.record(&job).await?;
         let envelope = Envelope::first(job, turn, UnixMillis::now());
@@ -218,6 +215,7 @@ impl Gateway {
             conversation_id: Some(new.conversation_id.clone()),
             response_format: new.response_format.clone(),
             callback: new.callback.as_ref().map(|_| CorrelationId::new()),
+            callback_url: new.callback.clone(),
             callback_of: None,
         }
     }
@@ -323,7 +321,7 @@ impl Gateway {
     async fn expire(&self, view: JobView) -> Result<JobView, GatewayError> {
         let replies = &self.backends.replies;
         let id = view.job.correlation_id;
-        replies.append(id, &[Event::Expired]).await?;
+        replies.expire(&view.job).await?;
         // Its stage may have ended it in the same moment.
         let records = replies.read(id, 0).await?;
         Ok(JobView::of(records.iter()).unwrap_or(view))

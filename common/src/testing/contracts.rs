@@ -7,3 +7,4 @@ pub mod claims;
 pub mod conversations;
 pub mod idempotency;
 pub mod replies;
+pub mod resumptions;
