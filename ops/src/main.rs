@@ -8,6 +8,7 @@ use common::{
     telemetry::{self, LogFormat},
 };
 
+mod dead_letters;
 mod eval;
 mod ingest;
 mod setup;
@@ -29,6 +30,8 @@ enum Command {
     Eval(eval::Options),
     /// Reads documents and brings a knowledge base up to date.
     Ingest(ingest::Arguments),
+    /// Looks at messages whose jobs failed for good, and takes them up again.
+    DeadLetters(dead_letters::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup => setup::run(&env).await?,
         Command::Eval(options) => eval::run(&env, &options).await?,
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
+        Command::DeadLetters(arguments) => return dead_letters::run(&env, arguments).await,
     }
     Ok(ExitCode::SUCCESS)
 }
