@@ -210,7 +210,7 @@ impl JobView {
         self.resumed_at = Some(at);
         self.job.deadline = *deadline;
         self.job.callback = callback.or(self.job.callback);
-        for stage in &mut self.stages {
+        for stage in self.stages.iter_mut().filter(|it| it.times.is_none()) {
             stage.attempts = 0;
             stage.waits = false;
         }
@@ -461,7 +461,19 @@ mod tests {
             deadline: UnixMillis(99_000),
             callback: Some(next),
         });
+        let spoken = Event::StageStarted(StageStarted {
+            stage: Stage::Tts,
+            attempt: 3,
+        });
+        let done = Event::StageCompleted {
+            stage: Stage::Tts,
+            duration_ms: 1.0,
+            queued_ms: 1.0,
+        };
         let mut events = vec![started(1), started(2), failed(), resumed];
+        let view = view_of([vec![spoken, done], events.clone()].concat());
+        assert_eq!(view.stages[0].attempts, 3, "that of a complete stage");
+        assert_eq!(view.stages[1].attempts, 0);
         let view = view_of(events.clone());
         assert_eq!(
             (view.status(), view.outcome.is_none()),

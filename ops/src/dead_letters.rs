@@ -47,6 +47,9 @@ enum Command {
         /// What users said and wrote too. Terminals are logged.
         #[arg(long)]
         text: bool,
+        /// Look at so many of each stage, the oldest.
+        #[arg(long, default_value_t = MOST)]
+        limit: usize,
     },
     /// Takes up the jobs again that failed by them.
     Replay {
@@ -94,11 +97,13 @@ struct Filter {
     #[arg(long, value_parser = humantime::parse_duration)]
     newer_than: Option<Duration>,
     /// Look at so many of each stage, the oldest. They are in memory together.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = MOST)]
     limit: usize,
 }
 
-/// Some of those that were asked for stay where they are.
+const MOST: usize = 10_000;
+
+/// Some of those that were asked for stay where they are, or are not there.
 const SOME_LEFT: u8 = 2;
 
 pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -107,9 +112,9 @@ pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<Exit
             let found = find(&connect(env).await?, &filter, &filter.choice(&[])).await?;
             list(found, json).await
         }
-        Command::Show { id, text } => {
+        Command::Show { id, text, limit } => {
             let filter = Filter {
-                limit: usize::MAX,
+                limit,
                 ..Filter::default()
             };
             let choice = filter.choice(std::slice::from_ref(&id));
@@ -126,7 +131,8 @@ pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<Exit
             let choice = filter.choice(&ids).deliberate(all)?;
             let backends = connect(env).await?;
             let found = find(&backends, &filter, &choice).await?;
-            replay_all(&backends, found, json).await
+            let missing = tell_missing(&choice, &found);
+            replay_all(&backends, found, missing, json).await
         }
         Command::Purge {
             ids,
@@ -137,7 +143,8 @@ pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<Exit
         } => {
             let choice = filter.choice(&ids).deliberate(all)?;
             let found = find(&connect(env).await?, &filter, &choice).await?;
-            purge(found, yes, json).await
+            let missing = tell_missing(&choice, &found);
+            purge(found, missing, yes, json).await
         }
     }
 }
@@ -180,7 +187,8 @@ async fn find(
         let held = backends.broker.dead_letters(*stage, filter.limit).await;
         let held = held.with_context(|| format!("the dead letters of {stage} cannot be read"))?;
         if held.len() == filter.limit {
-            eprintln!("{stage}: looked at the {} oldest; --limit", held.len());
+            let count = held.len();
+            eprintln!("{stage}: only the {count} oldest were looked at; --limit takes more");
         }
         let chosen = |held: &HeldLetter| choice.takes(&held.letter, now);
         let (chosen, others): (Vec<_>, Vec<_>) = held.into_iter().partition(chosen);
@@ -188,6 +196,15 @@ async fn find(
         found.extend(chosen);
     }
     Ok(found)
+}
+
+/// Says which ids are those of no dead letter, and how many they are.
+fn tell_missing(choice: &Choice, found: &[HeldLetter]) -> usize {
+    let missing = choice.missing(found.iter().map(|held| &held.letter));
+    for id in &missing {
+        eprintln!("{id}: there is no such dead letter");
+    }
+    missing.len()
 }
 
 async fn put_back(held: Vec<HeldLetter>) {
@@ -223,6 +240,7 @@ async fn show(found: Vec<HeldLetter>, text: bool) -> anyhow::Result<ExitCode> {
 async fn replay_all(
     backends: &Backends,
     found: Vec<HeldLetter>,
+    missing: usize,
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
     let mut told = Vec::new();
@@ -248,10 +266,15 @@ async fn replay_all(
     } else {
         println!("replayed {} of {count}", count - left);
     }
-    Ok(code_for(left))
+    Ok(code_for(left + missing))
 }
 
-async fn purge(found: Vec<HeldLetter>, yes: bool, as_json: bool) -> anyhow::Result<ExitCode> {
+async fn purge(
+    found: Vec<HeldLetter>,
+    missing: usize,
+    yes: bool,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
     let count = found.len();
     let mut removed = 0;
     if yes {
@@ -269,7 +292,7 @@ async fn purge(found: Vec<HeldLetter>, yes: bool, as_json: bool) -> anyhow::Resu
     } else {
         println!("found {count}; --yes removes them");
     }
-    Ok(code_for(count - removed))
+    Ok(code_for(count - removed + missing))
 }
 
 fn code_for(left: usize) -> ExitCode {

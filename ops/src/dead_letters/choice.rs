@@ -51,11 +51,16 @@ impl Choice {
     }
 
     pub fn takes(&self, letter: &DeadLetter, now: UnixMillis) -> bool {
-        let job = letter.job().map(|job| job.to_string());
-        let is_named = |id: &String| *id == letter.id || Some(id) == job.as_ref();
-        (self.ids.is_empty() || self.ids.iter().any(is_named))
+        (self.ids.is_empty() || self.ids.iter().any(|id| is_named(letter, id)))
             && (self.reasons.is_empty() || self.reasons.contains(&letter.reason.code))
             && self.fits_age(letter.put_aside_at.map(|at| now.since(at)))
+    }
+
+    /// The ids by which none of `letters` is named.
+    pub fn missing<'a>(&self, letters: impl Iterator<Item = &'a DeadLetter> + Clone) -> Vec<&str> {
+        let ids = self.ids.iter().map(String::as_str);
+        ids.filter(|id| !letters.clone().any(|letter| is_named(letter, id)))
+            .collect()
     }
 
     /// One of unknown age is neither old nor new.
@@ -65,6 +70,11 @@ impl Choice {
         };
         is(self.older_than, Duration::gt) && is(self.newer_than, Duration::le)
     }
+}
+
+/// By its own name, or by that of its job.
+fn is_named(letter: &DeadLetter, id: &str) -> bool {
+    letter.id == id || letter.job().is_some_and(|job| job.to_string() == id)
 }
 
 #[cfg(test)]
@@ -121,6 +131,8 @@ mod tests {
         assert_eq!(of(ids(&["a".into()])), "a");
         assert_eq!(of(ids(&[two.to_string()])), "bc");
         assert_eq!(of(ids(&["x".into()])), "");
+        let some = ids(&["x".into(), "a".into(), two.to_string()]);
+        assert_eq!(some.missing(letters.iter()), ["x"]);
         assert_eq!(of(aged(secs(100), None)), "b");
         assert_eq!(of(aged(None, secs(100))), "a");
         assert_eq!(of(aged(secs(10), secs(100))), "a");

@@ -11,6 +11,7 @@ use common::{
 use tracing::{error, warn};
 
 use super::{Runner, measures, until_there};
+use crate::handler::OUR_DEFECT;
 
 impl Runner {
     pub(super) async fn give_up(&self, unreadable: Unreadable) {
@@ -40,7 +41,7 @@ impl Runner {
         let message = MessageId::of(id, self.config.stage);
         let failure = Failure {
             code: reason.code.clone(),
-            message: "Something went wrong on our side.".into(),
+            message: OUR_DEFECT.into(),
             kind: FailureKind::Internal,
             stage: Some(self.config.stage),
         };

@@ -351,8 +351,8 @@ async fn whatever_dies_between_two_steps_the_job_is_put_aside_and_goes_on() {
         stage: Some(Stage::Rag),
     };
     log.open(&job).await.unwrap();
-    let fail = log.fail(&job, &message.message_id(), None, &failure);
-    fail.await.unwrap();
+    let by = message.message_id();
+    log.fail(&job, &by, None, &failure).await.unwrap();
     backends.broker.publish(&message).await.unwrap();
     let letter = operator.the_one().await;
     assert_eq!(letter["reason"], "vendor_away");
@@ -441,6 +441,8 @@ async fn what_cannot_be_read_is_listed_and_purged_when_that_is_said_twice() {
         (&["purge", &job, "--yes"], 0, "removed 1\n"),
         (&["purge", "--all", "--yes"], 0, "removed 1\n"),
         (&["purge", "--all", "--yes"], 0, "removed 0\n"),
+        (&["purge", &job, "--yes"], 2, "removed 0\n"),
+        (&["replay", &job], 2, "replayed 0 of 0\n"),
     ] {
         let purged = operator.run(arguments).await;
         assert_eq!(purged.status.code(), Some(code), "{arguments:?}");

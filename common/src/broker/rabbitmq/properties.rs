@@ -136,3 +136,68 @@ fn base() -> BasicProperties {
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_headers(pairs: Vec<(&str, AMQPValue)>) -> BasicProperties {
+        let mut headers = FieldTable::default();
+        for (name, value) in pairs {
+            headers.insert(name.into(), value);
+        }
+        base().with_headers(headers)
+    }
+
+    /// The header of RabbitMQ, the newest death first.
+    fn deaths(reasons: &[&str]) -> AMQPValue {
+        let death = |reason: &&str| {
+            let mut death = FieldTable::default();
+            death.insert("reason".into(), text(reason));
+            death.insert("time".into(), AMQPValue::Timestamp(7));
+            AMQPValue::FieldTable(death)
+        };
+        let all: Vec<_> = reasons.iter().map(death).collect();
+        AMQPValue::FieldArray(all.into())
+    }
+
+    #[test]
+    fn the_reason_is_ours_or_else_that_of_the_broker() {
+        let ours = DeadLetterReason {
+            code: "panicked".into(),
+            detail: "…".into(),
+        };
+        let broker = |reasons| with_headers(vec![("x-death", deaths(reasons))]);
+        for (properties, code) in [
+            (dead(broker(&["expired"]), &ours), "panicked"),
+            (broker(&["delivery_limit", "expired"]), "delivery_limit"),
+            (broker(&["expired", "delivery_limit"]), "expired"),
+            (broker(&["something new"]), "unknown"),
+            (broker(&[]), "unknown"),
+            (base(), "unknown"),
+        ] {
+            assert_eq!(reason(&properties).code, code);
+        }
+        assert_eq!(put_aside_at(&broker(&["expired"])), Some(UnixMillis(7_000)));
+        assert_eq!(put_aside_at(&base()), None);
+        assert!(put_aside_at(&dead(base(), &ours)) > Some(UnixMillis(1_000_000)));
+    }
+
+    #[test]
+    fn of_a_message_that_cannot_be_read_only_what_names_it_is_kept() {
+        let job = CorrelationId::new();
+        let hostile = with_headers(vec![("CC", text("elsewhere"))])
+            .with_expiration("1".into())
+            .with_user_id("nobody".into())
+            .with_delivery_mode(1)
+            .with_message_id("m".into())
+            .with_correlation_id(job.to_string().into());
+        let kept = kept_of(&hostile);
+        let expected = base()
+            .with_message_id("m".into())
+            .with_correlation_id(job.to_string().into());
+        assert_eq!(kept, expected);
+        assert_eq!(super::job(&kept), Some(job));
+        assert_eq!(super::job(&base().with_correlation_id("x".into())), None);
+    }
+}
