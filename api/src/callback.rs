@@ -1,20 +1,9 @@
 //! The field `callback_url`: an address that is told of the job's end, by a job
 //! of its own.
 
-use std::time::Duration;
-
-use common::{
-    callback::{CallbackConfig, CallbackUrl, Reach},
-    envelope::{Envelope, Job},
-    pipeline::Route,
-    time::UnixMillis,
-    turn::{Input, Turn},
-};
+use common::callback::{CallbackConfig, CallbackUrl, Reach};
 
 use crate::error::Problem;
-
-/// Time to tell, beyond that of the job that is told of.
-const TIME_TO_TELL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which callbacks are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,23 +37,6 @@ impl Callbacks {
         };
         CallbackUrl::parse(url, reach).map(Some).map_err(invalid)
     }
-}
-
-/// The first message of the job that tells `url` of the end of `job`; `None`
-/// when it was not given a name for that.
-pub fn watching(job: &Job, url: CallbackUrl) -> Option<Envelope> {
-    let watching = Job {
-        correlation_id: job.callback?,
-        route: Route::Webhook,
-        deadline: job.deadline.after(TIME_TO_TELL),
-        conversation_id: None,
-        response_format: None,
-        callback: None,
-        callback_of: Some(job.correlation_id),
-        ..job.clone()
-    };
-    let turn = Turn::new(Input::Callback { url });
-    Some(Envelope::first(watching, turn, UnixMillis::now()))
 }
 
 #[cfg(test)]

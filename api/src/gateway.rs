@@ -7,7 +7,7 @@ use bytes::Bytes;
 use common::{
     backends::Backends,
     broker::{Link, PublishError},
-    callback::CallbackUrl,
+    callback::{self, CallbackUrl},
     claim_check::{ClaimError, Item},
     conversation::{ConversationError, ConversationKey, PastTurn},
     envelope::{Envelope, Job},
@@ -23,7 +23,7 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use crate::{callback, job::JobView, place::Place};
+use crate::{job::JobView, place::Place};
 use backlog::Backlog;
 
 mod backlog;
@@ -232,12 +232,11 @@ impl Gateway {
 
     /// Checks the input in.
     async fn first_messages(&self, job: &Job, new: NewTurn) -> Result<First, GatewayError> {
-        let url = new.callback.clone();
-        let callback = url.and_then(|url| callback::watching(job, url));
         let turn = self.turn(job, new).await?;
+        let now = UnixMillis::now();
         Ok(First {
-            callback,
-            envelope: Envelope::first(job.clone(), turn, UnixMillis::now()),
+            callback: callback::watching(job, now),
+            envelope: Envelope::first(job.clone(), turn, now),
         })
     }
 
@@ -282,6 +281,7 @@ impl Gateway {
             conversation_id: Some(new.conversation_id.clone()),
             response_format: new.response_format.clone(),
             callback: new.callback.as_ref().map(|_| CorrelationId::new()),
+            callback_url: new.callback.clone(),
             callback_of: None,
         }
     }
@@ -424,7 +424,7 @@ impl Gateway {
     async fn expire(&self, view: JobView) -> Result<JobView, GatewayError> {
         let replies = &self.backends.replies;
         let id = view.job.correlation_id;
-        replies.append(id, &[Event::Expired]).await?;
+        replies.expire(&view.job).await?;
         self.free_place(&view.job).await;
         // Its stage may have ended it in the same moment.
         let records = replies.read(id, 0).await?;

@@ -11,6 +11,7 @@
 //! - Messages of either [`Priority`](crate::priority::Priority) wait in a line of
 //!   their own: a consumer takes the interactive ones first, without starving
 //!   the others, and neither line takes the other's room.
+//! - To look at dead letters takes none of them away.
 //!
 //! Deliberately absent: order between messages, and replies (see
 //! [`crate::reply`]).
@@ -18,9 +19,12 @@
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
+use tracing::warn;
 
-use crate::{envelope::Envelope, pipeline::Stage};
+use crate::{envelope::Envelope, ids::CorrelationId, pipeline::Stage};
+use dead_letters::HeldLetter;
 
+pub mod dead_letters;
 pub mod memory;
 pub mod rabbitmq;
 pub mod topology;
@@ -42,6 +46,14 @@ pub trait Broker: Send + Sync + 'static {
 
     /// The queues of `stage` at this moment.
     async fn inspect(&self, stage: Stage) -> Result<StageQueues, PublishError>;
+
+    /// Takes hold of dead letters of `stage`, the oldest first and not more than
+    /// `limit`.
+    async fn dead_letters(
+        &self,
+        stage: Stage,
+        limit: usize,
+    ) -> Result<Vec<HeldLetter>, PublishError>;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +109,23 @@ impl Consumer {
         Self(Box::new(deliveries))
     }
 
-    /// The next message; waits for as long as it takes. Safe to drop.
+    /// What comes next; waits for as long as it takes. Safe to drop.
+    pub async fn next(&mut self) -> Incoming {
+        self.0.next().await
+    }
+
+    /// The next message that can be read; others are put aside on the way.
     pub async fn receive(&mut self) -> Delivery {
-        self.0.receive().await
+        loop {
+            match self.next().await {
+                Incoming::Message(delivery) => return delivery,
+                Incoming::Unreadable(unreadable) => {
+                    if let Err(error) = unreadable.put_aside().await {
+                        warn!(%error, "a message that cannot be read was not put aside");
+                    }
+                }
+            }
+        }
     }
 
     /// Takes no more, and gives back what was handed out but never received.
@@ -117,9 +143,72 @@ impl Consumer {
 /// What an adapter implements for [`Consumer`].
 #[async_trait]
 pub trait Deliveries: Send {
-    async fn receive(&mut self) -> Delivery;
+    async fn next(&mut self) -> Incoming;
     async fn stop(&mut self);
     fn is_consuming(&self) -> tokio::sync::watch::Receiver<bool>;
+}
+
+/// What a consumer is handed.
+#[derive(Debug)]
+pub enum Incoming {
+    Message(Delivery),
+    Unreadable(Unreadable),
+}
+
+/// A message that this program cannot read: garbage, or of another version. To
+/// be put aside; dropping it gives it back to the queue.
+pub struct Unreadable {
+    /// The job that it belongs to, where its properties tell.
+    pub job: Option<CorrelationId>,
+    pub reason: DeadLetterReason,
+    receipt: Option<Box<dyn UnreadableReceipt>>,
+}
+
+impl Unreadable {
+    pub fn new(
+        job: Option<CorrelationId>,
+        reason: DeadLetterReason,
+        receipt: impl UnreadableReceipt + 'static,
+    ) -> Self {
+        Self {
+            job,
+            reason,
+            receipt: Some(Box::new(receipt)),
+        }
+    }
+
+    /// As it came, with its reason.
+    pub async fn put_aside(mut self) -> Result<(), SettleError> {
+        match self.receipt.take() {
+            Some(receipt) => receipt.put_aside(&self.reason).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Unreadable {
+    fn drop(&mut self) {
+        if let Some(receipt) = self.receipt.take() {
+            receipt.release();
+        }
+    }
+}
+
+impl fmt::Debug for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unreadable")
+            .field("job", &self.job)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an adapter implements for [`Unreadable`].
+#[async_trait]
+pub trait UnreadableReceipt: Send + Sync {
+    async fn put_aside(self: Box<Self>, reason: &DeadLetterReason) -> Result<(), SettleError>;
+    /// Gives the message back to its queue.
+    fn release(self: Box<Self>);
 }
 
 /// A message handed out and not settled yet. Each way to settle consumes it;

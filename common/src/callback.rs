@@ -8,16 +8,56 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use crate::config::{ConfigError, Environment};
+use crate::{
+    config::{ConfigError, Environment},
+    envelope::{Envelope, Job},
+    ids::CorrelationId,
+    pipeline::Route,
+    time::UnixMillis,
+    turn::{Input, Turn},
+};
 
 /// Characters of an address.
 pub const LONGEST_URL: usize = 2_048;
+
+/// Time to tell, beyond that of the job that is told of.
+const TIME_TO_TELL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The first message of the job that tells of the next end of `job`; `None` when
+/// nobody asked for it.
+pub fn watching(job: &Job, now: UnixMillis) -> Option<Envelope> {
+    let url = job.callback_url.clone()?;
+    let watching = Job {
+        correlation_id: job.callback?,
+        route: Route::Webhook,
+        deadline: job.deadline.after(TIME_TO_TELL),
+        conversation_id: None,
+        response_format: None,
+        callback: None,
+        callback_url: None,
+        callback_of: Some(job.correlation_id),
+        ..job.clone()
+    };
+    let turn = Turn::new(Input::Callback { url });
+    Some(Envelope::first(watching, turn, now))
+}
+
+/// The job that tells of the end of `job` after it is resumed until `deadline`:
+/// the same each time, so that nobody is told twice of one end.
+pub fn next_to_tell(job: &Job, deadline: UnixMillis) -> Option<CorrelationId> {
+    job.callback_url.as_ref()?;
+    Some(
+        job.correlation_id
+            .derived(&format!("end by {}", deadline.0)),
+    )
+}
 
 /// Which addresses may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -371,6 +411,23 @@ mod tests {
         let env = [("WEBHOOK_SECRET", "whsec_?")].into_iter().collect();
         let error = CallbackConfig::from_environment(&env).unwrap_err();
         assert!(!error.to_string().contains('?'), "{error}");
+    }
+
+    #[test]
+    fn the_end_of_a_resumed_job_is_told_by_another_job_the_same_each_time() {
+        let mut job = crate::testing::fixtures::job(Route::Text);
+        assert_eq!(next_to_tell(&job, UnixMillis(1)), None);
+        let url = CallbackUrl::parse("https://example.org/", Reach::Public);
+        job.callback_url = Some(url.unwrap());
+        job.callback = Some(CorrelationId::new());
+        let next = next_to_tell(&job, UnixMillis(1));
+        assert_eq!(next, next_to_tell(&job, UnixMillis(1)));
+        assert_ne!(next, next_to_tell(&job, UnixMillis(2)));
+        assert_ne!(next, job.callback);
+        let first = watching(&job, UnixMillis(0)).unwrap().job;
+        assert_eq!(Some(first.correlation_id), job.callback);
+        assert_eq!(first.callback_of, Some(job.correlation_id));
+        assert_eq!(first.callback_url, None);
     }
 
     #[test]

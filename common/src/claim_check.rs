@@ -32,6 +32,10 @@ pub trait ClaimCheck: Send + Sync + 'static {
     ) -> Result<Ticket, ClaimError>;
 
     async fn redeem(&self, ticket: &Ticket) -> Result<Bytes, ClaimError>;
+
+    /// Keeps what `ticket` stands for at least for `longer` from now on, if it is
+    /// still kept.
+    async fn keep(&self, ticket: &Ticket, longer: Duration) -> Result<(), ClaimError>;
 }
 
 /// What of a job is kept.

@@ -7,12 +7,14 @@
 //! - Accepted jobs stand in one line, in the order in which they were accepted
 //!   by whichever process. A job leaves the line when its turn is added, when it
 //!   is passed over, or at its deadline: none blocks the others for longer. A
-//!   turn that was passed over is never added late.
+//!   turn that was passed over is added late only when its job is resumed: then
+//!   it stands at the end of the line.
 //! - A conversation of one tenant is invisible to every other.
 //! - It is forgotten when no turn was added for the time to live, and keeps at
 //!   most [`KEPT_TURNS`] turns, the newest.
 //! - To forget a conversation is to forget all that was accepted before: a job
-//!   under way is answered, but its turn is not added.
+//!   under way is answered, but its turn is not added; not for the time to live
+//!   of turns either when it is resumed later.
 //!
 //! A store that is away is an error; history never moves silently elsewhere.
 //!
@@ -48,6 +50,11 @@ pub trait Conversations: Send + Sync + 'static {
         job: CorrelationId,
         deadline: UnixMillis,
     ) -> Result<(), ConversationError>;
+
+    /// Puts a job that is resumed at the end of the line, until its new deadline;
+    /// one that still stands there stays where it is.
+    async fn accept_again(&self, key: &ConversationKey, job: &Job)
+    -> Result<(), ConversationError>;
 
     /// Who stands in the line before `job`; `None` when its turn has come, and
     /// also when it stands in no line.

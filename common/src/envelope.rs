@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    callback::CallbackUrl,
     ids::{ConversationId, CorrelationId, MessageId, RequestId, Tenant},
     pipeline::{Route, RoutingSlip, Stage},
     priority::Priority,
@@ -54,6 +55,10 @@ pub struct Job {
     /// The job that tells of this one's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<CorrelationId>,
+    /// The address that it tells. Kept with the job, so that another end than
+    /// the first can be told too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<CallbackUrl>,
     /// The job of whose end this one tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_of: Option<CorrelationId>,
@@ -113,6 +118,32 @@ impl Envelope {
         }
     }
 
+    /// The message that takes up again the job that failed by this one, as `job`
+    /// is from now on. It begins with the tries of its stage from 1.
+    ///
+    /// One about a sentence leads back to the beginning of the route: the stage
+    /// that wrote it and the sentences beside it were given up with the job.
+    /// Stages that are complete only pass on what they made.
+    pub fn resumed(&self, job: Job, now: UnixMillis) -> Self {
+        let (slip, turn) = match &self.turn.sentence {
+            None => (self.slip.clone(), self.turn.clone()),
+            Some(_) => {
+                let turn = Turn {
+                    voice: self.turn.voice.clone(),
+                    ..Turn::new(self.turn.input.clone())
+                };
+                (RoutingSlip::of(job.route), turn)
+            }
+        };
+        Self {
+            job,
+            slip,
+            attempt: 1,
+            published_at: now,
+            turn,
+        }
+    }
+
     pub fn correlation_id(&self) -> CorrelationId {
         self.job.correlation_id
     }
@@ -127,5 +158,39 @@ impl Envelope {
             Some(sentence) => MessageId::of_sentence(id, stage, sentence),
             None => MessageId::of(id, stage),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::fixtures;
+
+    #[test]
+    fn a_job_is_resumed_at_its_stage_and_for_a_sentence_from_the_beginning() {
+        let mut failed = fixtures::envelope(Route::Voice);
+        failed.turn.voice = Some("id".into());
+        let mut at_rag = failed.clone();
+        at_rag.slip = vec![Stage::Rag, Stage::Tts].try_into().unwrap();
+        at_rag.attempt = 4;
+        at_rag.turn.emotion = None;
+        let job = Job {
+            deadline: failed.job.deadline.after(Duration::from_secs(9)),
+            ..failed.job.clone()
+        };
+        let resumed = at_rag.resumed(job.clone(), UnixMillis(5));
+        assert_eq!((resumed.stage(), resumed.attempt), (Stage::Rag, 1));
+        assert_eq!((&resumed.job, &resumed.turn), (&job, &at_rag.turn));
+
+        let sentence = Sentence {
+            take: 1,
+            n: 2,
+            text: "Dua.".into(),
+            last: false,
+        };
+        let spoken = at_rag.about(sentence, UnixMillis(4)).unwrap();
+        let resumed = spoken.resumed(job, UnixMillis(5));
+        assert_eq!(resumed.stage(), Stage::Stt);
+        assert_eq!(resumed.turn, failed.turn);
     }
 }

@@ -27,6 +27,11 @@ impl CorrelationId {
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// Another job that is named by this one: the same each time (UUIDv5).
+    pub fn derived(self, name: &str) -> Self {
+        Self(Uuid::new_v5(&self.0, name.as_bytes()))
+    }
 }
 
 impl Default for CorrelationId {

@@ -8,7 +8,7 @@ use strum::EnumString;
 
 use crate::{
     ids::CorrelationId,
-    job::{JobView, Outcome, StageTimes},
+    job::{FailedTry, JobView, Outcome, StageStatus, StageTimes, StageView},
     pipeline::{Route, Stage},
     reply::Failure,
     time::whole_millis,
@@ -197,14 +197,11 @@ pub fn job(view: &JobView, speech: Option<&Bytes>) -> Value {
         "conversation_id": view.job.conversation_id,
         "accepted_at": rfc3339(view.job.accepted_at.0),
         "deadline": rfc3339(view.job.deadline.0),
-        "stages": view.stages.iter().map(|stage| json!({
-            "stage": stage.stage,
-            "attempts": stage.attempts,
-            "status": if stage.times.is_some() { "completed" } else { "running" },
-            "duration_ms": stage.times.map(|times| in_millis(times.work)),
-            "queued_ms": stage.times.map(|times| in_millis(times.queued)),
-        })).collect::<Vec<_>>(),
+        "stages": view.stages.iter().map(|at| stage(view, at)).collect::<Vec<_>>(),
     });
+    if let Some(at) = view.resumed_at {
+        job["resumed_at"] = json!(rfc3339(at.0));
+    }
     // The job that tells of this one's end, or the one whose end this one tells.
     for (field, other) in [
         ("callback", view.job.callback),
@@ -220,6 +217,39 @@ pub fn job(view: &JobView, speech: Option<&Bytes>) -> Value {
         _ => {}
     }
     job
+}
+
+/// How a stage is; while it waits for another try, also why the last one failed
+/// and when the next is due.
+fn stage(view: &JobView, stage: &StageView) -> Value {
+    let mut shown = json!({
+        "stage": stage.stage,
+        "attempts": stage.attempts,
+        "status": view.status_of(stage),
+        "duration_ms": stage.times.map(|times| in_millis(times.work)),
+        "queued_ms": stage.times.map(|times| in_millis(times.queued)),
+    });
+    if let Some(last) = stage
+        .failures
+        .last()
+        .filter(|_| view.status_of(stage) == StageStatus::Retrying)
+    {
+        shown["reason"] = json!(last.reason);
+        shown["next_attempt_at"] = json!(last.next_at().map(|at| rfc3339(at.0)));
+    }
+    if !stage.failures.is_empty() {
+        shown["failures"] = stage.failures.iter().map(failed_try).collect();
+    }
+    shown
+}
+
+fn failed_try(failed: &FailedTry) -> Value {
+    json!({
+        "attempt": failed.attempt,
+        "reason": failed.reason,
+        "at": rfc3339(failed.at.0),
+        "next_in_ms": failed.next_in.map(whole_millis),
+    })
 }
 
 /// Why a job failed.
@@ -277,11 +307,47 @@ mod tests {
     fn ended(outcome: Outcome) -> JobView {
         JobView {
             job: fixtures::job(Route::Voice),
+            time: std::time::Duration::from_secs(120),
             stages: Vec::new(),
+            resumed_at: None,
             first_token: None,
             first_audio: None,
             outcome: Some(outcome),
         }
+    }
+
+    #[test]
+    fn a_stage_that_waits_shows_why_and_until_when() {
+        let mut view = ended(Outcome::Cancelled);
+        view.outcome = None;
+        view.stages.push(StageView {
+            stage: Stage::Rag,
+            attempts: 1,
+            failures: vec![FailedTry {
+                attempt: 1,
+                reason: "provider_timeout".into(),
+                at: crate::time::UnixMillis(1_000),
+                next_in: Some(std::time::Duration::from_secs(5)),
+            }],
+            waits: true,
+            times: None,
+        });
+        let failures = json!([{
+            "attempt": 1,
+            "reason": "provider_timeout",
+            "at": "1970-01-01T00:00:01.000Z",
+            "next_in_ms": 5000,
+        }]);
+        let shown = &job(&view, None)["stages"][0];
+        assert_eq!(shown["status"], "retrying");
+        assert_eq!(shown["reason"], "provider_timeout");
+        assert_eq!(shown["next_attempt_at"], "1970-01-01T00:00:06.000Z");
+        assert_eq!(shown["failures"], failures);
+        view.stages[0].waits = false;
+        let shown = &job(&view, None)["stages"][0];
+        assert_eq!(shown["status"], "running");
+        assert_eq!(shown.get("next_attempt_at"), None);
+        assert_eq!(shown["failures"], failures);
     }
 
     #[test]

@@ -6,8 +6,14 @@
 //!
 //! Guarantees, held by every adapter (`testing::reply_contract`):
 //! - Events are numbered 1, 2, 3 … in the order in which they were appended.
-//! - One terminal event at most, and nothing after it: a late append answers
-//!   [`Appended::Closed`].
+//! - Nothing follows a terminal event: a late append answers
+//!   [`Appended::Closed`]. One thing alone takes a job up again that has ended,
+//!   an operator's [`resume`](ReplyLog::resume) of one that failed: then
+//!   [`Event::Resumed`] follows, and another terminal event after it. The last
+//!   terminal event is the one that holds.
+//! - A job that was resumed has another deadline, and messages with an earlier
+//!   one are void: what is left of its life before neither begins a stage nor
+//!   ends it.
 //! - A stage whose completion was recorded is known to be complete, with the
 //!   turn it produced, so that a duplicate of its message repeats no work.
 //! - Of several runs of a stage the newest alone writes: an older one that is
@@ -16,9 +22,12 @@
 //!   spoken in; who completes the last one missing hears of all of them
 //!   (Enterprise Integration Patterns: *Aggregator*, *Resequencer*), and so does
 //!   who asks again after.
+//! - A try that ends the process of each worker that begins it is begun
+//!   [`MOST_RUNS`] times and then answered with [`Begun::CrashesWorkers`].
 //! - A follower gets every event after its cursor once and in order, whichever
 //!   process appended it, also when the store goes away for a while; its stream
-//!   ends after the terminal event.
+//!   ends after the terminal event that holds. Who begins behind that one hears
+//!   of a resumption, if there is one.
 //! - A log vanishes [`Retention`] after its last event.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -29,7 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     envelope::Job,
-    ids::CorrelationId,
+    ids::{CorrelationId, MessageId},
     pipeline::Stage,
     time::UnixMillis,
     turn::{Citation, EmotionLabel, Sentence, Speech, Turn},
@@ -37,6 +46,11 @@ use crate::{
 
 pub mod memory;
 pub mod redis;
+
+/// How often one try is begun by processes that then vanish. Enough for a
+/// message that was in the same process as a harmful one, or in a worker that
+/// was killed for another reason.
+pub const MOST_RUNS: u32 = 5;
 
 #[async_trait]
 pub trait ReplyLog: Send + Sync + 'static {
@@ -95,6 +109,34 @@ pub trait ReplyLog: Send + Sync + 'static {
         sentence: &Sentence,
         spoken: &SpokenSentence,
     ) -> Result<Speaking, ReplyError>;
+
+    /// Ends the job as failed by `message`, which is about to be put aside, and
+    /// keeps in mind which it was. Of a `run` that was superseded nobody hears.
+    async fn fail(
+        &self,
+        job: &Job,
+        message: &MessageId,
+        run: Option<&Run>,
+        failure: &Failure,
+    ) -> Result<Appended, ReplyError>;
+
+    /// What [`fail`](Self::fail) was told, while the job is over by it.
+    async fn failed_by(&self, id: CorrelationId) -> Result<Option<FailedBy>, ReplyError>;
+
+    /// Ends the job as expired, by the deadline that `job` has.
+    async fn expire(&self, job: &Job) -> Result<Appended, ReplyError>;
+
+    /// Takes a job up again that failed, until `resumption.deadline`. May be
+    /// repeated: a job that goes on is told with the deadline that it has.
+    async fn resume(
+        &self,
+        id: CorrelationId,
+        resumption: &Resumption,
+    ) -> Result<Resumed, ReplyError>;
+
+    /// The worker lets go of a try that it has begun: that it did not end is
+    /// nothing to hold against it.
+    async fn let_go(&self, id: CorrelationId, message: &MessageId) -> Result<(), ReplyError>;
 
     /// Returns when the job is over: cancelled, failed elsewhere or expired.
     /// Promptly, but not at the same moment.
@@ -197,8 +239,12 @@ pub enum Event {
     },
     #[serde(rename = "job.completed")]
     Completed { turn: Box<Turn> },
+    /// The last word, unless the job is resumed.
     #[serde(rename = "job.failed")]
     Failed { error: Failure },
+    /// An operator has taken the job up again after it had failed.
+    #[serde(rename = "job.resumed")]
+    Resumed(Resumption),
     #[serde(rename = "job.cancelled")]
     Cancelled,
     #[serde(rename = "job.expired")]
@@ -224,6 +270,35 @@ impl Event {
     }
 }
 
+/// What is another about a job that goes on after it had failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumption {
+    pub deadline: UnixMillis,
+    /// The job that tells of its next end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<CorrelationId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// It is under way, by this call or since an earlier one; `None` when it
+    /// has never been resumed.
+    UnderWay(Option<Resumption>),
+    /// It ended in a way that is for good: it is complete, called off or expired,
+    /// or failed by its own input.
+    Over,
+    /// There is no such log, or it is kept no longer.
+    Gone,
+}
+
+/// The message by which a job failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedBy {
+    pub message: MessageId,
+    /// That of the [`Failure`].
+    pub code: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageStarted {
     pub stage: Stage,
@@ -239,6 +314,14 @@ pub struct Failure {
     pub kind: FailureKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+}
+
+impl Failure {
+    /// Whether an operator may take the job up again: a stage failed, and not
+    /// by what the caller sent.
+    pub fn can_be_resumed(&self) -> bool {
+        self.stage.is_some() && self.kind != FailureKind::UnprocessableInput
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -271,8 +354,11 @@ pub enum Begun {
         /// See [`Told::take`].
         take: u32,
     },
-    /// The job is over.
+    /// The job is over, or the message is void.
     Closed,
+    /// Worker after worker has begun this try, and none of them has lived to end
+    /// it.
+    CrashesWorkers,
 }
 
 /// One run of a stage on a job.
@@ -324,7 +410,8 @@ pub enum Appended {
     Recorded,
     /// The job was over before; nothing was recorded.
     Closed,
-    /// A newer run of the same stage has taken over; nothing was recorded.
+    /// A newer run of the same stage has taken over, or the job was resumed;
+    /// nothing was recorded.
     Superseded,
 }
 
@@ -358,6 +445,8 @@ pub enum Speaking {
     AllSpoken(Box<SpokenAnswer>),
     /// Nothing: the job is over, or the answer was begun anew.
     Over,
+    /// See [`Begun::CrashesWorkers`].
+    CrashesWorkers,
 }
 
 /// A whole answer whose sentences are spoken one by one.

@@ -47,6 +47,8 @@ contract!(broker:
     competing_consumers_share_the_messages,
     a_retry_comes_back_after_its_delay_with_the_next_attempt,
     a_dead_letter_leaves_the_work_queue_and_is_kept,
+    to_look_at_dead_letters_takes_none_away,
+    a_dead_letter_that_is_removed_is_gone_and_the_others_stay,
     each_message_goes_to_the_queue_of_its_stage,
     an_interactive_message_waits_for_no_backlog_of_batch_ones,
     a_batch_message_is_tried_again_as_one,
@@ -67,11 +69,21 @@ contract!(replies:
     many_followers_of_one_log_all_hear_its_end,
     an_unknown_log_is_empty,
 );
+contract!(resumptions:
+    a_job_that_failed_is_resumed_and_ends_once_more,
+    only_a_job_that_failed_and_not_by_its_input_is_resumed,
+    to_resume_again_changes_nothing_and_tells_what_stands,
+    what_is_left_of_the_life_before_is_void,
+    the_message_by_which_a_job_failed_is_known_until_it_is_resumed,
+    a_run_that_was_superseded_fails_nothing,
+    who_follows_a_job_that_is_resumed_hears_it_to_its_last_end,
+);
 contract!(claims:
     bytes_are_redeemed_any_number_of_times,
     sixteen_mebibytes_fit,
     what_is_sent_in_again_replaces_and_what_is_spoken_again_does_not,
     bytes_older_than_asked_for_are_gone,
+    bytes_can_be_kept_for_longer_and_never_for_less,
 );
 contract!(conversations:
     turns_come_back_in_the_order_in_which_they_were_added,
@@ -86,6 +98,8 @@ contract!(conversations:
     a_job_past_its_deadline_blocks_none,
     the_turn_of_a_job_is_not_added_again_once_it_is_kept_no_longer,
     to_forget_is_to_forget_all_that_was_accepted_before,
+    a_job_that_is_resumed_stands_at_the_end_of_the_line,
+    a_job_that_is_resumed_after_it_was_forgotten_adds_no_turn,
     the_lines_of_two_tenants_are_apart,
 );
 contract!(idempotency:

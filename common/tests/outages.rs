@@ -10,14 +10,17 @@ use common::{
     broker::{Broker, Link, PublishError},
     claim_check::Item,
     config::Environment,
+    ids::MessageId,
     pipeline::{Route, Stage},
     priority::Priority,
-    reply::Event,
+    reply::{Begun, Event, MOST_RUNS, Speaking, StageStarted},
     retry::RETRY_DELAYS,
     testing::{
         fixtures::{envelope, job, text_turn},
         servers::{RabbitServer, RedisServer, environment, shared, skipped},
     },
+    time::UnixMillis,
+    turn::Sentence,
 };
 use futures::StreamExt as _;
 use tokio::time::{Instant, timeout};
@@ -194,7 +197,6 @@ async fn a_message_that_cannot_be_read_is_put_aside_and_the_next_one_delivered()
     let delivery = within(consumer.receive()).await;
     assert_eq!(delivery.envelope, sent);
     delivery.ack().await.unwrap();
-    consumer.stop().await;
     let put_aside = async {
         while backends
             .broker
@@ -206,7 +208,15 @@ async fn a_message_that_cannot_be_read_is_put_aside_and_the_next_one_delivered()
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    within(put_aside).await;
+    // A slow broker may be asked more than once.
+    within(async {
+        tokio::select! {
+            () = put_aside => {}
+            again = consumer.receive() => panic!("{again:?}"),
+        }
+    })
+    .await;
+    consumer.stop().await;
 }
 
 #[tokio::test]
@@ -356,4 +366,85 @@ async fn a_backlog_survives_a_restart_of_the_broker() {
         delivery.ack().await.unwrap();
     }
     consumer.stop().await;
+}
+
+/// Each connects as another process.
+async fn processes<const N: usize>(settings: &[(String, String)]) -> [Backends; N] {
+    let mut all = Vec::new();
+    for _ in 0..N {
+        all.push(connect_with(settings, &[]).await.expect("connects"));
+    }
+    all.try_into().map_err(|_| "as many").expect("as many")
+}
+
+#[tokio::test]
+async fn a_try_that_ends_process_after_process_is_not_begun_for_ever() {
+    let Some(servers) = shared() else { return };
+    let processes = processes::<{ MOST_RUNS as usize + 1 }>(&servers.environment()).await;
+    let job = job(Route::Voice);
+    let sentence = Sentence {
+        take: 1,
+        n: 1,
+        text: "Satu.".into(),
+        last: false,
+    };
+    let try_of = |stage, attempt| StageStarted { stage, attempt };
+    let begins = async |process: &Backends, attempt| {
+        let begun = process
+            .replies
+            .begin_stage(&job, try_of(Stage::Rag, attempt));
+        begun.await.unwrap() != Begun::CrashesWorkers
+    };
+    let speaks = async |process: &Backends| {
+        let started = try_of(Stage::Tts, 1);
+        let begun = process.replies.begin_sentence(&job, started, &sentence);
+        begun.await.unwrap() != Speaking::CrashesWorkers
+    };
+    let (last, crashing) = processes.split_last().unwrap();
+    for process in crashing {
+        // To be given the message again by a broker that was away is no crash.
+        for _ in 0..10 {
+            assert!(begins(process, 1).await && speaks(process).await);
+        }
+    }
+    assert!(!begins(last, 1).await && !speaks(last).await);
+    // A worker that stops in order lets go of it.
+    let message = MessageId::of(job.correlation_id, Stage::Rag);
+    last.replies
+        .let_go(job.correlation_id, &message)
+        .await
+        .unwrap();
+    assert!(begins(last, 1).await && !speaks(last).await);
+    // The next try is another one.
+    for process in &processes[..MOST_RUNS as usize] {
+        assert!(begins(process, 2).await);
+    }
+    assert!(!begins(last, 2).await);
+}
+
+#[tokio::test]
+async fn what_rabbitmq_gives_up_is_a_dead_letter_with_its_reason() {
+    let Some(servers) = shared() else { return };
+    let backends = connect_with(&servers.environment(), &[]).await.unwrap();
+    let sent = envelope(Route::Text);
+    backends.broker.publish(&sent).await.unwrap();
+    let mut consumer = backends.broker.consume(Stage::Rag, 1).await;
+    let given_up = async {
+        loop {
+            let dead = backends.broker.inspect(Stage::Rag).await.unwrap();
+            if dead.dead_letters == 1 {
+                return;
+            }
+            // Dropped unsettled.
+            let _ = timeout(Duration::from_millis(100), consumer.receive()).await;
+        }
+    };
+    within(given_up).await;
+    consumer.stop().await;
+    let held = backends.broker.dead_letters(Stage::Rag, 10).await.unwrap();
+    let letter = &held[0].letter;
+    assert_eq!(letter.reason.code, "delivery_limit");
+    assert_eq!(letter.envelope(), Some(&sent));
+    let age = UnixMillis::now().since(letter.put_aside_at.expect("a time"));
+    assert!(age < SOON, "{age:?}");
 }

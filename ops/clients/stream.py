@@ -29,7 +29,7 @@ import urllib.request
 import uuid
 import wave
 
-TERMINAL = {"job.completed", "job.failed", "job.cancelled", "job.expired"}
+FOR_GOOD = {"job.completed", "job.cancelled", "job.expired"}
 SILENCE = 60  # seconds; the server sends a comment every 15
 TRIES = 10  # in a row, without a single event
 
@@ -69,16 +69,16 @@ class Client:
         else:
             stream = self.submit(options)
             job = stream.headers["Location"]
-        seen, tries = 0, 0
+        seen, tries, last = 0, 0, None
         while True:
             try:
                 if stream is None:
                     stream = self.open(f"{job}/events", {"Last-Event-ID": str(seen)} if seen else {})
                 with stream:
                     for event in parsed(stream):
-                        seen, tries = event["sequence_number"], 0
+                        seen, tries, last = event["sequence_number"], 0, event["type"]
                         yield event
-                        if event["type"] in TERMINAL:
+                        if last in FOR_GOOD:
                             return
                 reason = "the stream ended before the job"
             except urllib.error.HTTPError as error:
@@ -87,6 +87,8 @@ class Client:
                 reason = f"status {error.code}"
             except (OSError, http.client.HTTPException) as error:
                 reason = f"the line broke ({type(error).__name__})"
+            if last == "job.failed":
+                return  # Until an operator resumes it: then its stream goes on.
             tries += 1
             if tries > TRIES:
                 raise SystemExit(f"giving up: {reason}; the job is {job}")
@@ -193,6 +195,9 @@ class Answer:
 
     def job_failed(self, event):
         say(f"\n[failed: {event['error']['message']} ({event['error']['code']})]")
+
+    def job_resumed(self, _event):
+        say("[an operator has taken the job up again]")
 
     def job_cancelled(self, _event):
         say("\n[cancelled]")

@@ -9,6 +9,7 @@ use common::{
 };
 
 mod chaos;
+mod dead_letters;
 mod eval;
 mod ingest;
 mod keys;
@@ -31,6 +32,8 @@ enum Command {
     Eval(eval::Options),
     /// Reads documents and brings a knowledge base up to date.
     Ingest(ingest::Arguments),
+    /// Looks at messages whose jobs failed for good, and takes them up again.
+    DeadLetters(dead_letters::Arguments),
     /// Sends jobs through real processes while everything breaks, and tells what
     /// became of them.
     Chaos(chaos::Options),
@@ -59,6 +62,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup => setup::run(&env).await?,
         Command::Eval(options) => eval::run(&env, &options).await?,
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
+        Command::DeadLetters(arguments) => return dead_letters::run(&env, arguments).await,
         Command::Chaos(options) => return chaos::run(options).await,
         Command::Keys(command) => keys::run(command)?,
     }

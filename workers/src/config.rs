@@ -85,7 +85,7 @@ impl WorkerConfig {
             audio: Limits {
                 max_duration: env.seconds("MAX_AUDIO_SECONDS", 1..=3_600, 300)?,
             },
-            retention: Retention(env.seconds("JOB_TTL", 60..=31_536_000, 86_400)?),
+            retention: retention(env)?,
             provision: provision(env)?,
             history_tokens: env.number("HISTORY_TOKENS", 0..=100_000, 2_000)?,
             stages: Stage::ALL
@@ -164,11 +164,17 @@ fn stage_settings(
             max_attempts: env.number(attempts_variable, 1..=20, attempts)?,
         },
         grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
+        retention: retention(env)?,
     };
     Ok(StageSettings {
         config,
         call_timeout,
     })
+}
+
+fn retention(env: &Environment) -> Result<Retention, ConfigError> {
+    let kept = env.seconds("JOB_TTL", 60..=31_536_000, 86_400)?;
+    Ok(Retention(kept))
 }
 
 fn provision(env: &Environment) -> Result<ProvisionConfig, ConfigError> {

@@ -94,6 +94,9 @@ pub enum StageError {
     },
 }
 
+/// For a client, of a defect of ours.
+pub const OUR_DEFECT: &str = "Something went wrong on our side.";
+
 impl StageError {
     pub fn code(&self) -> &'static str {
         match self {
@@ -136,7 +139,7 @@ impl StageError {
         Self::Permanent {
             code,
             kind: FailureKind::Internal,
-            message: "Something went wrong on our side.".into(),
+            message: OUR_DEFECT.into(),
             detail: detail.to_string(),
         }
     }

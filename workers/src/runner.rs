@@ -18,10 +18,10 @@ use std::{
 
 use common::{
     backends::Backends,
-    broker::{Delivery, SettleError},
+    broker::{Delivery, Incoming, SettleError},
     envelope::Envelope,
     pipeline::Stage,
-    reply::{Appended, Begun, Event, Run, StageStarted},
+    reply::{Appended, Begun, Event, MOST_RUNS, Retention, Run, StageStarted},
     retry::{Backoff, RetryPolicy},
     time::UnixMillis,
     turn::{Answer, Turn},
@@ -43,6 +43,7 @@ use crate::{
 mod measures;
 mod settling;
 mod speaking;
+mod unreadable;
 
 /// How one stage is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct StageConfig {
     pub retries: RetryPolicy,
     /// Time to finish what is in work after the order to stop.
     pub grace: Duration,
+    /// How long a job is kept after its end, and so how long it can be resumed.
+    pub retention: Retention,
 }
 
 /// A running stage.
@@ -87,6 +90,7 @@ pub async fn start(
         config,
         handler,
         backends,
+        out_of_time: CancellationToken::new(),
     });
     Running {
         stage,
@@ -99,7 +103,12 @@ struct Runner {
     config: StageConfig,
     handler: Arc<dyn Handler>,
     backends: Backends,
+    /// The grace is over: what is in work is given back.
+    out_of_time: CancellationToken,
 }
+
+/// Time to give back what is still in work after the grace.
+const GIVING_BACK: Duration = Duration::from_secs(2);
 
 impl Runner {
     async fn run(self: Arc<Self>, mut consumer: common::broker::Consumer, stop: CancellationToken) {
@@ -108,13 +117,16 @@ impl Runner {
         loop {
             let next = async {
                 let permit = Arc::clone(&room).acquire_owned().await;
-                (consumer.receive().await, permit)
+                (consumer.next().await, permit)
             };
             tokio::select! {
-                (delivery, permit) = next => {
+                (incoming, permit) = next => {
                     let runner = Arc::clone(&self);
                     in_work.spawn(async move {
-                        runner.work_on(delivery).await;
+                        match incoming {
+                            Incoming::Message(delivery) => runner.work_on(delivery).await,
+                            Incoming::Unreadable(unreadable) => runner.give_up(unreadable).await,
+                        }
                         drop(permit);
                     });
                 }
@@ -126,6 +138,9 @@ impl Runner {
         let unfinished = timeout(self.config.grace, in_work.wait()).await.is_err();
         if unfinished {
             warn!(stage = %self.config.stage, jobs = in_work.len(), "stopping with jobs unfinished; they will be taken up again");
+            self.out_of_time.cancel();
+            // What is not given back by then comes back with the connection.
+            let _ = timeout(GIVING_BACK, in_work.wait()).await;
         }
         info!(stage = %self.config.stage, "stopped");
     }
@@ -139,9 +154,20 @@ impl Runner {
             request_id = %envelope.job.request_id,
             attempt = envelope.attempt,
         );
+        let (id, message) = (envelope.correlation_id(), envelope.message_id());
         let settled = async {
             let outcome = self.outcome_of(&delivery.envelope).await;
             self.carry_out(outcome, delivery).await
+        };
+        let settled = async {
+            tokio::select! {
+                settled = settled => settled,
+                // The delivery is dropped, and with that given back.
+                () = self.out_of_time.cancelled() => {
+                    self.let_go(id, &message).await;
+                    Ok(())
+                }
+            }
         };
         if let Err(SettleError(reason)) = settled.instrument(span.clone()).await {
             span.in_scope(|| warn!(reason, "a message could not be settled; it will come again"));
@@ -171,6 +197,7 @@ impl Runner {
         match begun.await {
             Begun::Closed => Outcome::AlreadyOver,
             Begun::AlreadyCompleted { turn, take } => Outcome::CompletedBefore { turn, take },
+            Begun::CrashesWorkers => Outcome::failed(envelope, crashed_worker()),
             Begun::Started(run) => self.run_stage(envelope, run, queued).await,
         }
     }
@@ -322,6 +349,13 @@ struct Account {
     tidings: Tidings,
     duration: Duration,
     queued: Duration,
+}
+
+fn crashed_worker() -> StageError {
+    StageError::internal(
+        "crashed_worker",
+        format!("{MOST_RUNS} workers have ended while they worked on this try"),
+    )
 }
 
 /// The lock is held for no longer than this, and by one at a time.

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::{Gateway, GatewayError};
-use crate::job::{JobView, overdue_from};
+use crate::job::{JobView, Outcome, overdue_from};
 
 /// Records that are taken from the log in one go.
 const BATCH: usize = 256;
@@ -33,6 +33,10 @@ const LOOKS: u32 = 6;
 /// Tries to fetch audio from a store that does not answer.
 const TRIES: u32 = 5;
 
+/// How long a client that has seen a job fail is kept on the line for an
+/// operator to resume it. Then it may come again.
+const RESUMPTION: Duration = Duration::from_secs(5 * 60);
+
 /// Follows one log. Costs nothing while nothing happens, and reads no further
 /// than its client does.
 pub struct Following {
@@ -43,8 +47,18 @@ pub struct Following {
     past: Vec<Record>,
     /// `None` when nothing more comes.
     growth: Option<Growth>,
-    overdue: Instant,
+    patience: Patience,
+    until: Instant,
     looks: u32,
+}
+
+/// What is to be done when nothing has come until then.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// The job is overdue.
+    LookAfterIt,
+    /// It failed, and nobody has resumed it.
+    GiveUp,
 }
 
 type Growth = ReadyChunks<BoxStream<'static, Result<Record, ReplyError>>>;
@@ -63,10 +77,15 @@ impl Gateway {
         let seen = past.last().map_or(0, |record| record.sequence_number);
         let mut following = Following::new(self, tenant, id, seen, self.terms.deadline);
         following.mind_the_deadline(&past);
-        if view.outcome.is_some() {
-            following.growth = None;
-        }
         following.past = past;
+        match view.outcome {
+            None => {}
+            Some(Outcome::Failed(failure)) if failure.can_be_resumed() => {
+                following.patience = Patience::GiveUp;
+                following.until = Instant::now();
+            }
+            Some(_) => following.growth = None,
+        }
         Ok(Some(following))
     }
 
@@ -124,9 +143,18 @@ impl Following {
             id,
             past: Vec::new(),
             growth: Some(growth.ready_chunks(BATCH)),
+            patience: Patience::LookAfterIt,
             // Until the log says better.
-            overdue: Instant::now() + time,
+            until: Instant::now() + time,
             looks: 0,
+        }
+    }
+
+    /// For a client that has seen the end of a job: stays with one that failed,
+    /// if it may be resumed, for as long as that is worth waiting for.
+    pub fn wait_for_a_resumption(&mut self) {
+        if self.patience == Patience::GiveUp {
+            self.until = Instant::now() + RESUMPTION;
         }
     }
 
@@ -144,7 +172,7 @@ impl Following {
         }
         loop {
             let growth = self.growth.as_mut()?;
-            match timeout_at(self.overdue, growth.next()).await {
+            match timeout_at(self.until, growth.next()).await {
                 Ok(Some(news)) => {
                     let records = self.recorded(news);
                     if !records.is_empty() {
@@ -152,6 +180,7 @@ impl Following {
                     }
                 }
                 Ok(None) => self.growth = None,
+                Err(_) if self.patience == Patience::GiveUp => self.growth = None,
                 Err(_) => self.look_after_it().await,
             }
         }
@@ -164,17 +193,22 @@ impl Following {
             .into_iter()
             .filter_map(|record| record.inspect_err(told).ok())
             .collect();
-        if records.last().is_some_and(|last| last.event.is_terminal()) {
-            self.growth = None;
-        }
         self.mind_the_deadline(&records);
         records
     }
 
-    /// A log begins with the job, whose deadline may be one of its own.
+    /// A log begins with the job, whose deadline may be one of its own, and tells
+    /// of another one when it is resumed.
     fn mind_the_deadline(&mut self, records: &[Record]) {
-        if let Some(Event::Accepted { job }) = records.first().map(|record| &record.event) {
-            self.overdue = Instant::now() + overdue_from(job).since(UnixMillis::now());
+        let deadlines = records.iter().filter_map(|record| match &record.event {
+            Event::Accepted { job } => Some(job.deadline),
+            Event::Resumed(resumption) => Some(resumption.deadline),
+            _ => None,
+        });
+        if let Some(deadline) = deadlines.last() {
+            self.patience = Patience::LookAfterIt;
+            self.until = Instant::now() + overdue_from(deadline).since(UnixMillis::now());
+            self.looks = 0;
         }
     }
 
@@ -182,7 +216,7 @@ impl Following {
     /// else ends it. What ends it comes by the log like everything.
     async fn look_after_it(&mut self) {
         self.looks += 1;
-        self.overdue = Instant::now() + LOOK_AGAIN;
+        self.until = Instant::now() + LOOK_AGAIN;
         let is_there = match self.gateway.look(&self.tenant, self.id).await {
             Ok(view) => view.is_some(),
             Err(_) => true,

@@ -67,6 +67,7 @@ fn name(event: &Event) -> &'static str {
         Event::StageCompleted { .. } => "stage.completed",
         Event::Completed { .. } => "job.completed",
         Event::Failed { .. } => "job.failed",
+        Event::Resumed(_) => "job.resumed",
         Event::Cancelled => "job.cancelled",
         Event::Expired => "job.expired",
     }
@@ -133,6 +134,9 @@ enum Fields<'a> {
     Failed {
         error: Value,
     },
+    Resumed {
+        deadline: String,
+    },
     Nothing {},
 }
 
@@ -188,6 +192,9 @@ impl<'a> Fields<'a> {
             },
             Event::Failed { error: failure } => Self::Failed {
                 error: error(failure),
+            },
+            Event::Resumed(resumption) => Self::Resumed {
+                deadline: rfc3339(resumption.deadline.0),
             },
             Event::AnswerRestarted | Event::Cancelled | Event::Expired => Self::Nothing {},
         }
@@ -299,6 +306,14 @@ mod tests {
                 },
                 None,
                 r#"{"stage":"tts","duration_ms":1.5,"queued_ms":0.0}"#,
+            ),
+            (
+                Event::Resumed(common::reply::Resumption {
+                    deadline: UnixMillis(2_000),
+                    callback: Some(CorrelationId::new()),
+                }),
+                None,
+                r#"{"deadline":"1970-01-01T00:00:02.000Z"}"#,
             ),
             (Event::AnswerRestarted, None, "{}"),
             (Event::Cancelled, None, "{}"),

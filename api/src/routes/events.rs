@@ -25,8 +25,11 @@ pub async fn get(
     cursor: Cursor,
 ) -> Result<EventStream, Problem> {
     let following = gateway.follow(&caller.tenant, id).await?;
-    let following = following.ok_or_else(Problem::unknown_job)?;
+    let mut following = following.ok_or_else(Problem::unknown_job)?;
     let seen = cursor.within(&following)?;
+    if seen == following.end_of_past() {
+        following.wait_for_a_resumption();
+    }
     Ok(EventStream::new(following, seen, heartbeat.0))
 }
 

@@ -103,7 +103,8 @@ pub fn api_program() -> PathBuf {
 }
 
 /// The worker's program, which cargo does not build for the tests of this
-/// package: the one that `ITB_TEST_WORKER` names, or one built now.
+/// package: the one that `ITB_TEST_WORKER` names, or one built now. Beside it is
+/// the operator's.
 pub fn worker_program() -> PathBuf {
     if let Some(program) = std::env::var_os("ITB_TEST_WORKER") {
         return program.into();
@@ -113,7 +114,8 @@ pub fn worker_program() -> PathBuf {
         let mut build = Command::new(env!("CARGO"));
         // Of the whole workspace, so that dependencies are built with the
         // features that they have already.
-        build.args(["build", "--quiet", "--workspace", "--bin", "itb-worker"]);
+        build.args(["build", "--quiet", "--workspace"]);
+        build.args(["--bin", "itb-worker", "--bin", "itb-ops"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
@@ -121,6 +123,10 @@ pub fn worker_program() -> PathBuf {
         assert!(built.success(), "the worker does not build");
     });
     api_program().with_file_name("itb-worker")
+}
+
+pub fn ops_program() -> PathBuf {
+    worker_program().with_file_name("itb-ops")
 }
 
 pub fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

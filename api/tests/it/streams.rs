@@ -7,6 +7,7 @@ mod events;
 mod load;
 mod negotiation;
 mod outage;
+mod resumption;
 mod whole_path;
 
 /// Defines each test twice, as `in_both_modes` does, with front doors for which

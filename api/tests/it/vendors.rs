@@ -2,6 +2,7 @@
 //! the settings name.
 
 mod callbacks;
+mod dead_letters;
 mod dying;
 mod early;
 mod emotion;

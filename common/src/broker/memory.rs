@@ -13,13 +13,15 @@ use tokio::{
 };
 
 use super::{
-    Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Link, PublishError, Receipt,
-    SettleError, StageQueues,
+    Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Incoming, Link, PublishError,
+    Receipt, SettleError, StageQueues,
+    dead_letters::{Content, DeadLetter, HeldLetter, Hold},
 };
 use crate::{
     envelope::Envelope,
     pipeline::Stage,
     priority::{Precedence, Priority},
+    time::UnixMillis,
 };
 
 /// Messages of either priority that a stage's queue holds before it refuses
@@ -82,6 +84,19 @@ impl Broker for MemoryBroker {
             dead_letters: state.dead.len() as u64,
         })
     }
+
+    async fn dead_letters(
+        &self,
+        stage: Stage,
+        limit: usize,
+    ) -> Result<Vec<HeldLetter>, PublishError> {
+        let queue = self.queue(stage);
+        let mut state = queue.lock();
+        let count = limit.min(state.dead.len());
+        let held = state.dead.drain(..count);
+        let held = held.map(|dead| HeldLetter::new(dead.letter(stage), dead.held(queue)));
+        Ok(held.collect())
+    }
 }
 
 /// Dead letters kept per stage, the newest; nobody can inspect them once the
@@ -100,7 +115,9 @@ struct QueueState {
     lanes: [Lane; 2],
     precedence: Precedence,
     delayed_count: u64,
-    dead: VecDeque<(Envelope, DeadLetterReason)>,
+    /// By their numbers.
+    dead: VecDeque<Dead>,
+    dead_count: u64,
     consumers: u64,
 }
 
@@ -157,6 +174,33 @@ impl QueueState {
     }
 }
 
+#[derive(Clone)]
+struct Dead {
+    number: u64,
+    envelope: Envelope,
+    reason: DeadLetterReason,
+    at: UnixMillis,
+}
+
+impl Dead {
+    fn letter(&self, stage: Stage) -> DeadLetter {
+        DeadLetter {
+            id: self.envelope.message_id().to_string(),
+            stage,
+            reason: self.reason.clone(),
+            put_aside_at: Some(self.at),
+            content: Content::Message(Box::new(self.envelope.clone())),
+        }
+    }
+
+    fn held(self, queue: &Arc<Queue>) -> MemoryHold {
+        MemoryHold {
+            queue: Arc::clone(queue),
+            dead: self,
+        }
+    }
+}
+
 struct Waiting {
     envelope: Envelope,
     redelivered: bool,
@@ -201,6 +245,27 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    fn put_aside(&self, envelope: Envelope, reason: DeadLetterReason) {
+        let mut state = self.lock();
+        if state.dead.len() == DEAD_LETTERS_KEPT {
+            state.dead.pop_front();
+        }
+        state.dead_count += 1;
+        let number = state.dead_count;
+        state.dead.push_back(Dead {
+            number,
+            envelope,
+            reason,
+            at: UnixMillis::now(),
+        });
+    }
+
+    fn put_back(&self, dead: Dead) {
+        let dead_letters = &mut self.lock().dead;
+        let place = dead_letters.partition_point(|other| other.number < dead.number);
+        dead_letters.insert(place, dead);
+    }
+
     fn push_delayed(&self, envelope: Envelope, delay: Duration) {
         let mut state = self.lock();
         state.delayed_count += 1;
@@ -234,7 +299,7 @@ struct MemoryDeliveries {
 
 #[async_trait]
 impl Deliveries for MemoryDeliveries {
-    async fn receive(&mut self) -> Delivery {
+    async fn next(&mut self) -> Incoming {
         loop {
             let changed = self.queue.changed.notified();
             match self.queue.pop() {
@@ -243,7 +308,8 @@ impl Deliveries for MemoryDeliveries {
                         queue: Arc::clone(&self.queue),
                         envelope: waiting.envelope.clone(),
                     };
-                    return Delivery::new(waiting.envelope, waiting.redelivered, receipt);
+                    let delivery = Delivery::new(waiting.envelope, waiting.redelivered, receipt);
+                    return Incoming::Message(delivery);
                 }
                 Err(None) => changed.await,
                 Err(Some(due)) => {
@@ -294,16 +360,32 @@ impl Receipt for MemoryReceipt {
         envelope: &Envelope,
         reason: &DeadLetterReason,
     ) -> Result<(), SettleError> {
-        let mut state = self.queue.lock();
-        if state.dead.len() == DEAD_LETTERS_KEPT {
-            state.dead.pop_front();
-        }
-        state.dead.push_back((envelope.clone(), reason.clone()));
+        self.queue.put_aside(envelope.clone(), reason.clone());
         Ok(())
     }
 
     fn release(self: Box<Self>) {
         self.queue.give_back(self.envelope);
+    }
+}
+
+struct MemoryHold {
+    queue: Arc<Queue>,
+    dead: Dead,
+}
+
+#[async_trait]
+impl Hold for MemoryHold {
+    async fn remove(self: Box<Self>) -> Result<(), SettleError> {
+        Ok(())
+    }
+
+    async fn put_back(self: Box<Self>) {
+        self.release();
+    }
+
+    fn release(self: Box<Self>) {
+        self.queue.put_back(self.dead);
     }
 }
 

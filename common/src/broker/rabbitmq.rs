@@ -15,12 +15,16 @@ use async_trait::async_trait;
 use lapin::{Channel, Queue, options::QueueDeclareOptions, types::FieldTable, uri::AMQPUri};
 use tokio::time::timeout;
 
-use super::{Broker, Consumer, Link, PublishError, StageQueues, topology::Topology, wire};
+use super::{
+    Broker, Consumer, Link, PublishError, StageQueues, dead_letters::HeldLetter,
+    topology::Topology, wire,
+};
 use crate::{envelope::Envelope, pipeline::Stage, priority::Priority};
 use properties::properties_of;
 use publisher::Publisher;
 
 mod consumer;
+mod dead_letters;
 mod link;
 mod properties;
 mod publisher;
@@ -132,5 +136,13 @@ impl Broker for RabbitBroker {
         timeout(INSPECTION, self.look_at(stage))
             .await
             .unwrap_or_else(|_| Err(PublishError::Unavailable("no answer in time".into())))
+    }
+
+    async fn dead_letters(
+        &self,
+        stage: Stage,
+        limit: usize,
+    ) -> Result<Vec<HeldLetter>, PublishError> {
+        dead_letters::hold(&self.config, stage, limit).await
     }
 }

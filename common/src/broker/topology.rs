@@ -43,6 +43,11 @@ pub struct Topology {
 /// before RabbitMQ 4.0 and 20 after.
 const DELIVERY_LIMIT: i64 = 20;
 
+/// How often an operator may look at a dead letter: each look hands it out and
+/// takes it back. From RabbitMQ 4.0 on a quorum queue that does not say
+/// otherwise would drop it after 20.
+const LOOKS_AT_A_DEAD_LETTER: i64 = 1_000_000_000;
+
 /// A queue as it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueDeclaration {
@@ -118,9 +123,14 @@ impl Topology {
     }
 
     fn dead(&self, stage: Stage) -> QueueDeclaration {
+        let mut arguments = self.kind_argument();
+        if self.kind == QueueKind::Quorum {
+            let limit = Argument::Number(LOOKS_AT_A_DEAD_LETTER);
+            arguments.push(("x-delivery-limit", limit));
+        }
         QueueDeclaration {
             name: self.dead_queue(stage),
-            arguments: self.kind_argument(),
+            arguments,
         }
     }
 

@@ -78,6 +78,13 @@ impl ClaimCheck for MemoryClaimCheck {
         Ok(ticket)
     }
 
+    async fn keep(&self, ticket: &Ticket, longer: Duration) -> Result<(), ClaimError> {
+        if let Some(item) = self.lock().get_mut(&ticket.name) {
+            item.until = item.until.max(Instant::now() + longer);
+        }
+        Ok(())
+    }
+
     async fn redeem(&self, ticket: &Ticket) -> Result<Bytes, ClaimError> {
         self.lock()
             .get(&ticket.name)

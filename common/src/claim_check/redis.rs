@@ -1,12 +1,23 @@
 //! The claim check in Redis: the string `claim:{name}`, with a time to live.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use redis::Script;
 
 use super::{ClaimCheck, ClaimError, Item, Ticket};
 use crate::{ids::CorrelationId, redis_link::RedisLink, time::whole_millis};
+
+/// ARGV: ms from now. Never shortens.
+static KEEP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local left = redis.call('PTTL', KEYS[1])
+if left >= 0 and left < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+",
+    )
+});
 
 pub struct RedisClaimCheck {
     link: RedisLink,
@@ -56,5 +67,15 @@ impl ClaimCheck for RedisClaimCheck {
             .await
             .map_err(ClaimError::Unavailable)?;
         bytes.map(Bytes::from).ok_or(ClaimError::Gone)
+    }
+
+    async fn keep(&self, ticket: &Ticket, longer: Duration) -> Result<(), ClaimError> {
+        let mut invocation = KEEP.key(key(ticket));
+        invocation.arg(whole_millis(longer));
+        let mut connection = self.link.connection();
+        self.link
+            .bounded(0, invocation.invoke_async(&mut connection))
+            .await
+            .map_err(ClaimError::Unavailable)
     }
 }

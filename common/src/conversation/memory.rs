@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn, with_turn};
-use crate::{ids::CorrelationId, time::UnixMillis};
+use crate::{envelope::Job, ids::CorrelationId, time::UnixMillis};
 
 pub struct MemoryConversations {
     ttl: Duration,
@@ -31,6 +31,8 @@ struct Conversation {
     line: VecDeque<CorrelationId>,
     /// When the time of each job is up that was accepted and may still run.
     deadlines: HashMap<CorrelationId, UnixMillis>,
+    /// When it was last forgotten, and until when that is remembered.
+    forgotten: Option<(UnixMillis, Instant)>,
 }
 
 impl Conversation {
@@ -40,6 +42,7 @@ impl Conversation {
             turns_until: Instant::now(),
             line: VecDeque::new(),
             deadlines: HashMap::new(),
+            forgotten: None,
         }
     }
 
@@ -55,6 +58,7 @@ impl Conversation {
         let now = UnixMillis::now();
         self.deadlines.retain(|_, deadline| *deadline > now);
         self.line.retain(|job| self.deadlines.contains_key(job));
+        self.forgotten = self.forgotten.filter(|(_, until)| *until > Instant::now());
     }
 
     fn leave_line(&mut self, job: CorrelationId) {
@@ -66,8 +70,12 @@ impl Conversation {
         self.deadlines.contains_key(&job) && !self.line.contains(&job)
     }
 
+    fn was_forgotten_after(&self, accepted: UnixMillis) -> bool {
+        self.forgotten.is_some_and(|(at, _)| at >= accepted)
+    }
+
     fn is_over(&self) -> bool {
-        self.turns().is_empty() && self.deadlines.is_empty()
+        self.turns().is_empty() && self.deadlines.is_empty() && self.forgotten.is_none()
     }
 }
 
@@ -138,6 +146,21 @@ impl Conversations for MemoryConversations {
         })
     }
 
+    async fn accept_again(
+        &self,
+        key: &ConversationKey,
+        job: &Job,
+    ) -> Result<(), ConversationError> {
+        self.change(key, |conversation| {
+            let id = job.correlation_id;
+            conversation.deadlines.insert(id, job.deadline);
+            let is_forgotten = conversation.was_forgotten_after(job.accepted_at);
+            if !is_forgotten && !conversation.line.contains(&id) {
+                conversation.line.push_back(id);
+            }
+        })
+    }
+
     async fn ahead_of(
         &self,
         key: &ConversationKey,
@@ -180,6 +203,8 @@ impl Conversations for MemoryConversations {
         self.change(key, |conversation| {
             conversation.turns.clear();
             conversation.line.clear();
+            let until = Instant::now() + self.ttl;
+            conversation.forgotten = Some((UnixMillis::now(), until));
         })
     }
 }

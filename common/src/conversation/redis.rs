@@ -10,6 +10,9 @@
 //! | `{checkpoint:…}:line` | that may still add a turn | the order of acceptance |
 //! | `{checkpoint:…}:accepted` | that may still run | deadline, ms since the epoch |
 //!
+//! `{checkpoint:…}:forgotten` says when it was last forgotten, for as long as
+//! turns live.
+//!
 //! A job in the second alone has had its turn or lost it. They are changed by
 //! scripts alone, so that each change is whole.
 
@@ -22,6 +25,7 @@ use tracing::warn;
 
 use super::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn, with_turn};
 use crate::{
+    envelope::Job,
     ids::CorrelationId,
     redis_link::RedisLink,
     time::{UnixMillis, whole_millis},
@@ -37,9 +41,9 @@ struct Stored {
     turns: Vec<PastTurn>,
 }
 
-/// Functions shared by the scripts. KEYS: turns, line, accepted.
+/// Functions shared by the scripts. KEYS: turns, line, accepted, forgotten.
 const PRELUDE: &str = r"
-local turns, line, accepted = KEYS[1], KEYS[2], KEYS[3]
+local turns, line, accepted, forgotten = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local function drop_overdue(now)
   for _, job in ipairs(redis.call('ZRANGEBYSCORE', accepted, '-inf', now)) do
     redis.call('ZREM', line, job)
@@ -48,6 +52,15 @@ local function drop_overdue(now)
 end
 local function keep(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+end
+local function stand_at_the_end(job, deadline, now)
+  local last = redis.call('ZREVRANGE', line, 0, 0, 'WITHSCORES')[2]
+  redis.call('ZADD', line, (last or 0) + 1, job)
+  keep(line, math.max(deadline - now, 1))
+end
+local function may_run(job, deadline, now)
+  redis.call('ZADD', accepted, deadline, job)
+  keep(accepted, math.max(deadline - now, 1))
 end
 ";
 
@@ -61,12 +74,24 @@ static ACCEPT: LazyLock<Script> = LazyLock::new(|| {
         r"
 drop_overdue(ARGV[3])
 if redis.call('ZSCORE', accepted, ARGV[1]) then return end
-local last = redis.call('ZREVRANGE', line, 0, 0, 'WITHSCORES')[2]
-redis.call('ZADD', line, (last or 0) + 1, ARGV[1])
-redis.call('ZADD', accepted, ARGV[2], ARGV[1])
-local left = math.max(ARGV[2] - ARGV[3], 1)
-keep(line, left)
-keep(accepted, left)
+stand_at_the_end(ARGV[1], ARGV[2], ARGV[3])
+may_run(ARGV[1], ARGV[2], ARGV[3])
+",
+    )
+});
+
+/// ARGV: job, its deadline, now, when it was accepted.
+static ACCEPT_AGAIN: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+drop_overdue(ARGV[3])
+local at = redis.call('GET', forgotten)
+local is_forgotten = at and tonumber(at) >= tonumber(ARGV[4])
+if not is_forgotten and not redis.call('ZSCORE', line, ARGV[1]) then
+  stand_at_the_end(ARGV[1], ARGV[2], ARGV[3])
+end
+keep(line, math.max(ARGV[2] - ARGV[3], 1))
+may_run(ARGV[1], ARGV[2], ARGV[3])
 ",
     )
 });
@@ -87,7 +112,15 @@ return {jobs, nearest, tonumber(redis.call('ZSCORE', accepted, nearest) or ARGV[
 /// ARGV: job.
 static PASS_OVER: LazyLock<Script> = LazyLock::new(|| script("redis.call('ZREM', line, ARGV[1])"));
 
-static FORGET: LazyLock<Script> = LazyLock::new(|| script("redis.call('DEL', turns, line)"));
+/// ARGV: now, time to live of turns in ms.
+static FORGET: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+redis.call('DEL', turns, line)
+redis.call('SET', forgotten, ARGV[1], 'PX', ARGV[2])
+",
+    )
+});
 
 /// ARGV: what the turns were when read, what they are to be, time to live in
 /// ms, job. Answers 0 when they were something else meanwhile.
@@ -149,7 +182,8 @@ impl RedisConversations {
         let mut invocation = script.key(&turns);
         invocation
             .key(format!("{{{turns}}}:line"))
-            .key(format!("{{{turns}}}:accepted"));
+            .key(format!("{{{turns}}}:accepted"))
+            .key(format!("{{{turns}}}:forgotten"));
         fill(&mut invocation);
         let mut connection = self.link.connection();
         self.link
@@ -201,6 +235,19 @@ impl Conversations for RedisConversations {
     ) -> Result<(), ConversationError> {
         self.run(&ACCEPT, key, 0, |script| {
             script.arg(job.to_string()).arg(deadline.0).arg(now());
+        })
+        .await
+    }
+
+    async fn accept_again(
+        &self,
+        key: &ConversationKey,
+        job: &Job,
+    ) -> Result<(), ConversationError> {
+        self.run(&ACCEPT_AGAIN, key, 0, |script| {
+            let id = job.correlation_id.to_string();
+            script.arg(id).arg(job.deadline.0).arg(now());
+            script.arg(job.accepted_at.0);
         })
         .await
     }
@@ -265,7 +312,10 @@ impl Conversations for RedisConversations {
     }
 
     async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError> {
-        self.run(&FORGET, key, 0, |_| {}).await
+        self.run(&FORGET, key, 0, |script| {
+            script.arg(now()).arg(whole_millis(self.ttl).max(1));
+        })
+        .await
     }
 }
 

@@ -10,12 +10,13 @@ use futures::stream::BoxStream;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, Run, Speaking,
-    SpokenAnswer, SpokenSentence, StageStarted, Told, Withdrawn,
+    Appended, Begun, CompletedStage, Event, FailedBy, Failure, Record, ReplyError, ReplyLog,
+    Resumed, Resumption, Retention, Run, Speaking, SpokenAnswer, SpokenSentence, StageStarted,
+    Told, Withdrawn,
 };
 use crate::{
     envelope::Job,
-    ids::CorrelationId,
+    ids::{CorrelationId, MessageId},
     pipeline::Stage,
     time::UnixMillis,
     turn::{Sentence, Turn},
@@ -36,6 +37,9 @@ struct Log {
     /// The newest run of each stage, and the last step that it told.
     runs: HashMap<Stage, (u32, u32)>,
     spoken: Spoken,
+    /// By which message the job failed, when it is one that was put aside.
+    failed: Option<FailedBy>,
+    resumption: Option<Resumption>,
     length: watch::Sender<u64>,
     last_touched: Instant,
 }
@@ -47,6 +51,8 @@ impl Log {
             completed: HashMap::new(),
             runs: HashMap::new(),
             spoken: Spoken::default(),
+            failed: None,
+            resumption: None,
             length: watch::Sender::new(0),
             last_touched: Instant::now(),
         }
@@ -75,6 +81,28 @@ impl Log {
             self.append(events);
             Appended::Recorded
         }
+    }
+
+    /// Whether a message of `job` is left over from its life before.
+    fn is_void(&self, job: &Job) -> bool {
+        let standing = self.resumption.as_ref();
+        standing.is_some_and(|standing| job.deadline < standing.deadline)
+    }
+
+    fn resume(&mut self, resumption: &Resumption) -> Resumed {
+        let failure = match self.records.last().map(|record| &record.event) {
+            None => return Resumed::Gone,
+            Some(Event::Failed { error }) => error,
+            Some(event) if event.is_terminal() => return Resumed::Over,
+            Some(_) => return Resumed::UnderWay(self.resumption.clone()),
+        };
+        if !failure.can_be_resumed() {
+            return Resumed::Over;
+        }
+        self.failed = None;
+        self.resumption = Some(resumption.clone());
+        self.append(&[Event::Resumed(resumption.clone())]);
+        Resumed::UnderWay(self.resumption.clone())
     }
 
     fn told(&self) -> Told {
@@ -163,7 +191,7 @@ impl ReplyLog for MemoryReplyLog {
         Ok(self.with(job.correlation_id, |log| {
             log.open(job);
             let stage = started.stage;
-            if log.is_closed() {
+            if log.is_closed() || log.is_void(job) {
                 return Begun::Closed;
             }
             if let Some(turn) = log.completed.get(&stage) {
@@ -245,7 +273,7 @@ impl ReplyLog for MemoryReplyLog {
     ) -> Result<Speaking, ReplyError> {
         Ok(self.with(job.correlation_id, |log| {
             log.open(job);
-            if log.is_over(sentence) {
+            if log.is_over(sentence) || log.is_void(job) {
                 return Speaking::Over;
             }
             if log.spoken.begin(sentence) {
@@ -273,6 +301,59 @@ impl ReplyLog for MemoryReplyLog {
             log.append(&announcements);
             log.speaking()
         }))
+    }
+
+    async fn fail(
+        &self,
+        job: &Job,
+        message: &MessageId,
+        run: Option<&Run>,
+        failure: &Failure,
+    ) -> Result<Appended, ReplyError> {
+        Ok(self.with(job.correlation_id, |log| {
+            if log.is_void(job) && !log.is_closed() {
+                return Appended::Superseded;
+            }
+            let error = failure.clone();
+            let appended = log.append_by(run, &[Event::Failed { error }]);
+            if appended == Appended::Recorded {
+                log.failed = Some(FailedBy {
+                    message: message.clone(),
+                    code: failure.code.clone(),
+                });
+            }
+            appended
+        }))
+    }
+
+    async fn failed_by(&self, id: CorrelationId) -> Result<Option<FailedBy>, ReplyError> {
+        let logs = self.logs();
+        Ok(logs.get(&id).and_then(|log| log.failed.clone()))
+    }
+
+    async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
+        Ok(self.with(job.correlation_id, |log| {
+            if log.is_void(job) && !log.is_closed() {
+                return Appended::Superseded;
+            }
+            log.append_by(None, &[Event::Expired])
+        }))
+    }
+
+    async fn resume(
+        &self,
+        id: CorrelationId,
+        resumption: &Resumption,
+    ) -> Result<Resumed, ReplyError> {
+        let mut logs = self.logs();
+        let log = logs.get_mut(&id);
+        Ok(log.map_or(Resumed::Gone, |log| log.resume(resumption)))
+    }
+
+    /// Nothing is held against anyone here: a process that crashes takes the log
+    /// with it.
+    async fn let_go(&self, _: CorrelationId, _: &MessageId) -> Result<(), ReplyError> {
+        Ok(())
     }
 
     async fn interrupted(&self, id: CorrelationId) {
@@ -310,13 +391,13 @@ impl ReplyLog for MemoryReplyLog {
                     .get(&id)
                     .map(|log| log.after(cursor))
                     .unwrap_or_default();
+                let is_over = news.last().is_some_and(|last| last.event.is_terminal());
                 for record in news {
                     cursor = record.sequence_number;
-                    let last = record.event.is_terminal();
                     yield Ok(record);
-                    if last {
-                        return;
-                    }
+                }
+                if is_over {
+                    return;
                 }
                 if length.changed().await.is_err() {
                     yield Err(ReplyError("the log has been forgotten".into()));

@@ -8,7 +8,11 @@
 //! | field | is |
 //! |---|---|
 //! | `seq` | the number of the last event |
-//! | `closed` | there when a terminal event is in the log |
+//! | `closed` | there when the log ends with a terminal event |
+//! | `failed` | by which message (JSON), when it is one that was put aside |
+//! | `deadline` | that of a job that was resumed, ms since the epoch |
+//! | `resumption` | what else (JSON) the last resumption said |
+//! | `begun:{message}` | the attempt, how many processes have begun it, and the last of them |
 //! | `run:{stage}` | the number of the stage's newest run |
 //! | `step:{stage}` | the last step that it told |
 //! | `done:{stage}` | the turn (JSON) that the stage produced |
@@ -27,12 +31,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Retention, Run, Speaking,
-    SpokenAnswer, SpokenSentence, StageStarted, Told, Withdrawn, address,
+    Appended, Begun, CompletedStage, Event, FailedBy, Failure, MOST_RUNS, Record, ReplyError,
+    ReplyLog, Resumed, Resumption, Retention, Run, Speaking, SpokenAnswer, SpokenSentence,
+    StageStarted, Told, Withdrawn, address,
 };
 use crate::{
     envelope::Job,
-    ids::CorrelationId,
+    ids::{CorrelationId, MessageId},
     pipeline::Stage,
     redis_link::RedisLink,
     retry::Backoff,
@@ -40,7 +45,9 @@ use crate::{
     turn::{Sentence, Turn},
 };
 use announcements::Announcements;
-use scripts::{APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, OPEN, WITHDRAW};
+use scripts::{
+    APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, EXPIRE, FAIL, LET_GO, OPEN, RESUME, WITHDRAW,
+};
 
 mod announcements;
 mod scripts;
@@ -49,6 +56,8 @@ pub struct RedisReplyLog {
     link: RedisLink,
     announcements: Announcements,
     retention: Retention,
+    /// Another for each process.
+    process: String,
 }
 
 /// An entry of the stream, as JSON in its field `e`.
@@ -74,6 +83,7 @@ impl RedisReplyLog {
             announcements: Announcements::start(link.clone()),
             link,
             retention,
+            process: uuid::Uuid::now_v7().simple().to_string(),
         }
     }
 
@@ -130,11 +140,18 @@ impl RedisReplyLog {
         ];
         arguments.extend(events.iter().map(entry));
         let outcome: String = self.run(&APPEND, id, &arguments).await?;
-        Ok(match outcome.as_str() {
-            "recorded" => Appended::Recorded,
-            "superseded" => Appended::Superseded,
-            _ => Appended::Closed,
-        })
+        Ok(appended(&outcome))
+    }
+
+    /// What counts how often a try is begun, as the scripts take it.
+    fn beginning(&self, job: &Job, message: &MessageId, attempt: u32) -> [String; 5] {
+        [
+            job.deadline.0.to_string(),
+            part_of(job.correlation_id, message).to_owned(),
+            attempt.to_string(),
+            self.process.clone(),
+            MOST_RUNS.to_string(),
+        ]
     }
 
     /// What the log tells of the answer, for a run that is not the first.
@@ -144,13 +161,34 @@ impl RedisReplyLog {
     }
 
     async fn is_closed(&self, id: CorrelationId) -> Result<bool, ReplyError> {
-        let mut command = redis::cmd("HEXISTS");
-        command.arg(state_key(&address(id))).arg("closed");
+        let closed: Option<String> = self.state(id, "closed").await?;
+        Ok(closed.is_some())
+    }
+
+    async fn state(&self, id: CorrelationId, field: &str) -> Result<Option<String>, ReplyError> {
+        let mut command = redis::cmd("HGET");
+        command.arg(state_key(&address(id))).arg(field);
         let mut connection = self.link.connection();
         self.link
             .bounded(0, command.query_async(&mut connection))
             .await
             .map_err(ReplyError)
+    }
+}
+
+/// The name of a message within its job.
+fn part_of(id: CorrelationId, message: &MessageId) -> &str {
+    let name = message.as_str();
+    let within = name.strip_prefix(&id.to_string());
+    within.map_or(name, |part| part.trim_start_matches('/'))
+}
+
+/// What the scripts that append answer.
+fn appended(outcome: &str) -> Appended {
+    match outcome {
+        "recorded" => Appended::Recorded,
+        "superseded" => Appended::Superseded,
+        _ => Appended::Closed,
     }
 }
 
@@ -163,6 +201,7 @@ fn speaking(answer: &[String]) -> Result<Speaking, ReplyError> {
     match answer {
         [word] if word == "missing" => Ok(Speaking::Missing),
         [word] if word == "spoken" => Ok(Speaking::Spoken),
+        [word] if word == "crashes" => Ok(Speaking::CrashesWorkers),
         [word, turn, sentences @ ..] if word == "all" => {
             let sentences = sentences.iter().map(|json| parse(json));
             Ok(Speaking::AllSpoken(Box::new(SpokenAnswer {
@@ -184,13 +223,15 @@ impl ReplyLog for RedisReplyLog {
 
     async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
         let stage = started.stage;
-        let arguments = [
+        let id = job.correlation_id;
+        let attempt = started.attempt;
+        let mut arguments = vec![
             self.ttl_ms().to_string(),
             entry(&Event::Accepted { job: job.clone() }),
             stage.to_string(),
             entry(&Event::StageStarted(started)),
         ];
-        let id = job.correlation_id;
+        arguments.extend(self.beginning(job, &MessageId::of(id, stage), attempt));
         let (outcome, number, turn): (String, u32, String) =
             self.run(&BEGIN, id, &arguments).await?;
         match outcome.as_str() {
@@ -206,6 +247,7 @@ impl ReplyLog for RedisReplyLog {
                 turn: Box::new(parse::<Turn>(&turn)?),
                 take: number,
             }),
+            "crashes" => Ok(Begun::CrashesWorkers),
             _ => Ok(Begun::Closed),
         }
     }
@@ -260,16 +302,18 @@ impl ReplyLog for RedisReplyLog {
         started: StageStarted,
         sentence: &Sentence,
     ) -> Result<Speaking, ReplyError> {
-        let arguments = [
+        let id = job.correlation_id;
+        let message = MessageId::of_sentence(id, started.stage, sentence);
+        let attempt = started.attempt;
+        let mut arguments = vec![
             self.ttl_ms().to_string(),
             entry(&Event::Accepted { job: job.clone() }),
             sentence.take.to_string(),
             sentence.n.to_string(),
             u8::from(sentence.last).to_string(),
-            entry(&Event::StageStarted(started.clone())),
-            started.attempt.to_string(),
+            entry(&Event::StageStarted(started)),
         ];
-        let id = job.correlation_id;
+        arguments.extend(self.beginning(job, &message, attempt));
         speaking(&self.run::<Vec<_>>(&BEGIN_SENTENCE, id, &arguments).await?)
     }
 
@@ -293,6 +337,70 @@ impl ReplyLog for RedisReplyLog {
                 .run::<Vec<_>>(&COMPLETE_SENTENCE, id, &arguments)
                 .await?,
         )
+    }
+
+    async fn fail(
+        &self,
+        job: &Job,
+        message: &MessageId,
+        run: Option<&Run>,
+        failure: &Failure,
+    ) -> Result<Appended, ReplyError> {
+        let by = FailedBy {
+            message: message.clone(),
+            code: failure.code.clone(),
+        };
+        let error = failure.clone();
+        let arguments = [
+            self.ttl_ms().to_string(),
+            job.deadline.0.to_string(),
+            entry(&Event::Failed { error }),
+            run.map(|it| it.stage.to_string()).unwrap_or_default(),
+            run.map(|it| it.number.to_string()).unwrap_or_default(),
+            json(&by),
+        ];
+        let outcome: String = self.run(&FAIL, job.correlation_id, &arguments).await?;
+        Ok(appended(&outcome))
+    }
+
+    async fn failed_by(&self, id: CorrelationId) -> Result<Option<FailedBy>, ReplyError> {
+        let by = self.state(id, "failed").await?;
+        by.map(|by| parse(&by)).transpose()
+    }
+
+    async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
+        let arguments = [
+            self.ttl_ms().to_string(),
+            job.deadline.0.to_string(),
+            entry(&Event::Expired),
+        ];
+        let outcome: String = self.run(&EXPIRE, job.correlation_id, &arguments).await?;
+        Ok(appended(&outcome))
+    }
+
+    async fn resume(
+        &self,
+        id: CorrelationId,
+        resumption: &Resumption,
+    ) -> Result<Resumed, ReplyError> {
+        let arguments = [
+            self.ttl_ms().to_string(),
+            resumption.deadline.0.to_string(),
+            entry(&Event::Resumed(resumption.clone())),
+            json(resumption),
+        ];
+        let (outcome, standing): (String, String) = self.run(&RESUME, id, &arguments).await?;
+        match (outcome.as_str(), standing.as_str()) {
+            ("gone", _) => Ok(Resumed::Gone),
+            ("over", _) => Ok(Resumed::Over),
+            (_, "") => Ok(Resumed::UnderWay(None)),
+            (_, standing) => Ok(Resumed::UnderWay(Some(parse(standing)?))),
+        }
+    }
+
+    async fn let_go(&self, id: CorrelationId, message: &MessageId) -> Result<(), ReplyError> {
+        let arguments = [part_of(id, message).to_owned()];
+        self.run(&LET_GO, id, &arguments).await
     }
 
     async fn interrupted(&self, id: CorrelationId) {
@@ -330,13 +438,13 @@ impl ReplyLog for RedisReplyLog {
                 match read(&link, id, cursor).await {
                     Ok(news) => {
                         backoff.reset();
+                        let is_over = news.last().is_some_and(|last| last.event.is_terminal());
                         for record in news {
                             cursor = record.sequence_number;
-                            let last = record.event.is_terminal();
                             yield Ok(record);
-                            if last {
-                                return;
-                            }
+                        }
+                        if is_over {
+                            return;
                         }
                         // An announcement can be lost with a connection that
                         // dies unnoticed, so the log is looked at anyway.

@@ -8,3 +8,4 @@ pub mod conversations;
 pub mod idempotency;
 pub mod quotas;
 pub mod replies;
+pub mod resumptions;

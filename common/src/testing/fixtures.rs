@@ -26,6 +26,7 @@ pub fn job(route: Route) -> Job {
         conversation_id: None,
         response_format: None,
         callback: None,
+        callback_url: None,
         callback_of: None,
     }
 }

@@ -1,12 +1,12 @@
 //! What follows from a try, in the order that keeps jobs from being lost.
 
 use common::{
-    broker::{Delivery, SettleError},
+    broker::{DeadLetterReason, Delivery, SettleError},
     envelope::{Envelope, Job},
-    ids::CorrelationId,
+    ids::{CorrelationId, MessageId},
     reply::{Appended, CompletedStage, Event, Failure, Run},
     time::{UnixMillis, whole_millis},
-    turn::{Sentence, Turn},
+    turn::{Input, Sentence, Turn},
 };
 use tracing::{debug, error, info, warn};
 
@@ -23,17 +23,8 @@ impl Runner {
         delivery: Delivery,
     ) -> Result<(), SettleError> {
         match outcome {
-            Outcome::AlreadyOver => {
-                info!("the job is over; nothing to do");
-                self.free_place(&delivery.envelope.job).await;
-                delivery.ack().await
-            }
-            Outcome::Expired => {
-                info!("the job has expired");
-                self.end(&delivery.envelope.job, Event::Expired, "expired")
-                    .await;
-                delivery.ack().await
-            }
+            Outcome::AlreadyOver => self.leave(delivery, None).await,
+            Outcome::Expired => self.expire(delivery).await,
             Outcome::NotYet => {
                 debug!("the job has to wait; it will be taken up again");
                 let settlement = postpone(&delivery.envelope);
@@ -117,22 +108,95 @@ impl Runner {
             }
             Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
             Settlement::Refuse { failure } => {
-                self.fail(job, &account, failure).await;
+                let last = Event::Failed { error: failure };
+                if self.append_last(id, &account, last).await == Appended::Recorded {
+                    measures::ended(job, "failed");
+                }
                 delivery.ack().await
             }
             Settlement::DeadLetter { failure, reason } => {
                 // The caller first: should the process end between the two,
-                // the message comes again and is found to be over.
-                if self.fail(job, &account, failure).await == Appended::Superseded {
-                    return delivery.ack().await;
+                // the message comes again and the log tells that it is the one.
+                match self.fail(&delivery.envelope, &account, failure).await {
+                    Appended::Recorded => {
+                        measures::ended(job, "failed");
+                        self.put_aside(delivery, &reason).await
+                    }
+                    Appended::Closed => self.leave(delivery, Some(reason)).await,
+                    Appended::Superseded => delivery.ack().await,
                 }
-                error!(
-                    code = reason.code,
-                    detail = reason.detail,
-                    "the job failed for good; its message is put aside"
-                );
-                delivery.dead_letter(&reason).await
             }
+        }
+    }
+
+    async fn put_aside(
+        &self,
+        delivery: Delivery,
+        reason: &DeadLetterReason,
+    ) -> Result<(), SettleError> {
+        error!(
+            code = reason.code,
+            detail = reason.detail,
+            "the job failed for good; its message is put aside"
+        );
+        if let Input::Speech { ticket } = &delivery.envelope.turn.input {
+            let kept = self.backends.claims.keep(ticket, self.config.retention.0);
+            if let Err(error) = kept.await {
+                warn!(%error, "the job cannot be resumed for as long as it is kept");
+            }
+        }
+        delivery.dead_letter(reason).await
+    }
+
+    /// Leaves a job alone that is over. The message by which it failed is put
+    /// aside: its worker may have died after the one and before the other.
+    async fn leave(
+        &self,
+        delivery: Delivery,
+        reason: Option<DeadLetterReason>,
+    ) -> Result<(), SettleError> {
+        let replies = &self.backends.replies;
+        let id = delivery.envelope.correlation_id();
+        let by = until_there("reply log", || replies.failed_by(id)).await;
+        match by.filter(|by| by.message == delivery.envelope.message_id()) {
+            Some(by) => {
+                let reason = reason.unwrap_or_else(|| DeadLetterReason {
+                    code: by.code,
+                    detail: "its worker ended before it was put aside".into(),
+                });
+                self.put_aside(delivery, &reason).await
+            }
+            None => {
+                info!("the job is over; nothing to do");
+                self.free_place(&delivery.envelope.job).await;
+                delivery.ack().await
+            }
+        }
+    }
+
+    async fn expire(&self, delivery: Delivery) -> Result<(), SettleError> {
+        let replies = &self.backends.replies;
+        let job = &delivery.envelope.job;
+        self.free_place(job).await;
+        match until_there("reply log", || replies.expire(job)).await {
+            Appended::Recorded => {
+                info!("the job has expired");
+                measures::ended(job, "expired");
+                delivery.ack().await
+            }
+            Appended::Closed => self.leave(delivery, None).await,
+            Appended::Superseded => {
+                info!("the job was resumed; this message is of its life before");
+                delivery.ack().await
+            }
+        }
+    }
+
+    /// Best effort: what is not heard of counts as a crash, of which some are
+    /// allowed.
+    pub(super) async fn let_go(&self, id: CorrelationId, message: &MessageId) {
+        if let Err(error) = self.backends.replies.let_go(id, message).await {
+            warn!(%error, "a message that is given back may be taken for a crash");
         }
     }
 
@@ -181,14 +245,12 @@ impl Runner {
         appended
     }
 
-    async fn fail(&self, job: &Job, account: &Account, error: Failure) -> Appended {
-        self.free_place(job).await;
-        let last = Event::Failed { error };
-        let appended = self.append_last(job.correlation_id, account, last).await;
-        if appended == Appended::Recorded {
-            measures::ended(job, "failed");
-        }
-        appended
+    async fn fail(&self, envelope: &Envelope, account: &Account, failure: Failure) -> Appended {
+        self.free_place(&envelope.job).await;
+        let replies = &self.backends.replies;
+        let (job, message) = (&envelope.job, envelope.message_id());
+        let run = account.run.as_ref();
+        until_there("reply log", || replies.fail(job, &message, run, &failure)).await
     }
 
     /// The last that a try tells which was not completed. Of a run that was
@@ -206,17 +268,10 @@ impl Runner {
         .await
     }
 
-    async fn end(&self, job: &Job, last: Event, outcome: &'static str) {
-        self.free_place(job).await;
-        if self.append(job.correlation_id, &[last]).await == Appended::Recorded {
-            measures::ended(job, outcome);
-        }
-    }
-
     /// A job that ends counts no more among those of its tenant. Before its
     /// client hears of the end: one that asks again at once must find a place.
     /// A place that cannot be freed now is free at the job's deadline.
-    async fn free_place(&self, job: &Job) {
+    pub(super) async fn free_place(&self, job: &Job) {
         // Nobody asked for a callback's job, so it has no place.
         if job.callback_of.is_some() {
             return;

@@ -10,7 +10,9 @@ use common::{
 };
 use tokio::time::Instant;
 
-use super::{Account, Outcome, Ran, Runner, from_millis, in_millis, measures, until_there};
+use super::{
+    Account, Outcome, Ran, Runner, crashed_worker, from_millis, in_millis, measures, until_there,
+};
 use crate::handler::Progress;
 
 impl Runner {
@@ -37,6 +39,7 @@ impl Runner {
         match speaking {
             Speaking::AllSpoken(answer) => self.join(envelope, *answer).await,
             Speaking::Over => Outcome::AlreadyOver,
+            Speaking::CrashesWorkers => Outcome::failed(envelope, crashed_worker()),
             Speaking::Missing | Speaking::Spoken => Outcome::Spoken,
         }
     }

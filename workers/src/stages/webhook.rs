@@ -3,7 +3,8 @@
 //! Each delivery is a job of its own that watches the client's. It is queued
 //! before the watched job is, so that no crash loses it; it waits for that
 //! job's end, and whatever the address then does, the watched job is over and
-//! stays as it is.
+//! stays as it is. A job that is resumed ends again, which a delivery of its own
+//! tells: each tells one end, and the same however often it is tried.
 //!
 //! What is sent is the job as polling shows it, signed as the Standard Webhooks
 //! specification has it (<https://www.standardwebhooks.com>).
@@ -57,7 +58,7 @@ impl Webhook {
         let records = self.replies.read(watched, 0).await;
         let records =
             records.map_err(|error| StageError::transient("reply_log_unavailable", error))?;
-        JobView::of(&records)
+        JobView::at_end_told_by(&records, job.correlation_id)
             .as_ref()
             .and_then(render::callback)
             .ok_or_else(job_gone)

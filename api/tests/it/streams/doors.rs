@@ -16,7 +16,7 @@ use common::{
     config::Environment,
     envelope::Job,
     pipeline::Route,
-    reply::Event,
+    reply::{Event, Resumed, Resumption},
     testing::{fixtures, servers::shared},
     turn::{Input, Speech, Transcript, Turn},
 };
@@ -105,6 +105,17 @@ impl Doors {
     pub async fn try_append(&self, job: &Job, events: &[Event]) -> bool {
         let replies = &self.backends.replies;
         replies.append(job.correlation_id, events).await.is_ok()
+    }
+
+    /// As an operator does.
+    pub async fn resume(&self, job: &Job) {
+        let resumption = Resumption {
+            deadline: job.deadline.after(Duration::from_secs(60)),
+            callback: None,
+        };
+        let replies = &self.backends.replies;
+        let resumed = replies.resume(job.correlation_id, &resumption).await;
+        assert_eq!(resumed, Ok(Resumed::UnderWay(Some(resumption))));
     }
 
     pub async fn keep(&self, job: &Job, item: Item, bytes: Vec<u8>) -> Speech {

@@ -27,7 +27,7 @@ const QUESTION: &str = "Apa syarat lulus sarjana?";
 const SECRET: &str = "whsec_cmFoYXNpYS11bnR1ay11amktdGFuZGEtdGFuZ2Fu";
 const SECRET_BYTES: &[u8] = b"rahasia-untuk-uji-tanda-tangan";
 
-const SETTINGS: [(&str, &str); 2] = [
+pub const SETTINGS: [(&str, &str); 2] = [
     ("WEBHOOK_SECRET", SECRET),
     ("WEBHOOK_ALLOW_PRIVATE", "true"),
 ];
@@ -52,7 +52,7 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 /// What was told, when it is signed as it should be.
-fn verified(request: &Request) -> Value {
+pub fn verified(request: &Request) -> Value {
     let [id, timestamp] = ["webhook-id", "webhook-timestamp"].map(|name| request.header(name));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let age = now.unwrap().as_secs().abs_diff(timestamp.parse().unwrap());
@@ -73,11 +73,11 @@ fn verified(request: &Request) -> Value {
     request.json()
 }
 
-async fn target() -> Service {
+pub async fn target() -> Service {
     Service::start(|_| Reply::json(&json!({}))).await
 }
 
-fn url(target: &Service) -> String {
+pub fn url(target: &Service) -> String {
     target.url("/hook?token=s3cret")
 }
 

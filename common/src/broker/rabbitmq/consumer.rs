@@ -25,20 +25,20 @@ use super::{
 };
 use crate::{
     broker::{
-        Consumer, DeadLetterReason, Deliveries, Delivery, Receipt, SettleError, topology::Topology,
-        wire,
+        Consumer, DeadLetterReason, Deliveries, Delivery, Incoming, Receipt, SettleError,
+        Unreadable, UnreadableReceipt, topology::Topology, wire,
     },
     envelope::Envelope,
     pipeline::Stage,
     priority::Priority,
     retry::Backoff,
 };
-use lanes::{Incoming, Lanes, lanes};
+use lanes::{Arrivals, Lanes, lanes};
 
 mod lanes;
 
 /// Time for a settlement to be sent.
-const SETTLE: Duration = Duration::from_secs(10);
+pub const SETTLE: Duration = Duration::from_secs(10);
 
 /// Time to stop the flow of messages when a consumer ends.
 const CANCEL: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ pub fn start(
     prefetch: u16,
 ) -> Consumer {
     // The broker sends at most `prefetch` of each, so these never fill.
-    let (lanes, incoming) = lanes(usize::from(prefetch).max(1));
+    let (lanes, arrivals) = lanes(usize::from(prefetch).max(1));
     let consuming = watch::Sender::new(false);
     let stop = CancellationToken::new();
     let task = Subscriber {
@@ -62,7 +62,7 @@ pub fn start(
         stop: stop.clone(),
     };
     Consumer::new(RabbitDeliveries {
-        incoming,
+        arrivals,
         consuming,
         stop,
         task: Some(tokio::spawn(task.run(lanes))),
@@ -70,7 +70,7 @@ pub fn start(
 }
 
 struct RabbitDeliveries {
-    incoming: Incoming,
+    arrivals: Arrivals,
     consuming: watch::Sender<bool>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
@@ -78,13 +78,13 @@ struct RabbitDeliveries {
 
 #[async_trait]
 impl Deliveries for RabbitDeliveries {
-    async fn receive(&mut self) -> Delivery {
-        self.incoming.next().await
+    async fn next(&mut self) -> Incoming {
+        self.arrivals.next().await
     }
 
     async fn stop(&mut self) {
         self.stop.cancel();
-        self.incoming.close().await;
+        self.arrivals.close().await;
         if let Some(task) = self.task.take()
             && let Err(error) = task.await
         {
@@ -207,10 +207,8 @@ impl Subscriber {
             };
             match message {
                 Some(Ok(message)) => {
-                    let delivery = self.delivery(message, &session).await;
-                    if let Some(delivery) = delivery {
-                        lanes.send(priority, delivery).await;
-                    }
+                    let incoming = self.incoming(message, &session);
+                    lanes.send(priority, incoming).await;
                 }
                 Some(Err(error)) => {
                     warn!(stage = %self.stage, %error, "lost the consuming connection to RabbitMQ");
@@ -225,8 +223,7 @@ impl Subscriber {
         }
     }
 
-    /// `None` for a message that cannot be read: it is put aside.
-    async fn delivery(&self, message: RawDelivery, session: &Arc<Session>) -> Option<Delivery> {
+    fn incoming(&self, message: RawDelivery, session: &Arc<Session>) -> Incoming {
         let receipt = RabbitReceipt {
             acker: message.acker,
             publisher: self.publisher.clone(),
@@ -235,15 +232,31 @@ impl Subscriber {
             session: Arc::clone(session),
         };
         match wire::decode(&message.data) {
-            Ok(envelope) => Some(Delivery::new(envelope, message.redelivered, receipt)),
-            Err(unreadable) => {
-                warn!(stage = %self.stage, error = %unreadable, "put aside a message that cannot be read");
-                if let Err(error) = receipt.put_aside(message.data, &unreadable).await {
-                    warn!(stage = %self.stage, %error, "could not put the message aside");
-                }
-                None
+            Ok(envelope) => {
+                Incoming::Message(Delivery::new(envelope, message.redelivered, receipt))
+            }
+            Err(why) => {
+                warn!(stage = %self.stage, error = %why, "a message cannot be read");
+                let unread = RabbitUnread {
+                    receipt,
+                    body: message.data,
+                    properties: properties::kept_of(&message.properties),
+                };
+                let job = properties::job(&message.properties);
+                Incoming::Unreadable(Unreadable::new(job, reason_of(&why), unread))
             }
         }
+    }
+}
+
+fn reason_of(why: &wire::WireError) -> DeadLetterReason {
+    let code = match why {
+        wire::WireError::UnknownVersion(_) => "unknown_version",
+        wire::WireError::Malformed(_) => "malformed_message",
+    };
+    DeadLetterReason {
+        code: code.into(),
+        detail: why.to_string(),
     }
 }
 
@@ -260,7 +273,7 @@ async fn give_back_unread(channel: &Channel, messages: Vec<Messages>) {
     }
 }
 
-async fn reject(acker: &Acker) {
+pub async fn reject(acker: &Acker) {
     let requeue = BasicRejectOptions { requeue: true };
     // Failing means the connection is gone, and with it the delivery is back.
     let _ = timeout(SETTLE, acker.reject(requeue)).await;
@@ -310,20 +323,6 @@ impl RabbitReceipt {
             backoff.wait().await;
         }
     }
-
-    async fn put_aside(&self, body: Vec<u8>, why: &wire::WireError) -> Result<(), SettleError> {
-        let code = match why {
-            wire::WireError::UnknownVersion(_) => "unknown_version",
-            wire::WireError::Malformed(_) => "malformed_message",
-        };
-        let reason = DeadLetterReason {
-            code: code.into(),
-            detail: why.to_string(),
-        };
-        let properties = properties::dead(properties::base(), &reason);
-        self.move_to(self.topology.dead_queue(self.stage), body, properties)
-            .await
-    }
 }
 
 #[async_trait]
@@ -357,5 +356,30 @@ impl Receipt for RabbitReceipt {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { reject(&self.acker).await });
         }
+    }
+}
+
+/// A message as it came.
+struct RabbitUnread {
+    receipt: RabbitReceipt,
+    body: Vec<u8>,
+    properties: lapin::BasicProperties,
+}
+
+#[async_trait]
+impl UnreadableReceipt for RabbitUnread {
+    async fn put_aside(self: Box<Self>, reason: &DeadLetterReason) -> Result<(), SettleError> {
+        let Self {
+            receipt,
+            body,
+            properties,
+        } = *self;
+        let queue = receipt.topology.dead_queue(receipt.stage);
+        let properties = properties::dead(properties, reason);
+        receipt.move_to(queue, body, properties).await
+    }
+
+    fn release(self: Box<Self>) {
+        Receipt::release(Box::new(self.receipt));
     }
 }

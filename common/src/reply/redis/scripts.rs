@@ -21,6 +21,50 @@ end
 local function take()
   return tonumber(redis.call('HGET', state, 'take') or 1)
 end
+local function is_closed()
+  return redis.call('HEXISTS', state, 'closed') == 1
+end
+local function is_void(deadline)
+  local standing = redis.call('HGET', state, 'deadline')
+  return standing and tonumber(deadline) < tonumber(standing)
+end
+local function close()
+  redis.call('HSET', state, 'closed', 1)
+end
+local function interrupt()
+  redis.call('PUBLISH', stream .. ':end', '')
+end
+-- Counts the processes that begin a try of a message: one that begins it twice
+-- has lived to do so.
+local function crashes(message, attempt, process, most)
+  local field = 'begun:' .. message
+  local count, last = 0, ''
+  local begun = redis.call('HGET', state, field)
+  if begun then
+    local tried, counted, by = string.match(begun, '^(%d+) (%d+) (.*)$')
+    if tried == attempt then count, last = tonumber(counted), by end
+  end
+  if last ~= process then count = count + 1 end
+  if count > tonumber(most) then return true end
+  redis.call('HSET', state, field, attempt .. ' ' .. count .. ' ' .. process)
+  return false
+end
+local function let_go(message)
+  local field = 'begun:' .. message
+  local begun = redis.call('HGET', state, field)
+  if not begun then return end
+  local attempt, count, by = string.match(begun, '^(%d+) (%d+) (.*)$')
+  count = math.max(tonumber(count) - 1, 0)
+  redis.call('HSET', state, field, attempt .. ' ' .. count .. ' ' .. by)
+end
+-- An older run that still has something to tell has lived after all.
+local function is_superseded(stage, run)
+  if run == '' then return false end
+  local newest = redis.call('HGET', state, 'run:' .. stage)
+  if not newest or newest == run then return false end
+  let_go(stage)
+  return true
+end
 local function open(accepted)
   if redis.call('EXISTS', stream) == 0 then
     redis.call('DEL', state)
@@ -37,14 +81,16 @@ fn script(body: &str) -> Script {
 pub static OPEN: LazyLock<Script> =
     LazyLock::new(|| script("open(ARGV[2]) publish(ARGV[1]) return 1"));
 
-/// ARGV: ttl in ms, accepted entry, stage, started entry.
+/// ARGV: ttl in ms, accepted entry, stage, started entry, deadline, message,
+/// attempt, process, most runs.
 pub static BEGIN: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 open(ARGV[2])
-if redis.call('HEXISTS', state, 'closed') == 1 then return {'closed', 0, ''} end
+if is_closed() or is_void(ARGV[5]) then return {'closed', 0, ''} end
 local done = redis.call('HGET', state, 'done:' .. ARGV[3])
 if done then return {'completed', take(), done} end
+if crashes(ARGV[6], ARGV[7], ARGV[8], ARGV[9]) then return {'crashes', 0, ''} end
 local run = redis.call('HINCRBY', state, 'run:' .. ARGV[3], 1)
 redis.call('HDEL', state, 'step:' .. ARGV[3])
 add(ARGV[4])
@@ -61,11 +107,8 @@ return {'started', run, ''}
 pub static APPEND: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
-if redis.call('HEXISTS', state, 'closed') == 1 then return 'closed' end
-if ARGV[4] ~= '' then
-  local newest = redis.call('HGET', state, 'run:' .. ARGV[3])
-  if newest and newest ~= ARGV[4] then return 'superseded' end
-end
+if is_closed() then return 'closed' end
+if is_superseded(ARGV[3], ARGV[4]) then return 'superseded' end
 if ARGV[7] ~= '' then
   local told = redis.call('HGET', state, 'step:' .. ARGV[3])
   if told and tonumber(told) >= tonumber(ARGV[7]) then return 'recorded' end
@@ -84,9 +127,9 @@ if ARGV[6] ~= '0' then
   end
   redis.call('HDEL', state, 'announced', 'sentences')
 end
-if ARGV[2] ~= '' then redis.call('HSET', state, 'closed', 1) end
+if ARGV[2] ~= '' then close() end
 publish(ARGV[1])
-if ARGV[2] == 'interrupt' then redis.call('PUBLISH', stream .. ':end', '') end
+if ARGV[2] == 'interrupt' then interrupt() end
 return 'recorded'
 ",
     )
@@ -99,21 +142,83 @@ pub static WITHDRAW: LazyLock<Script> = LazyLock::new(|| {
 for _, field in ipairs(redis.call('HKEYS', state)) do
   if string.find(field, '^run:') then return 'begun' end
 end
-if redis.call('HEXISTS', state, 'closed') == 0 then
+if not is_closed() then
   add(ARGV[2])
-  redis.call('HSET', state, 'closed', 1)
+  close()
   publish(ARGV[1])
-  redis.call('PUBLISH', stream .. ':end', '')
+  interrupt()
 end
 return 'ended'
 ",
     )
 });
 
+/// ARGV: ttl in ms, deadline, failed entry, stage, its run or `''`, by which
+/// message.
+pub static FAIL: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if is_closed() then return 'closed' end
+if is_void(ARGV[2]) or is_superseded(ARGV[4], ARGV[5]) then return 'superseded' end
+add(ARGV[3])
+close()
+redis.call('HSET', state, 'failed', ARGV[6])
+publish(ARGV[1])
+interrupt()
+return 'recorded'
+",
+    )
+});
+
+/// ARGV: ttl in ms, deadline, expired entry.
+pub static EXPIRE: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if is_closed() then return 'closed' end
+if is_void(ARGV[2]) then return 'superseded' end
+add(ARGV[3])
+close()
+publish(ARGV[1])
+interrupt()
+return 'recorded'
+",
+    )
+});
+
+/// ARGV: ttl in ms, deadline, resumed entry, how the job differs from then on.
+/// The last entry tells how the job ended: whatever closed the log wrote one.
+pub static RESUME: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if redis.call('EXISTS', stream) == 0 then return {'gone', ''} end
+if not is_closed() then
+  return {'under way', redis.call('HGET', state, 'resumption') or ''}
+end
+local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][2][2]
+local event = cjson.decode(last).event
+local is_for_good = event.type ~= 'job.failed'
+  or event.error.kind == 'unprocessable_input'
+  or not event.error.stage
+if is_for_good then return {'over', ''} end
+redis.call('HDEL', state, 'closed', 'failed')
+for _, field in ipairs(redis.call('HKEYS', state)) do
+  if string.find(field, '^begun:') then redis.call('HDEL', state, field) end
+end
+redis.call('HSET', state, 'deadline', ARGV[2], 'resumption', ARGV[4])
+add(ARGV[3])
+publish(ARGV[1])
+return {'under way', ARGV[4]}
+",
+    )
+});
+
+/// ARGV: message.
+pub static LET_GO: LazyLock<Script> = LazyLock::new(|| script("let_go(ARGV[1])"));
+
 /// Follows [`PRELUDE`] in the scripts about sentences.
 const SENTENCES: &str = r"
 local function is_over(of)
-  return redis.call('HEXISTS', state, 'closed') == 1 or tonumber(of) < take()
+  return is_closed() or tonumber(of) < take()
 end
 local function number(n, last)
   if last == '1' then redis.call('HSET', state, 'sentences', n) end
@@ -130,15 +235,16 @@ end
 ";
 
 /// ARGV: ttl in ms, accepted entry, take, n, '1' when it is the last, started
-/// entry, attempt.
+/// entry, deadline, message, attempt, process, most runs.
 pub static BEGIN_SENTENCE: LazyLock<Script> = LazyLock::new(|| {
     script(&format!(
         r"{SENTENCES}
 open(ARGV[2])
-if is_over(ARGV[3]) then return {{'over'}} end
+if is_over(ARGV[3]) or is_void(ARGV[7]) then return {{'over'}} end
 number(ARGV[4], ARGV[5])
 if redis.call('HEXISTS', state, 'sentence:' .. ARGV[4]) == 1 then return spoken() end
-if redis.call('HSETNX', state, 'run:tts', 1) == 1 or ARGV[7] ~= '1' then
+if crashes(ARGV[8], ARGV[9], ARGV[10], ARGV[11]) then return {{'crashes'}} end
+if redis.call('HSETNX', state, 'run:tts', 1) == 1 or ARGV[9] ~= '1' then
   add(ARGV[6])
   publish(ARGV[1])
 end

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     backends::Backends,
-    broker::{Broker, DeadLetterReason, Delivery, Link},
+    broker::{Broker, DeadLetterReason, Delivery, Link, dead_letters::HeldLetter},
     envelope::Envelope,
     pipeline::{Route, Stage},
     priority::Priority,
@@ -185,6 +185,87 @@ pub async fn a_batch_message_is_tried_again_as_one(backends: Backends) {
     assert_eq!(again.envelope, next);
     again.ack().await.unwrap();
     consumer.stop().await;
+}
+
+/// Puts messages of a text job aside, with these codes.
+async fn put_aside(broker: &dyn Broker, codes: &[&str]) -> Vec<Envelope> {
+    let mut consumer = broker.consume(Stage::Rag, 1).await;
+    let mut sent = Vec::new();
+    for code in codes {
+        let envelope = envelope(Route::Text);
+        broker.publish(&envelope).await.unwrap();
+        let delivery = within(consumer.receive()).await;
+        let reason = DeadLetterReason {
+            code: (*code).into(),
+            detail: "put aside by a test".into(),
+        };
+        delivery.dead_letter(&reason).await.unwrap();
+        sent.push(envelope);
+    }
+    consumer.stop().await;
+    sent
+}
+
+/// Those of the stage, once there are so many.
+async fn dead_letters(broker: &dyn Broker, count: usize) -> Vec<HeldLetter> {
+    within(async {
+        loop {
+            let held = broker.dead_letters(Stage::Rag, 100).await.unwrap();
+            if held.len() == count {
+                return held;
+            }
+            for letter in held {
+                letter.put_back().await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+}
+
+pub async fn to_look_at_dead_letters_takes_none_away(backends: Backends) {
+    let broker = backends.broker.as_ref();
+    let sent = put_aside(broker, &["satu", "dua", "tiga"]).await;
+    for _ in 0..3 {
+        let held = dead_letters(broker, 3).await;
+        for ((letter, code), sent) in held.iter().zip(["satu", "dua", "tiga"]).zip(&sent) {
+            let letter = &letter.letter;
+            assert_eq!(letter.envelope(), Some(sent));
+            assert_eq!(letter.id, sent.message_id().as_str());
+            assert_eq!(letter.stage, Stage::Rag);
+            assert_eq!(letter.reason.code, code);
+            assert_eq!(letter.reason.detail, "put aside by a test");
+            let age = UnixMillis::now().since(letter.put_aside_at.expect("a time"));
+            assert!(age < SOON, "{age:?}");
+        }
+        // What is held is nobody else's; dropped, it is back.
+        let others = broker.dead_letters(Stage::Rag, 100).await.unwrap();
+        assert!(others.is_empty());
+        drop(held);
+    }
+    let first = within(async {
+        loop {
+            let mut held = broker.dead_letters(Stage::Rag, 1).await.unwrap();
+            if let Some(first) = held.pop() {
+                return first;
+            }
+        }
+    });
+    let first = first.await;
+    assert_eq!(first.letter.envelope(), Some(&sent[0]), "the oldest first");
+    first.put_back().await;
+    dead_letters(broker, 3).await;
+}
+
+pub async fn a_dead_letter_that_is_removed_is_gone_and_the_others_stay(backends: Backends) {
+    let broker = backends.broker.as_ref();
+    let sent = put_aside(broker, &["satu", "dua", "tiga"]).await;
+    let mut held = dead_letters(broker, 3).await;
+    held.remove(1).remove().await.unwrap();
+    drop(held);
+    let held = dead_letters(broker, 2).await;
+    let left = held.iter().map(|held| held.letter.envelope());
+    assert_eq!(left.collect::<Vec<_>>(), [Some(&sent[0]), Some(&sent[2])]);
 }
 
 pub async fn each_message_goes_to_the_queue_of_its_stage(backends: Backends) {

@@ -49,6 +49,22 @@ pub async fn what_is_sent_in_again_replaces_and_what_is_spoken_again_does_not(ba
     }
 }
 
+pub async fn bytes_can_be_kept_for_longer_and_never_for_less(backends: Backends) {
+    let claims = &backends.claims;
+    let short = Duration::from_secs(1);
+    let id = CorrelationId::new();
+    let bytes = Bytes::from_static(b"x");
+    let check_in = claims.check_in(id, Item::Input, bytes.clone(), short);
+    let ticket = check_in.await.unwrap();
+    claims.keep(&ticket, A_MINUTE).await.unwrap();
+    claims
+        .keep(&ticket, Duration::from_millis(1))
+        .await
+        .unwrap();
+    tokio::time::sleep(short * 2).await;
+    assert_eq!(claims.redeem(&ticket).await, Ok(bytes));
+}
+
 pub async fn bytes_older_than_asked_for_are_gone(backends: Backends) {
     let short = Duration::from_millis(30);
     let ticket = backends

@@ -5,7 +5,10 @@ use std::time::Duration;
 use crate::{
     backends::Backends,
     conversation::{Ahead, ConversationKey, KEPT_TURNS, PastTurn},
+    envelope::Job,
     ids::{CorrelationId, Tenant},
+    pipeline::Route,
+    testing::fixtures::job,
     time::UnixMillis,
 };
 
@@ -229,6 +232,49 @@ pub async fn to_forget_is_to_forget_all_that_was_accepted_before(backends: Backe
     assert_eq!(ahead(&backends, &key, &next).await, None);
     append(&next).await.unwrap();
     assert_eq!(words(&backends, &key).await, ["baru"]);
+}
+
+/// The job of `turn` as it is resumed.
+fn resumed(turn: &PastTurn, accepted_at: UnixMillis) -> Job {
+    Job {
+        correlation_id: turn.job,
+        accepted_at,
+        deadline: deadline(),
+        ..job(Route::Text)
+    }
+}
+
+pub async fn a_job_that_is_resumed_stands_at_the_end_of_the_line(backends: Backends) {
+    let key = key();
+    let conversations = &backends.conversations;
+    let first = accepted(&backends, &key, "satu").await;
+    let second = accepted(&backends, &key, "dua").await;
+    conversations.pass_over(&key, first.job).await.unwrap();
+    for turn in [&first, &second] {
+        let job = resumed(turn, turn.at);
+        for _ in 0..2 {
+            conversations.accept_again(&key, &job).await.unwrap();
+        }
+    }
+    assert_eq!(ahead(&backends, &key, &second).await, None);
+    let before = ahead(&backends, &key, &first).await.unwrap();
+    assert_eq!((before.jobs, before.nearest), (1, second.job));
+    for turn in [second, first] {
+        conversations.append(&key, turn).await.unwrap();
+    }
+    assert_eq!(words(&backends, &key).await, ["dua", "satu"]);
+}
+
+pub async fn a_job_that_is_resumed_after_it_was_forgotten_adds_no_turn(backends: Backends) {
+    let key = key();
+    let conversations = &backends.conversations;
+    let turn = accepted(&backends, &key, "lama").await;
+    conversations.forget(&key).await.unwrap();
+    let job = resumed(&turn, turn.at);
+    conversations.accept_again(&key, &job).await.unwrap();
+    assert_eq!(ahead(&backends, &key, &turn).await, None);
+    conversations.append(&key, turn).await.unwrap();
+    assert!(words(&backends, &key).await.is_empty());
 }
 
 pub async fn the_lines_of_two_tenants_are_apart(backends: Backends) {

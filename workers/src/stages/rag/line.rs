@@ -127,21 +127,31 @@ fn patience(ahead: &Ahead, left: Duration, now: UnixMillis) -> Duration {
     patience.min(ahead.until.since(now))
 }
 
+/// A turn that is added stays so; what else ended a job is void once it is
+/// resumed.
 fn doing(log: &[Record]) -> Doing {
-    let steps = || log.iter().map(|record| after(&record.event));
+    let events = || log.iter().map(|record| &record.event);
+    if events().any(has_answered) {
+        return Doing::Done;
+    }
+    let resumed = events().rposition(|event| matches!(event, Event::Resumed(_)));
+    let steps = || events().skip(resumed.unwrap_or(0)).map(after);
     if steps().any(|step| step == Doing::Done) {
         return Doing::Done;
     }
     steps().next_back().unwrap_or(Doing::Work)
 }
 
-/// What a job is about after `event`. It adds its turn before it tells that its
-/// answer is complete.
+/// It adds its turn before it tells that its answer is complete.
+fn has_answered(event: &Event) -> bool {
+    let rag = Stage::Rag;
+    matches!(event, Event::StageCompleted { stage, .. } if *stage == rag)
+}
+
+/// What a job is about after `event`.
 fn after(event: &Event) -> Doing {
     match event {
-        Event::StageCompleted {
-            stage: Stage::Rag, ..
-        } => Doing::Done,
+        event if has_answered(event) => Doing::Done,
         Event::StageRetrying { .. } => Doing::Retry,
         event if event.is_terminal() => Doing::Done,
         _ => Doing::Work,

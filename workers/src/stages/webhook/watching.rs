@@ -9,7 +9,7 @@ use common::{
     envelope::Job,
     ids::CorrelationId,
     job::JobView,
-    reply::{Event, Record, ReplyError, ReplyLog},
+    reply::{Appended, Record, ReplyError, ReplyLog},
     time::UnixMillis,
 };
 use futures::StreamExt as _;
@@ -29,14 +29,15 @@ pub async fn is_over(replies: &dyn ReplyLog, job: &Job) -> Result<bool, ReplyErr
         return Ok(true);
     };
     let records = replies.read(watched, 0).await?;
+    if JobView::at_end_told_by(&records, job.correlation_id).is_some() {
+        return Ok(true);
+    }
     let now = UnixMillis::now();
     match JobView::of(&records) {
         None => Ok(now.since(job.accepted_at) >= FORGOTTEN),
-        Some(view) if view.outcome.is_some() => Ok(true),
         Some(view) if view.is_overdue(now) => {
             // No worker was there to notice, and nobody may ever ask.
-            replies.append(watched, &[Event::Expired]).await?;
-            Ok(true)
+            Ok(replies.expire(&view.job).await? != Appended::Superseded)
         }
         Some(_) => Ok(ends_soon(replies, watched, &records).await),
     }
@@ -55,23 +56,30 @@ async fn ends_soon(replies: &dyn ReplyLog, job: CorrelationId, records: &[Record
 
 #[cfg(test)]
 mod tests {
-    use common::{pipeline::Route, reply::memory::MemoryReplyLog, testing::fixtures};
+    use common::{
+        pipeline::Route,
+        reply::{Event, memory::MemoryReplyLog},
+        testing::fixtures,
+    };
 
     use super::*;
 
-    fn watching(watched: &Job) -> Job {
-        Job {
+    /// A job of this route, and the one that tells of its end.
+    fn watched(route: Route) -> (Job, Job) {
+        let mut watched = fixtures::job(route);
+        let watching = Job {
             callback_of: Some(watched.correlation_id),
             ..fixtures::job(Route::Webhook)
-        }
+        };
+        watched.callback = Some(watching.correlation_id);
+        (watched, watching)
     }
 
     #[tokio::test]
     async fn an_end_is_noticed_and_waited_for_a_short_while() {
         let replies = MemoryReplyLog::new(Default::default());
-        let watched = fixtures::job(Route::Text);
+        let (watched, job) = watched(Route::Text);
         replies.open(&watched).await.unwrap();
-        let job = watching(&watched);
         assert_eq!(is_over(&replies, &job).await, Ok(false));
         let end = async {
             let end = [Event::Cancelled];
@@ -85,10 +93,10 @@ mod tests {
     #[tokio::test]
     async fn a_job_that_nobody_ends_is_ended_here() {
         let replies = MemoryReplyLog::new(Default::default());
-        let mut watched = fixtures::job(Route::Text);
+        let (mut watched, job) = watched(Route::Text);
         watched.deadline = UnixMillis(UnixMillis::now().0 - 2_000);
         replies.open(&watched).await.unwrap();
-        assert_eq!(is_over(&replies, &watching(&watched)).await, Ok(true));
+        assert_eq!(is_over(&replies, &job).await, Ok(true));
         let records = replies.read(watched.correlation_id, 0).await.unwrap();
         assert_eq!(records.last().unwrap().event, Event::Expired);
     }
@@ -96,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_without_a_log_is_given_a_minute() {
         let replies = MemoryReplyLog::new(Default::default());
-        let mut job = watching(&fixtures::job(Route::Text));
+        let (_, mut job) = watched(Route::Text);
         assert_eq!(is_over(&replies, &job).await, Ok(false));
         job.accepted_at = UnixMillis(job.accepted_at.0 - 60_000);
         assert_eq!(is_over(&replies, &job).await, Ok(true));

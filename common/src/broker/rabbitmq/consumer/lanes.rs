@@ -1,67 +1,67 @@
-//! Deliveries of both priorities, on their way from the subscription to whoever
+//! Messages of both priorities, on their way from the subscription to whoever
 //! receives.
 
 use tokio::sync::mpsc;
 
 use crate::{
-    broker::Delivery,
+    broker::Incoming,
     priority::{Precedence, Priority},
 };
 
 /// The subscription's end.
 pub struct Lanes {
-    interactive: mpsc::Sender<Delivery>,
-    batch: mpsc::Sender<Delivery>,
+    interactive: mpsc::Sender<Incoming>,
+    batch: mpsc::Sender<Incoming>,
 }
 
 /// The receiver's end.
-pub struct Incoming {
-    interactive: mpsc::Receiver<Delivery>,
-    batch: mpsc::Receiver<Delivery>,
+pub struct Arrivals {
+    interactive: mpsc::Receiver<Incoming>,
+    batch: mpsc::Receiver<Incoming>,
     precedence: Precedence,
 }
 
-/// Room for `each` deliveries of either priority.
-pub fn lanes(each: usize) -> (Lanes, Incoming) {
+/// Room for `each` messages of either priority.
+pub fn lanes(each: usize) -> (Lanes, Arrivals) {
     let (interactive, interactive_in) = mpsc::channel(each);
     let (batch, batch_in) = mpsc::channel(each);
-    let incoming = Incoming {
+    let arrivals = Arrivals {
         interactive: interactive_in,
         batch: batch_in,
         precedence: Precedence::default(),
     };
-    (Lanes { interactive, batch }, incoming)
+    (Lanes { interactive, batch }, arrivals)
 }
 
 impl Lanes {
-    /// Refused only when stopping: then `delivery` is dropped, and with that
+    /// Refused only when stopping: then `message` is dropped, and with that
     /// given back.
-    pub async fn send(&self, priority: Priority, delivery: Delivery) {
+    pub async fn send(&self, priority: Priority, message: Incoming) {
         let lane = match priority {
             Priority::Interactive => &self.interactive,
             Priority::Batch => &self.batch,
         };
-        let _ = lane.send(delivery).await;
+        let _ = lane.send(message).await;
     }
 }
 
-impl Incoming {
-    /// The next delivery; waits for as long as it takes. Safe to drop.
-    pub async fn next(&mut self) -> Delivery {
+impl Arrivals {
+    /// The next one; waits for as long as it takes. Safe to drop.
+    pub async fn next(&mut self) -> Incoming {
         let first = self.precedence.first();
         let (first_lane, other_lane) = match first {
             Priority::Interactive => (&mut self.interactive, &mut self.batch),
             Priority::Batch => (&mut self.batch, &mut self.interactive),
         };
-        let (priority, delivery) = tokio::select! {
+        let (priority, message) = tokio::select! {
             biased;
-            Some(delivery) = first_lane.recv() => (first, delivery),
-            Some(delivery) = other_lane.recv() => (first.other(), delivery),
+            Some(message) = first_lane.recv() => (first, message),
+            Some(message) = other_lane.recv() => (first.other(), message),
             // Only after `close`: then nothing comes any more.
             else => std::future::pending().await,
         };
         self.precedence.took(priority);
-        delivery
+        message
     }
 
     /// Takes no more, and gives back what nobody has received.

@@ -205,3 +205,43 @@ fn only_the_last_try_counts() {
         assert_eq!(doing(&log(&events)), expected, "{events:?}");
     }
 }
+
+#[test]
+fn a_job_that_is_resumed_is_about_its_turn_again() {
+    let failed = || Event::Failed {
+        error: common::reply::Failure {
+            code: "c".into(),
+            message: "m".into(),
+            kind: common::reply::FailureKind::Internal,
+            stage: Some(Stage::Rag),
+        },
+    };
+    let resumed = || {
+        Event::Resumed(common::reply::Resumption {
+            deadline: UnixMillis::now(),
+            callback: None,
+        })
+    };
+    let answered = || Event::StageCompleted {
+        stage: Stage::Rag,
+        duration_ms: 1.0,
+        queued_ms: 1.0,
+    };
+    for (events, expected) in [
+        (vec![failed()], Doing::Done),
+        (vec![retrying(), failed(), resumed()], Doing::Work),
+        (vec![failed(), resumed(), retrying()], Doing::Retry),
+        (vec![failed(), resumed(), failed()], Doing::Done),
+        (vec![answered(), failed(), resumed()], Doing::Done),
+    ] {
+        let log: Vec<_> = (1..)
+            .zip(events)
+            .map(|(sequence_number, event)| Record {
+                sequence_number,
+                at: UnixMillis::now(),
+                event,
+            })
+            .collect();
+        assert_eq!(doing(&log), expected, "{log:?}");
+    }
+}

@@ -1,0 +1,54 @@
+//! Messages that cannot be read. Nobody here can work on their jobs, so these
+//! fail at once where the message tells which they are; another version may
+//! resume them.
+
+use common::{
+    broker::{DeadLetterReason, Unreadable},
+    ids::{CorrelationId, MessageId},
+    job::JobView,
+    reply::{Appended, Failure, FailureKind},
+};
+use tracing::{error, warn};
+
+use super::{Runner, measures, until_there};
+use crate::handler::OUR_DEFECT;
+
+impl Runner {
+    pub(super) async fn give_up(&self, unreadable: Unreadable) {
+        let reason = unreadable.reason.clone();
+        if let Some(id) = unreadable.job {
+            self.fail_unread(id, &reason).await;
+        }
+        error!(
+            stage = %self.config.stage,
+            correlation_id = unreadable.job.map(tracing::field::display),
+            code = reason.code,
+            detail = reason.detail,
+            "a message that cannot be read is put aside"
+        );
+        if let Err(error) = unreadable.put_aside().await {
+            warn!(stage = %self.config.stage, %error, "it could not be put aside; it will come again");
+        }
+    }
+
+    async fn fail_unread(&self, id: CorrelationId, reason: &DeadLetterReason) {
+        let replies = &self.backends.replies;
+        let records = until_there("reply log", || replies.read(id, 0)).await;
+        // Without a log it is no job of ours.
+        let Some(JobView { job, .. }) = JobView::of(&records) else {
+            return;
+        };
+        let message = MessageId::of(id, self.config.stage);
+        let failure = Failure {
+            code: reason.code.clone(),
+            message: OUR_DEFECT.into(),
+            kind: FailureKind::Internal,
+            stage: Some(self.config.stage),
+        };
+        self.free_place(&job).await;
+        let fail = || replies.fail(&job, &message, None, &failure);
+        if until_there("reply log", fail).await == Appended::Recorded {
+            measures::ended(&job, "failed");
+        }
+    }
+}
