@@ -118,7 +118,7 @@ impl Consumer {
     pub async fn receive(&mut self) -> Delivery {
         loop {
             match self.next().await {
-                Incoming::Message(delivery) => return delivery,
+                Incoming::Message(delivery) => return *delivery,
                 Incoming::Unreadable(unreadable) => {
                     if let Err(error) = unreadable.put_aside().await {
                         warn!(%error, "a message that cannot be read was not put aside");
@@ -151,7 +151,7 @@ pub trait Deliveries: Send {
 /// What a consumer is handed.
 #[derive(Debug)]
 pub enum Incoming {
-    Message(Delivery),
+    Message(Box<Delivery>),
     Unreadable(Unreadable),
 }
 

@@ -124,7 +124,7 @@ impl Runner {
                     let runner = Arc::clone(&self);
                     in_work.spawn(async move {
                         match incoming {
-                            Incoming::Message(delivery) => runner.work_on(delivery).await,
+                            Incoming::Message(delivery) => runner.work_on(*delivery).await,
                             Incoming::Unreadable(unreadable) => runner.give_up(unreadable).await,
                         }
                         drop(permit);

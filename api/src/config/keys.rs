@@ -166,7 +166,7 @@ mod tests {
             ("", "web:secret,app:secret", "web and to app"),
             ("", "web:secret,web:secret", "web and to web"),
             ("secret", "web:secret", "default and to web"),
-            ("secret", &hashed, "default and to app"),
+            ("secret", hashed.as_str(), "default and to app"),
         ] {
             let error = keys(&[("API_KEY", key), ("API_KEYS", list)]).unwrap_err();
             let text = error.to_string();

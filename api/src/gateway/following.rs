@@ -200,12 +200,12 @@ impl Following {
     /// A log begins with the job, whose deadline may be one of its own, and tells
     /// of another one when it is resumed.
     fn mind_the_deadline(&mut self, records: &[Record]) {
-        let deadlines = records.iter().filter_map(|record| match &record.event {
+        let mut deadlines = records.iter().filter_map(|record| match &record.event {
             Event::Accepted { job } => Some(job.deadline),
             Event::Resumed(resumption) => Some(resumption.deadline),
             _ => None,
         });
-        if let Some(deadline) = deadlines.last() {
+        if let Some(deadline) = deadlines.next_back() {
             self.patience = Patience::LookAfterIt;
             self.until = Instant::now() + overdue_from(deadline).since(UnixMillis::now());
             self.looks = 0;

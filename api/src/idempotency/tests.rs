@@ -4,7 +4,10 @@ use axum::http::HeaderValue;
 use bytes::Bytes;
 use common::{
     backends::{BackendConfig, Backends, connect},
-    broker::{Broker, Consumer, Link, PublishError, StageQueues, memory::MemoryBroker},
+    broker::{
+        Broker, Consumer, Link, PublishError, StageQueues, dead_letters::HeldLetter,
+        memory::MemoryBroker,
+    },
     callback::{CallbackUrl, Reach},
     envelope::{Envelope, Job},
     ids::RequestId,
@@ -273,6 +276,14 @@ impl Broker for Unconfirming {
 
     async fn inspect(&self, stage: Stage) -> Result<StageQueues, PublishError> {
         self.broker.inspect(stage).await
+    }
+
+    async fn dead_letters(
+        &self,
+        stage: Stage,
+        limit: usize,
+    ) -> Result<Vec<HeldLetter>, PublishError> {
+        self.broker.dead_letters(stage, limit).await
     }
 }
 

@@ -309,7 +309,7 @@ impl Deliveries for MemoryDeliveries {
                         envelope: waiting.envelope.clone(),
                     };
                     let delivery = Delivery::new(waiting.envelope, waiting.redelivered, receipt);
-                    return Incoming::Message(delivery);
+                    return Incoming::Message(Box::new(delivery));
                 }
                 Err(None) => changed.await,
                 Err(Some(due)) => {

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use common::{
     conversation::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn},
     envelope::Job,
-    ids::CorrelationId,
+    ids::{CorrelationId, MessageId},
     reply::{
-        Appended, Begun, CompletedStage, Event, Record, ReplyError, ReplyLog, Run, Speaking,
-        SpokenSentence, StageStarted, Told, Withdrawn,
+        Appended, Begun, CompletedStage, Event, FailedBy, Failure, Record, ReplyError, ReplyLog,
+        Resumed, Resumption, Run, Speaking, SpokenSentence, StageStarted, Told, Withdrawn,
     },
     time::UnixMillis,
     turn::Sentence,
@@ -32,7 +32,7 @@ impl ReplyLog for Log {
     async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
         let stage = started.stage;
         Ok(match self.0.begin_stage(job, started).await? {
-            started @ Begun::Started(_) => started,
+            begun @ (Begun::Started(_) | Begun::CrashesWorkers) => begun,
             Begun::AlreadyCompleted { .. } | Begun::Closed => Begun::Started(Run {
                 stage,
                 number: 0,
@@ -87,6 +87,36 @@ impl ReplyLog for Log {
         self.0.complete_sentence(id, sentence, spoken).await
     }
 
+    async fn fail(
+        &self,
+        job: &Job,
+        message: &MessageId,
+        run: Option<&Run>,
+        failure: &Failure,
+    ) -> Result<Appended, ReplyError> {
+        self.0.fail(job, message, run, failure).await
+    }
+
+    async fn failed_by(&self, id: CorrelationId) -> Result<Option<FailedBy>, ReplyError> {
+        self.0.failed_by(id).await
+    }
+
+    async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
+        self.0.expire(job).await
+    }
+
+    async fn resume(
+        &self,
+        id: CorrelationId,
+        resumption: &Resumption,
+    ) -> Result<Resumed, ReplyError> {
+        self.0.resume(id, resumption).await
+    }
+
+    async fn let_go(&self, id: CorrelationId, message: &MessageId) -> Result<(), ReplyError> {
+        self.0.let_go(id, message).await
+    }
+
     async fn interrupted(&self, id: CorrelationId) {
         self.0.interrupted(id).await;
     }
@@ -123,6 +153,14 @@ impl Conversations for Turns {
         deadline: UnixMillis,
     ) -> Result<(), ConversationError> {
         self.0.accept(key, job, deadline).await
+    }
+
+    async fn accept_again(
+        &self,
+        key: &ConversationKey,
+        job: &Job,
+    ) -> Result<(), ConversationError> {
+        self.0.accept_again(key, job).await
     }
 
     async fn ahead_of(

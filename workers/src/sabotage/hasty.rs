@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use common::{
     broker::{
-        Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Link, PublishError, Receipt,
-        SettleError, StageQueues,
+        Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Incoming, Link, PublishError,
+        Receipt, SettleError, StageQueues, dead_letters::HeldLetter,
     },
     envelope::Envelope,
     pipeline::Stage,
@@ -35,6 +35,14 @@ impl Broker for Hasty {
     async fn inspect(&self, stage: Stage) -> Result<StageQueues, PublishError> {
         self.0.inspect(stage).await
     }
+
+    async fn dead_letters(
+        &self,
+        stage: Stage,
+        limit: usize,
+    ) -> Result<Vec<HeldLetter>, PublishError> {
+        self.0.dead_letters(stage, limit).await
+    }
 }
 
 struct HastyDeliveries {
@@ -45,7 +53,7 @@ struct HastyDeliveries {
 
 #[async_trait]
 impl Deliveries for HastyDeliveries {
-    async fn receive(&mut self) -> Delivery {
+    async fn next(&mut self) -> Incoming {
         let Some(consumer) = &mut self.consumer else {
             return std::future::pending().await;
         };
@@ -55,7 +63,8 @@ impl Deliveries for HastyDeliveries {
             // One that could not be acknowledged comes again.
             if delivery.ack().await.is_ok() {
                 let receipt = Spent(Arc::clone(&self.broker));
-                return Delivery::new(envelope, redelivered, receipt);
+                let delivery = Delivery::new(envelope, redelivered, receipt);
+                return Incoming::Message(Box::new(delivery));
             }
         }
     }

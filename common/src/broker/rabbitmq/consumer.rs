@@ -233,7 +233,8 @@ impl Subscriber {
         };
         match wire::decode(&message.data) {
             Ok(envelope) => {
-                Incoming::Message(Delivery::new(envelope, message.redelivered, receipt))
+                let delivery = Delivery::new(envelope, message.redelivered, receipt);
+                Incoming::Message(Box::new(delivery))
             }
             Err(why) => {
                 warn!(stage = %self.stage, error = %why, "a message cannot be read");
