@@ -170,7 +170,8 @@ async fn private_name() -> Option<String> {
     let name = name.trim().to_owned();
     let found = tokio::net::lookup_host((name.as_str(), 1)).await.ok()?;
     let is_own = |address: std::net::SocketAddr| !common::callback::is_public(address.ip());
-    found.into_iter().all(is_own).then_some(name)
+    let is_private = found.into_iter().all(is_own);
+    is_private.then_some(name)
 }
 
 in_each_mode!(

@@ -34,7 +34,10 @@ async fn a_slow_client_is_told_so_and_a_silent_one_is_left() {
 async fn connections_beyond_the_most_are_refused_and_counted() {
     let port = common::testing::servers::free_port();
     let metrics = format!("127.0.0.1:{port}");
-    let settings = [("MAX_CONNECTIONS", "3"), ("METRICS_ADDRESS", &metrics)];
+    let settings = [
+        ("MAX_CONNECTIONS", "3"),
+        ("METRICS_ADDRESS", metrics.as_str()),
+    ];
     let house = House::start(Mode::Embedded, &settings).await;
     let mut held = Vec::new();
     while held.len() < 3 {

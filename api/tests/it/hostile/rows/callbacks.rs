@@ -76,9 +76,7 @@ pub fn rows() -> Vec<Row> {
         ("callback with a zone", "http://[fe80::1%25lo]/"),
     ];
     let long = format!("https://example.org/{}", "a".repeat(3_000));
-    let mut rows = refused
-        .map(|(name, url)| row(name, callback(url), REFUSED))
-        .to_vec();
+    let mut rows = Vec::from(refused.map(|(name, url)| row(name, callback(url), REFUSED)));
     rows.push(row("callback that is long", callback(&long), REFUSED));
     rows
 }

@@ -83,7 +83,7 @@ pub fn rows() -> Vec<Row> {
         ),
         row(
             "cut in a file",
-            form(&[b"--b\r\n", AUDIO.as_bytes(), &good].concat()),
+            form(&[b"--b\r\n".as_slice(), AUDIO.as_bytes(), &good].concat()),
             "400 invalid_multipart",
         ),
         row(
