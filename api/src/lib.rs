@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod live;
 pub mod middleware;
 pub mod new_turn;
+pub mod openapi;
 pub mod prefer;
 pub mod qdrant;
 pub mod render;

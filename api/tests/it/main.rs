@@ -5,9 +5,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod containers;
 mod conversations;
 mod deployment;
 mod jobs;
+mod openapi;
 mod outages;
 mod startup;
 mod streams;
