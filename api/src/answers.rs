@@ -1,23 +1,25 @@
 //! What is said of a job, with the speech that belongs to it.
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use crate::{
     error::Problem,
     gateway::Gateway,
     job::{JobView, Outcome},
-    render,
+    render::{
+        self,
+        bodies::{JobDocument, JobResult},
+    },
 };
 
 /// The job itself, for somebody who polls.
-pub async fn document(gateway: &Gateway, view: &JobView) -> Result<Value, Problem> {
+pub async fn document(gateway: &Gateway, view: &JobView) -> Result<JobDocument, Problem> {
     let speech = speech_for(gateway, view).await?;
     Ok(render::job(view, speech.as_ref()))
 }
 
 /// The result of a job that succeeded, or the problem that it ended with.
-pub async fn result(gateway: &Gateway, view: &JobView) -> Result<Value, Problem> {
+pub async fn result(gateway: &Gateway, view: &JobView) -> Result<JobResult, Problem> {
     let id = view.job.correlation_id;
     match &view.outcome {
         Some(Outcome::Succeeded(turn)) => {

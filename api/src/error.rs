@@ -16,6 +16,7 @@ use common::{
     reply::{Failure, FailureKind},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::serve::request_body::TooSlow;
 
@@ -28,9 +29,9 @@ pub struct Problem {
     detail: String,
     retry_after: Option<Duration>,
     job_id: Option<CorrelationId>,
-    job_code: Option<String>,
+    job_code: Option<Box<str>>,
     /// Methods that the resource has.
-    allow: Option<&'static str>,
+    allow: Option<Box<str>>,
 }
 
 impl Problem {
@@ -109,13 +110,14 @@ impl Problem {
         )
     }
 
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    /// `allow` lists the methods that the resource has.
+    pub fn method_not_allowed(allow: String) -> Self {
         let mut problem = Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
             format!("This address only takes {allow}."),
         );
-        problem.allow = Some(allow);
+        problem.allow = Some(allow.into());
         problem
     }
 
@@ -213,7 +215,7 @@ impl Problem {
                 ..Self::internal()
             },
         };
-        problem.job_code = Some(failure.code.clone());
+        problem.job_code = Some(failure.code.as_str().into());
         problem.of_job(job)
     }
 
@@ -249,19 +251,33 @@ impl Problem {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// A problem (RFC 9457).
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemBody {
+    /// A URN that ends with the code.
     r#type: String,
+    /// The name of the status.
     title: String,
     status: u16,
+    /// For a person.
     detail: String,
+    /// The path of the request.
     instance: String,
+    /// A stable machine word. More of them may come.
     code: String,
+    /// That of the header `X-Request-Id`.
     request_id: String,
+    /// There when the problem is that of a job.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = "uuid", nullable = false)]
     job_id: Option<String>,
+    /// The same as `detail`, for the first clients.
     message: String,
+    /// Always `null`; for the first clients.
+    #[schema(value_type = Option<Object>, required)]
     details: Option<serde_json::Value>,
+    #[schema(format = DateTime)]
     timestamp: String,
 }
 
@@ -282,8 +298,8 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if let Some(allow) = self.allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        if let Some(Ok(allow)) = self.allow.as_deref().map(HeaderValue::from_str) {
+            headers.insert(header::ALLOW, allow);
         }
         response.extensions_mut().insert(self);
         response

@@ -16,6 +16,7 @@ pub mod limiter;
 pub mod live;
 pub mod middleware;
 pub mod new_turn;
+pub mod openapi;
 pub mod place;
 pub mod prefer;
 pub mod qdrant;

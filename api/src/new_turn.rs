@@ -14,6 +14,7 @@ use common::{
     priority::Priority,
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::{
     error::{Problem, unread},
@@ -45,27 +46,60 @@ pub struct AudioTurn(pub NewTurn);
 /// Either, told apart by the content type and the field `kind`.
 pub struct AnyTurn(pub NewTurn);
 
-#[derive(Deserialize)]
+/// A written question.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ChatBody {
+#[schema(as = Question)]
+pub struct ChatBody {
+    /// 1 to 5,000 characters after trimming.
+    #[schema(
+        min_length = 1,
+        max_length = 5_000,
+        pattern = r"\S",
+        example = "Apa itu ITB?"
+    )]
     message: String,
+    /// Without it, `interactive` for a job whose caller waits or listens, else
+    /// `batch`.
     priority: Option<Priority>,
+    /// Seconds that the job has, queues included.
+    #[schema(minimum = 1, maximum = 3_600)]
     timeout: Option<u64>,
+    /// Told of the job's end.
+    #[schema(format = "uri")]
     callback_url: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// A written question, as a job.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct JobBody {
+#[schema(as = NewJob)]
+pub struct JobBody {
     kind: JobKind,
+    /// 1 to 5,000 characters after trimming.
+    #[schema(
+        min_length = 1,
+        max_length = 5_000,
+        pattern = r"\S",
+        example = "Apa itu ITB?"
+    )]
     message: String,
+    /// In place of the header; without either, a conversation is made.
+    #[schema(pattern = "^[A-Za-z0-9_-]{1,128}$", example = "coba")]
     conversation_id: Option<String>,
+    /// Without it, `interactive` for a job whose caller waits or listens, else
+    /// `batch`.
     priority: Option<Priority>,
+    /// Seconds that the job has, queues included.
+    #[schema(minimum = 1, maximum = 3_600)]
     timeout: Option<u64>,
+    /// Told of the job's end.
+    #[schema(format = "uri")]
     callback_url: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// What a job in JSON can be for.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum JobKind {
     Chat,

@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use common::ids::CorrelationId;
+use utoipa::openapi::Paths;
 
 use crate::{
     error::Problem,
@@ -16,45 +17,33 @@ use crate::{
         authentication::require_key, cors::with_cors, limits::limit, panics::catch_panics,
         request_context::request_context, security_headers::security_headers,
     },
+    openapi::Described,
     state::{AppState, Speech},
 };
 
 mod audio;
 mod chat;
 mod conversations;
+mod docs;
 mod events;
 mod health;
 mod jobs;
 mod speech;
 
+pub use conversations::Conversation;
+pub use health::{Health, Readiness};
+
 pub fn router(state: AppState) -> Router {
-    let v1 = Router::new()
-        .route("/v1/chat", post(chat::post).fallback(only_post))
-        .route("/v1/audio", post(audio::post).fallback(only_post))
-        .route("/v1/jobs", post(jobs::post).fallback(only_post))
-        .route(
-            "/v1/jobs/{id}",
-            get(jobs::get)
-                .delete(jobs::cancel)
-                .fallback(only_get_and_delete),
-        )
-        .route("/v1/jobs/{id}/events", get(events::get).fallback(only_get))
-        .route("/v1/jobs/{id}/audio", get(speech::get).fallback(only_get))
-        .route(
-            "/v1/conversations/{id}",
-            get(conversations::get)
-                .delete(conversations::delete)
-                .fallback(only_get_and_delete),
-        )
+    let keyed = keyed()
+        .router
         // Each reader has a bound of its own; axum's would come before it.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), limit))
         .layer(from_fn_with_state(state.clone(), require_key));
     let origins = state.origins.clone();
     let routes = Router::new()
-        .merge(v1)
-        .route("/health", get(health::health).fallback(only_get))
-        .route("/ready", get(health::ready).fallback(only_get))
+        .merge(keyed)
+        .merge(open().router)
         .fallback(async || Problem::not_found())
         .layer(from_fn(catch_panics));
     with_cors(routes, &origins)
@@ -63,16 +52,48 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-async fn only_post() -> Problem {
-    Problem::method_not_allowed("POST")
+/// What the OpenAPI document says of all of them.
+pub fn paths() -> Paths {
+    let mut paths = keyed().paths;
+    paths.merge(open().paths);
+    paths
 }
 
-async fn only_get() -> Problem {
-    Problem::method_not_allowed("GET, HEAD")
+/// The routes under a key.
+fn keyed() -> Described {
+    Described::default()
+        .route("/v1/chat", post(chat::post), chat::described())
+        .route("/v1/audio", post(audio::post), audio::described())
+        .route("/v1/jobs", post(jobs::post), jobs::described())
+        .route(
+            "/v1/jobs/{id}",
+            get(jobs::get).delete(jobs::cancel),
+            jobs::one_described(),
+        )
+        .route(
+            "/v1/jobs/{id}/events",
+            get(events::get),
+            events::described(),
+        )
+        .route("/v1/jobs/{id}/audio", get(speech::get), speech::described())
+        .route(
+            "/v1/conversations/{id}",
+            get(conversations::get).delete(conversations::delete),
+            conversations::described(),
+        )
 }
 
-async fn only_get_and_delete() -> Problem {
-    Problem::method_not_allowed("GET, HEAD, DELETE")
+fn open() -> Described {
+    Described::default()
+        .route("/health", get(health::health), health::described())
+        .route("/ready", get(health::ready), health::readiness_described())
+        .route(
+            "/openapi.json",
+            get(docs::document),
+            docs::document_described(),
+        )
+        .route("/docs", get(docs::page), docs::page_described())
+        .route("/docs/{file}", get(docs::file), docs::file_described())
 }
 
 /// Speech is taken once it can be worked with.

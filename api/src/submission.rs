@@ -15,8 +15,9 @@ use common::{
     priority::Priority,
     time::UnixMillis,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
 use tracing::Instrument as _;
+use utoipa::ToSchema;
 
 use crate::{
     accept::Rendering,
@@ -199,14 +200,18 @@ impl Submission {
             return Ok(applying(self.preferences, accepted(&entered)));
         };
         let answer = match body {
-            Body::Result => answers::result(gateway, &view).await,
-            Body::Job => answers::document(gateway, &view).await,
+            Body::Result => answers::result(gateway, &view)
+                .await
+                .map(|it| Json(it).into_response()),
+            Body::Job => answers::document(gateway, &view)
+                .await
+                .map(|it| Json(it).into_response()),
         };
         let applied = Preferences {
             respond_async: false,
             ..self.preferences
         };
-        Ok(applying(applied, answer.map(Json).into_response()))
+        Ok(applying(applied, answer.into_response()))
     }
 
     /// Submits `turn`, unless an earlier request with the same key has. To wait
@@ -266,18 +271,29 @@ async fn submit(
     }
 }
 
-/// The same for every request with the same key, so nothing in it changes while
-/// the job runs.
+/// A job that was taken. The same for every request with the same key, so
+/// nothing in it changes while the job runs.
+#[derive(Serialize, ToSchema)]
+pub struct Accepted {
+    #[schema(value_type = String, format = "uuid")]
+    job_id: CorrelationId,
+    /// `queued`, whatever has become of it meanwhile.
+    status: Status,
+    /// That which was given, or one made for the job.
+    #[schema(value_type = Option<String>, required, example = "coba")]
+    conversation_id: Option<ConversationId>,
+}
+
 fn accepted(entered: &Entered) -> Response {
     let headers = [
         (header::LOCATION, render::job_path(entered.id)),
         (header::RETRY_AFTER, "1".to_owned()),
     ];
-    let body: Value = json!({
-        "job_id": entered.id,
-        "status": Status::Queued,
-        "conversation_id": entered.conversation_id,
-    });
+    let body = Accepted {
+        job_id: entered.id,
+        status: Status::Queued,
+        conversation_id: entered.conversation_id.clone(),
+    };
     (StatusCode::ACCEPTED, headers, Json(body)).into_response()
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumString, VariantArray};
+use utoipa::ToSchema;
 
 /// A step of the pipeline. Each has one work queue and a pool of workers.
 #[derive(
@@ -19,6 +20,7 @@ use strum::{AsRefStr, Display, EnumString, VariantArray};
     Display,
     EnumString,
     VariantArray,
+    ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display, EnumString, VariantArray};
+use utoipa::ToSchema;
 
 #[derive(
     Clone,
@@ -21,6 +22,7 @@ use strum::{AsRefStr, Display, EnumString, VariantArray};
     Display,
     EnumString,
     VariantArray,
+    ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

@@ -1,9 +1,9 @@
 //! The JSON that clients read, made from a job's view; the same from the front
 //! door and in a callback.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use serde::Serialize;
-use serde_json::{Value, json};
 use strum::EnumString;
 
 use crate::{
@@ -11,9 +11,15 @@ use crate::{
     job::{FailedTry, JobView, Outcome, StageStatus, StageTimes, StageView},
     pipeline::{Route, Stage},
     reply::Failure,
-    time::whole_millis,
+    time::{UnixMillis, whole_millis},
     turn::{Answer, Citation, Turn},
 };
+use bodies::{
+    Callback, JobDocument, JobError, JobResult, OtherJob, Providers, StageFailure, StageProgress,
+    StageSeconds,
+};
+
+pub mod bodies;
 
 pub fn job_path(id: CorrelationId) -> String {
     format!("/v1/jobs/{id}")
@@ -54,44 +60,33 @@ pub fn needs_speech(view: &JobView) -> bool {
 
 /// The result of a job that succeeded, as its route renders it. `speech` is the
 /// WAV, where [`needs_speech`] asks for it.
-pub fn result(view: &JobView, turn: &Turn, speech: Option<&Bytes>) -> Value {
-    let mut result = json!({
-        "job_id": view.job.correlation_id,
-        "conversation_id": view.job.conversation_id,
-    });
-    if let Some(answer) = &turn.answer {
-        result["answer"] = json!(answer.text);
-        result["sources"] = json!(sources(answer));
-        result["citations"] = json!(answer.citations);
+pub fn result(view: &JobView, turn: &Turn, speech: Option<&Bytes>) -> JobResult {
+    let answer = turn.answer.as_ref();
+    let emotion = turn.emotion.as_ref();
+    let spoken = turn.speech.as_ref();
+    let is_spoken = view.job.route == Route::Voice;
+    let since = |at: Option<UnixMillis>| at.map(|at| whole_millis(view.since_accepted(at)));
+    let seconds = |pick: fn(StageTimes) -> Duration| is_spoken.then(|| seconds_of(view, pick));
+    JobResult {
+        job_id: view.job.correlation_id,
+        conversation_id: view.job.conversation_id.clone(),
+        answer: answer.map(|it| it.text.clone()),
+        sources: answer.map(sources),
+        citations: answer.map(|it| it.citations.clone()),
+        transcript: turn.transcript.as_ref().map(|it| it.text.clone()),
+        emotion: emotion.map(|it| it.label),
+        emotion_scores: emotion.map(|it| it.scores.clone()),
+        audio: spoken.map(|_| audio(view, speech)),
+        audio_format: spoken.map(|_| "wav"),
+        audio_encoding: spoken.map(|_| ResponseFormat::of(view).to_string()),
+        audio_duration: spoken.map(|it| it.duration().as_secs_f64()),
+        providers: providers_of(turn),
+        usage: answer.and_then(|it| it.usage),
+        first_token_ms: since(view.first_token),
+        first_audio_ms: since(view.first_audio),
+        exec_time: seconds(|times| times.work),
+        queue_time: seconds(|times| times.queued),
     }
-    if let Some(transcript) = &turn.transcript {
-        result["transcript"] = json!(transcript.text);
-    }
-    if let Some(emotion) = &turn.emotion {
-        result["emotion"] = json!(emotion.label);
-        result["emotion_scores"] = json!(emotion.scores);
-    }
-    if let Some(spoken) = &turn.speech {
-        result["audio"] = json!(audio(view, speech));
-        result["audio_format"] = json!("wav");
-        result["audio_encoding"] = json!(ResponseFormat::of(view).to_string());
-        result["audio_duration"] = json!(spoken.duration().as_secs_f64());
-    }
-    result["providers"] = json!(Providers::of(turn));
-    if let Some(usage) = turn.answer.as_ref().and_then(|answer| answer.usage) {
-        result["usage"] = json!(usage);
-    }
-    if let Some(at) = view.first_token {
-        result["first_token_ms"] = json!(whole_millis(view.since_accepted(at)));
-    }
-    if let Some(at) = view.first_audio {
-        result["first_audio_ms"] = json!(whole_millis(view.since_accepted(at)));
-    }
-    if view.job.route == Route::Voice {
-        result["exec_time"] = json!(Times::of(view, |times| times.work));
-        result["queue_time"] = json!(Times::of(view, |times| times.queued));
-    }
-    result
 }
 
 /// The distinct addresses in the order in which they are cited.
@@ -116,66 +111,39 @@ fn audio(view: &JobView, speech: Option<&Bytes>) -> Option<String> {
     }
 }
 
-/// What did the work, by the names of [`Times`].
-#[derive(Serialize)]
-struct Providers<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    speech_to_text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    emotion_analysis: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process_rag: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text_to_speech: Option<&'a str>,
-}
-
-impl<'a> Providers<'a> {
-    fn of(turn: &'a Turn) -> Self {
-        Self {
-            speech_to_text: turn.transcript.as_ref().map(|it| it.provider.as_str()),
-            emotion_analysis: turn.emotion.as_ref().map(|it| it.provider.as_str()),
-            process_rag: turn.answer.as_ref().map(|it| it.provider.as_str()),
-            text_to_speech: turn.speech.as_ref().map(|it| it.provider.as_str()),
-        }
+fn providers_of(turn: &Turn) -> Providers {
+    Providers {
+        speech_to_text: turn.transcript.as_ref().map(|it| it.provider.clone()),
+        emotion_analysis: turn.emotion.as_ref().map(|it| it.provider.clone()),
+        process_rag: turn.answer.as_ref().map(|it| it.provider.clone()),
+        text_to_speech: turn.speech.as_ref().map(|it| it.provider.clone()),
     }
 }
 
-/// Seconds per stage, by the names that the first clients read.
-#[derive(Serialize)]
-struct Times {
-    speech_to_text: f64,
-    emotion_analysis: f64,
-    process_rag: f64,
-    text_to_speech: f64,
-    total: f64,
-}
-
-impl Times {
-    fn of(view: &JobView, pick: impl Fn(StageTimes) -> std::time::Duration) -> Self {
-        let of = |stage| {
-            view.times_of(stage)
-                .map_or(0.0, |times| pick(times).as_secs_f64())
-        };
-        let [
-            speech_to_text,
-            emotion_analysis,
-            process_rag,
-            text_to_speech,
-        ] = [Stage::Stt, Stage::Emotion, Stage::Rag, Stage::Tts].map(of);
-        Self {
-            speech_to_text,
-            emotion_analysis,
-            process_rag,
-            text_to_speech,
-            total: speech_to_text + emotion_analysis + process_rag + text_to_speech,
-        }
+fn seconds_of(view: &JobView, pick: fn(StageTimes) -> Duration) -> StageSeconds {
+    let of = |stage| {
+        view.times_of(stage)
+            .map_or(0.0, |times| pick(times).as_secs_f64())
+    };
+    let [
+        speech_to_text,
+        emotion_analysis,
+        process_rag,
+        text_to_speech,
+    ] = [Stage::Stt, Stage::Emotion, Stage::Rag, Stage::Tts].map(of);
+    StageSeconds {
+        speech_to_text,
+        emotion_analysis,
+        process_rag,
+        text_to_speech,
+        total: speech_to_text + emotion_analysis + process_rag + text_to_speech,
     }
 }
 
 /// The end of a job, for the address that its client wants told: the job as
 /// polling shows it, its audio as an address. `None` while it is not over.
-pub fn callback(view: &JobView) -> Option<Value> {
-    let kind = match view.outcome.as_ref()? {
+pub fn callback(view: &JobView) -> Option<Callback> {
+    let r#type = match view.outcome.as_ref()? {
         Outcome::Succeeded(_) => "job.completed",
         Outcome::Failed(_) => "job.failed",
         Outcome::Cancelled => "job.cancelled",
@@ -183,85 +151,71 @@ pub fn callback(view: &JobView) -> Option<Value> {
     };
     let mut view = view.clone();
     view.job.response_format = Some(ResponseFormat::Url.to_string());
-    let mut told = job(&view, None);
-    told["type"] = json!(kind);
-    Some(told)
+    let job = job(&view, None);
+    Some(Callback { r#type, job })
 }
 
 /// A job for somebody who polls.
-pub fn job(view: &JobView, speech: Option<&Bytes>) -> Value {
-    let mut job = json!({
-        "job_id": view.job.correlation_id,
-        "kind": kind(view.job.route),
-        "status": view.status(),
-        "conversation_id": view.job.conversation_id,
-        "accepted_at": rfc3339(view.job.accepted_at.0),
-        "deadline": rfc3339(view.job.deadline.0),
-        "stages": view.stages.iter().map(|at| stage(view, at)).collect::<Vec<_>>(),
-    });
-    if let Some(at) = view.resumed_at {
-        job["resumed_at"] = json!(rfc3339(at.0));
+pub fn job(view: &JobView, speech: Option<&Bytes>) -> JobDocument {
+    let other = |id: Option<CorrelationId>| id.map(|job_id| OtherJob { job_id });
+    let (result, error) = match &view.outcome {
+        Some(Outcome::Succeeded(turn)) => (Some(result(view, turn, speech)), None),
+        Some(Outcome::Failed(failure)) => (None, Some(error(failure))),
+        _ => (None, None),
+    };
+    JobDocument {
+        job_id: view.job.correlation_id,
+        kind: kind(view.job.route),
+        status: view.status(),
+        conversation_id: view.job.conversation_id.clone(),
+        accepted_at: rfc3339(view.job.accepted_at.0),
+        deadline: rfc3339(view.job.deadline.0),
+        stages: view.stages.iter().map(|at| progress(view, at)).collect(),
+        resumed_at: view.resumed_at.map(|at| rfc3339(at.0)),
+        callback: other(view.job.callback),
+        callback_of: other(view.job.callback_of),
+        result: result.map(Box::new),
+        error,
     }
-    // The job that tells of this one's end, or the one whose end this one tells.
-    for (field, other) in [
-        ("callback", view.job.callback),
-        ("callback_of", view.job.callback_of),
-    ] {
-        if let Some(id) = other {
-            job[field] = json!({ "job_id": id });
-        }
-    }
-    match &view.outcome {
-        Some(Outcome::Succeeded(turn)) => job["result"] = result(view, turn, speech),
-        Some(Outcome::Failed(failure)) => job["error"] = error(failure),
-        _ => {}
-    }
-    job
 }
 
 /// How a stage is; while it waits for another try, also why the last one failed
 /// and when the next is due.
-fn stage(view: &JobView, stage: &StageView) -> Value {
-    let mut shown = json!({
-        "stage": stage.stage,
-        "attempts": stage.attempts,
-        "status": view.status_of(stage),
-        "duration_ms": stage.times.map(|times| in_millis(times.work)),
-        "queued_ms": stage.times.map(|times| in_millis(times.queued)),
-    });
-    if let Some(last) = stage
-        .failures
-        .last()
-        .filter(|_| view.status_of(stage) == StageStatus::Retrying)
-    {
-        shown["reason"] = json!(last.reason);
-        shown["next_attempt_at"] = json!(last.next_at().map(|at| rfc3339(at.0)));
+fn progress(view: &JobView, stage: &StageView) -> StageProgress {
+    let status = view.status_of(stage);
+    let waiting = stage.failures.last();
+    let waiting = waiting.filter(|_| status == StageStatus::Retrying);
+    StageProgress {
+        stage: stage.stage,
+        attempts: stage.attempts,
+        status,
+        duration_ms: stage.times.map(|times| in_millis(times.work)),
+        queued_ms: stage.times.map(|times| in_millis(times.queued)),
+        reason: waiting.map(|last| last.reason.clone()),
+        next_attempt_at: waiting.and_then(FailedTry::next_at).map(|at| rfc3339(at.0)),
+        failures: stage.failures.iter().map(failed_try).collect(),
     }
-    if !stage.failures.is_empty() {
-        shown["failures"] = stage.failures.iter().map(failed_try).collect();
-    }
-    shown
 }
 
-fn failed_try(failed: &FailedTry) -> Value {
-    json!({
-        "attempt": failed.attempt,
-        "reason": failed.reason,
-        "at": rfc3339(failed.at.0),
-        "next_in_ms": failed.next_in.map(whole_millis),
-    })
+fn failed_try(failed: &FailedTry) -> StageFailure {
+    StageFailure {
+        attempt: failed.attempt,
+        reason: failed.reason.clone(),
+        at: rfc3339(failed.at.0),
+        next_in_ms: failed.next_in.map(whole_millis),
+    }
 }
 
 /// Why a job failed.
-pub fn error(failure: &Failure) -> Value {
-    json!({
-        "code": failure.code,
-        "message": failure.message,
-        "stage": failure.stage,
-    })
+pub fn error(failure: &Failure) -> JobError {
+    JobError {
+        code: failure.code.clone(),
+        message: failure.message.clone(),
+        stage: failure.stage,
+    }
 }
 
-fn in_millis(duration: std::time::Duration) -> f64 {
+fn in_millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
@@ -277,7 +231,7 @@ pub fn kind(route: Route) -> &'static str {
 
 /// A point in time, as every body has it.
 pub fn rfc3339(unix_millis: u64) -> String {
-    let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(unix_millis);
+    let time = std::time::UNIX_EPOCH + Duration::from_millis(unix_millis);
     humantime::format_rfc3339_millis(time).to_string()
 }
 
@@ -332,22 +286,25 @@ mod tests {
             waits: true,
             times: None,
         });
-        let failures = json!([{
+        let shown = |view: &JobView| serde_json::to_value(job(view, None)).unwrap();
+        let failures = serde_json::json!([{
             "attempt": 1,
             "reason": "provider_timeout",
             "at": "1970-01-01T00:00:01.000Z",
             "next_in_ms": 5000,
         }]);
-        let shown = &job(&view, None)["stages"][0];
-        assert_eq!(shown["status"], "retrying");
-        assert_eq!(shown["reason"], "provider_timeout");
-        assert_eq!(shown["next_attempt_at"], "1970-01-01T00:00:06.000Z");
-        assert_eq!(shown["failures"], failures);
+        let retrying = shown(&view);
+        let stage = &retrying["stages"][0];
+        assert_eq!(stage["status"], "retrying");
+        assert_eq!(stage["reason"], "provider_timeout");
+        assert_eq!(stage["next_attempt_at"], "1970-01-01T00:00:06.000Z");
+        assert_eq!(stage["failures"], failures);
         view.stages[0].waits = false;
-        let shown = &job(&view, None)["stages"][0];
-        assert_eq!(shown["status"], "running");
-        assert_eq!(shown.get("next_attempt_at"), None);
-        assert_eq!(shown["failures"], failures);
+        let running = shown(&view);
+        let stage = &running["stages"][0];
+        assert_eq!(stage["status"], "running");
+        assert_eq!(stage.get("next_attempt_at"), None);
+        assert_eq!(stage["failures"], failures);
     }
 
     #[test]
@@ -355,7 +312,7 @@ mod tests {
         let mut turn = fixtures::text_turn("apa?");
         turn.speech = Some(fixtures::speech());
         let view = ended(Outcome::Succeeded(Box::new(turn)));
-        let told = callback(&view).unwrap();
+        let told = serde_json::to_value(callback(&view)).unwrap();
         assert_eq!(told["type"], "job.completed");
         assert_eq!(told["status"], "succeeded");
         let id = view.job.correlation_id;
@@ -365,7 +322,7 @@ mod tests {
             (Outcome::Cancelled, "job.cancelled"),
             (Outcome::Expired, "job.expired"),
         ] {
-            assert_eq!(callback(&ended(outcome)).unwrap()["type"], kind);
+            assert_eq!(callback(&ended(outcome)).unwrap().r#type, kind);
         }
         let running = JobView {
             outcome: None,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, VariantArray};
+use utoipa::ToSchema;
 
 use crate::{callback::CallbackUrl, claim_check::Ticket};
 
@@ -105,6 +106,7 @@ pub struct Transcript {
     Deserialize,
     Display,
     VariantArray,
+    ToSchema,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
@@ -152,14 +154,14 @@ pub struct Answer {
 }
 
 /// Tokens of a language model's call, as its provider counts them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenUsage {
     pub input_tokens: u64,
     pub output_tokens: u64,
 }
 
 /// A passage that the answer rests on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Citation {
     /// From 1, in the order in which the answer first leans on them.
     pub n: u32,
@@ -168,6 +170,7 @@ pub struct Citation {
     /// Stands word for word in the passage; checked by code.
     pub quote: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub score: Option<f32>,
 }
 

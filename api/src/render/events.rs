@@ -16,9 +16,11 @@ use common::{
     turn::{Citation, EmotionLabel},
 };
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
-use super::{error, kind, needs_speech, result, rfc3339};
+use super::{
+    bodies::{JobError, JobResult},
+    error, kind, needs_speech, result, rfc3339,
+};
 use crate::job::JobView;
 
 /// A comment, which clients pass over: shows that the line is alive.
@@ -129,10 +131,10 @@ enum Fields<'a> {
         queued_ms: f64,
     },
     Completed {
-        result: Value,
+        result: Box<JobResult>,
     },
     Failed {
-        error: Value,
+        error: JobError,
     },
     Resumed {
         deadline: String,
@@ -188,7 +190,7 @@ impl<'a> Fields<'a> {
                 queued_ms: *queued_ms,
             },
             Event::Completed { turn } => Self::Completed {
-                result: result(view, turn, audio),
+                result: Box::new(result(view, turn, audio)),
             },
             Event::Failed { error: failure } => Self::Failed {
                 error: error(failure),
@@ -213,6 +215,8 @@ impl Serialize for InBase64<'_> {
 #[cfg(test)]
 mod tests {
     use common::{pipeline::Route, reply::StageStarted, testing::fixtures, time::UnixMillis};
+
+    use serde_json::Value;
 
     use super::*;
 

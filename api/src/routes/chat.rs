@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
+use utoipa::openapi::{HttpMethod, PathItem, Required};
 
 use crate::{
     error::Problem,
     gateway::{Caller, Gateway},
     new_turn::ChatTurn,
+    openapi::{Group, forms, operation::Title, parameters},
     submission::{Body, Submission},
 };
 
@@ -21,4 +23,26 @@ pub async fn post(
     submission
         .answer(&gateway, turn, caller, Body::Result)
         .await
+}
+
+pub fn described() -> PathItem {
+    let title = Title {
+        id: "chat",
+        group: Group::Questions,
+        summary: "Ask in writing",
+        description: "Waits for the answer, unless another way is preferred. `Prefer: wait=N` is also the time that the job has, unless `timeout` says otherwise.",
+    };
+    title
+        .submitting()
+        .answering_for_a_job()
+        .parameter(parameters::conversation_header(Required::True))
+        .body(forms::question())
+        .problems(&[
+            "missing_conversation_id",
+            "invalid_json",
+            "not_json",
+            "empty_message",
+            "message_too_long",
+        ])
+        .on(HttpMethod::Post)
 }

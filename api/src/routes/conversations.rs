@@ -7,18 +7,47 @@ use axum::{
     extract::{FromRequestParts, Path, State},
     http::{StatusCode, request::Parts},
 };
-use common::{conversation::PastTurn, ids::ConversationId};
-use serde_json::{Value, json};
+use common::{
+    conversation::PastTurn,
+    ids::{ConversationId, CorrelationId},
+};
+use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::{HttpMethod, PathItem},
+};
 
 use crate::{
     error::Problem,
     gateway::{Caller, Gateway},
     new_turn::parse_conversation,
+    openapi::{Group, answers, examples, operation::Title, parameters},
     render::rfc3339,
 };
 
 /// The conversation that the path names.
 pub struct Named(ConversationId);
+
+/// A conversation, its turns the oldest first.
+#[derive(Serialize, ToSchema)]
+pub struct Conversation {
+    #[schema(value_type = String, example = "coba")]
+    conversation_id: ConversationId,
+    turns: Vec<ConversationTurn>,
+}
+
+/// A question, and what was answered.
+#[derive(Serialize, ToSchema)]
+struct ConversationTurn {
+    #[schema(value_type = String, format = "uuid")]
+    job_id: CorrelationId,
+    /// When the turn took effect.
+    #[schema(format = DateTime)]
+    at: String,
+    #[schema(example = "Apa itu ITB?")]
+    user: String,
+    assistant: String,
+}
 
 /// Its turns, the oldest first. A conversation without a turn does not exist:
 /// not yet, no longer, or for another tenant.
@@ -26,13 +55,15 @@ pub async fn get(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
     Named(id): Named,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Conversation>, Problem> {
     let turns = gateway.conversation(caller.tenant, id.clone()).await?;
     if turns.is_empty() {
         return Err(unknown());
     }
-    let turns: Vec<Value> = turns.iter().map(rendered).collect();
-    Ok(Json(json!({ "conversation_id": id, "turns": turns })))
+    Ok(Json(Conversation {
+        conversation_id: id,
+        turns: turns.into_iter().map(ConversationTurn::from).collect(),
+    }))
 }
 
 /// 204 also when there is nothing to forget: what was asked for holds, a second
@@ -46,13 +77,15 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn rendered(turn: &PastTurn) -> Value {
-    json!({
-        "job_id": turn.job,
-        "at": rfc3339(turn.at.0),
-        "user": turn.user,
-        "assistant": turn.assistant,
-    })
+impl From<PastTurn> for ConversationTurn {
+    fn from(turn: PastTurn) -> Self {
+        Self {
+            job_id: turn.job,
+            at: rfc3339(turn.at.0),
+            user: turn.user,
+            assistant: turn.assistant,
+        }
+    }
 }
 
 fn unknown() -> Problem {
@@ -72,4 +105,40 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
         let name = path.map_or_else(|_| String::new(), |Path(name)| name);
         parse_conversation(&name).map(Self)
     }
+}
+
+pub fn described() -> PathItem {
+    let read = Title {
+        id: "getConversation",
+        group: Group::Conversations,
+        summary: "Read a conversation",
+        description: "Its turns, the oldest first. A conversation without a turn does not exist.",
+    };
+    let forget = Title {
+        id: "forgetConversation",
+        group: Group::Conversations,
+        summary: "Forget a conversation",
+        description: "Also the turns of its jobs under way; these are answered all the same. Succeeds as well when there is nothing to forget.",
+    };
+    let found = answers::json(
+        "The conversation.",
+        "Conversation",
+        examples::conversation(),
+    );
+    let mut item = read
+        .keyed()
+        .parameter(parameters::conversation_id())
+        .answer(200, found)
+        .problems(&["invalid_conversation_id", "unknown_conversation"])
+        .on(HttpMethod::Get);
+    let forget = forget
+        .keyed()
+        .parameter(parameters::conversation_id())
+        .answer(
+            204,
+            answers::empty("There is no such conversation any more."),
+        )
+        .problems(&["invalid_conversation_id"]);
+    item.merge_operations(forget.on(HttpMethod::Delete));
+    item
 }

@@ -7,12 +7,14 @@ use axum::{
     http::{HeaderMap, request::Parts},
 };
 use serde::Deserialize;
+use utoipa::openapi::{HttpMethod, PathItem};
 
 use super::JobId;
 use crate::{
     error::Problem,
     gateway::{Caller, Gateway, following::Following},
     live::events::EventStream,
+    openapi::{Group, answers, operation::Title, parameters},
     state::Heartbeat,
 };
 
@@ -45,16 +47,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Cursor {
     type Rejection = Problem;
 
     /// The header goes before the address: a browser comes again to the same
-    /// address, with what it has seen meanwhile in the header.
+    /// address, with what it has seen meanwhile in the header. Both must be
+    /// right all the same.
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        if let Some(text) = last_event_id(&parts.headers) {
-            return Self::parse(text);
-        }
         let query = Query::<Resumption>::from_request_parts(parts, state).await;
-        match query.map_err(|_| invalid())?.0.starting_after {
-            Some(text) => Self::parse(&text),
-            None => Ok(Self(0)),
-        }
+        let address = query.map_err(|_| invalid())?.0.starting_after;
+        let address = address.as_deref().map(Self::parse).transpose()?;
+        let header = last_event_id(&parts.headers).map(Self::parse).transpose()?;
+        Ok(header.or(address).unwrap_or(Self(0)))
     }
 }
 
@@ -91,5 +91,52 @@ fn invalid() -> Problem {
     )
 }
 
+pub fn described() -> PathItem {
+    let title = Title {
+        id: "getJobEvents",
+        group: Group::Jobs,
+        summary: "Follow a job",
+        description: "Server-Sent Events, from the first or after the one that is named, at any front door, with nothing lost or told twice. Ends after the job's last event.",
+    };
+    title
+        .keyed()
+        .parameter(parameters::job_id())
+        .parameter(parameters::last_event_id())
+        .parameter(parameters::starting_after())
+        .answer(200, answers::events())
+        .problems(&["invalid_cursor", "unknown_job"])
+        .on(HttpMethod::Get)
+}
+
 #[cfg(test)]
 mod fuzz;
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_header_goes_before_the_address_and_both_must_be_numbers() {
+        for (query, header, expected) in [
+            ("", None, Some(0)),
+            ("?starting_after=3", None, Some(3)),
+            ("?starting_after=3", Some("5"), Some(5)),
+            ("?starting_after=3", Some(""), Some(3)),
+            ("", Some("5"), Some(5)),
+            ("?starting_after=-1", None, None),
+            ("?starting_after=-1", Some("0"), None),
+            ("?starting_after=1&starting_after=1", None, None),
+            ("?starting_after=3", Some("x"), None),
+        ] {
+            let mut request = Request::get(format!("/{query}"));
+            if let Some(value) = header {
+                request = request.header("last-event-id", value);
+            }
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let cursor = Cursor::from_request_parts(&mut parts, &()).await;
+            assert_eq!(cursor.ok().map(|it| it.0), expected, "{query} {header:?}");
+        }
+    }
+}

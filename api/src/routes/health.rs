@@ -1,6 +1,6 @@
 //! `GET /health` and `GET /ready`: without a key, and without secrets.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -12,15 +12,59 @@ use common::{
     broker::{Link, PublishError},
     pipeline::{Route, Stage},
 };
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::{HttpMethod, PathItem},
+};
 
 use crate::{
     gateway::Gateway,
+    openapi::{Group, answers, examples, operation::Title},
     state::{AppState, ModeName, SpeechState},
 };
 
 const NOT_CONFIGURED: &str = "not_configured";
 const UNAVAILABLE: &str = "unavailable";
+
+/// How things are.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `healthy`, `degraded` (jobs are accepted, something is missing), or
+    /// `unhealthy`.
+    #[schema(example = "healthy")]
+    status: &'static str,
+    #[schema(example = "0.1.0")]
+    version: &'static str,
+    /// `embedded` or `distributed`.
+    #[schema(example = "distributed")]
+    mode: String,
+    /// `ok`, `unavailable` or `not_configured`.
+    #[schema(example = "ok")]
+    redis: &'static str,
+    /// `ok`, `blocked`, `unavailable`, `misconfigured` or `not_configured`.
+    #[schema(example = "ok")]
+    rabbitmq: &'static str,
+    /// `ok`, `unavailable` or `not_configured`.
+    #[schema(example = "ok")]
+    qdrant: &'static str,
+    /// The engines by name: `ready`, or how far they are.
+    #[schema(example = json!({"speech_to_text": "ready", "text_to_speech": "ready"}))]
+    speech: BTreeMap<&'static str, String>,
+    #[schema(format = DateTime)]
+    timestamp: String,
+}
+
+/// Whether a job could be accepted and answered now.
+#[derive(Serialize, ToSchema)]
+pub struct Readiness {
+    /// `ready` or `not_ready`.
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// There when it is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+}
 
 /// How things are. 200 unless no job can be accepted at all.
 pub async fn health(State(state): State<AppState>) -> Response {
@@ -37,16 +81,16 @@ pub async fn health(State(state): State<AppState>) -> Response {
     };
     let embedded = state.mode == ModeName::Embedded;
     let server = |text: &'static str| if embedded { NOT_CONFIGURED } else { text };
-    let body = json!({
-        "status": status,
-        "version": env!("CARGO_PKG_VERSION"),
-        "mode": state.mode.to_string(),
-        "redis": server(if redis { "ok" } else { UNAVAILABLE }),
-        "rabbitmq": server(link_name(&link)),
-        "qdrant": qdrant,
-        "speech": speech_body(&speech),
-        "timestamp": humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string(),
-    });
+    let body = Health {
+        status,
+        version: env!("CARGO_PKG_VERSION"),
+        mode: state.mode.to_string(),
+        redis: server(if redis { "ok" } else { UNAVAILABLE }),
+        rabbitmq: server(link_name(&link)),
+        qdrant,
+        speech: speech_body(&speech),
+        timestamp: humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string(),
+    };
     (code, Json(body)).into_response()
 }
 
@@ -67,25 +111,27 @@ fn link_name(link: &Link) -> &'static str {
     }
 }
 
-fn speech_body(states: &[(&'static str, SpeechState)]) -> Value {
+fn speech_body(states: &[(&'static str, SpeechState)]) -> BTreeMap<&'static str, String> {
     let described = states.iter().map(|(name, state)| {
         let text = match state {
             SpeechState::Ready => "ready".to_owned(),
             SpeechState::OnItsWay(progress) => progress.clone(),
             SpeechState::Failed(by_hand) => format!("failed: {by_hand}"),
         };
-        ((*name).to_owned(), Value::String(text))
+        (*name, text)
     });
-    Value::Object(described.collect::<Map<_, _>>())
+    described.collect()
 }
 
 /// 200 only when a job could be accepted and answered now.
 pub async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    let why_not = why_not_ready(&gateway).await;
-    if why_not.is_empty() {
-        return Json(json!({"status": "ready"})).into_response();
+    let reasons = why_not_ready(&gateway).await;
+    if reasons.is_empty() {
+        let status = "ready";
+        return Json(Readiness { status, reasons }).into_response();
     }
-    let body = Json(json!({"status": "not_ready", "reasons": why_not}));
+    let status = "not_ready";
+    let body = Json(Readiness { status, reasons });
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
@@ -117,4 +163,39 @@ async fn why_not_ready(gateway: &Gateway) -> Vec<String> {
 async fn has_workers(gateway: &Gateway, stage: Stage) -> Result<bool, PublishError> {
     let queues = gateway.backends().broker.inspect(stage).await?;
     Ok(queues.consumers > 0)
+}
+
+pub fn described() -> PathItem {
+    let title = Title {
+        id: "getHealth",
+        group: Group::Service,
+        summary: "How the service is",
+        description: "200 unless no job can be accepted at all.",
+    };
+    let healthy = answers::json(
+        "Healthy or degraded.",
+        "Health",
+        examples::health("healthy"),
+    );
+    let unhealthy = answers::json("Unhealthy.", "Health", examples::health("unhealthy"));
+    title
+        .open()
+        .answer(200, healthy)
+        .answer(503, unhealthy)
+        .on(HttpMethod::Get)
+}
+
+pub fn readiness_described() -> PathItem {
+    let title = Title {
+        id: "getReadiness",
+        group: Group::Service,
+        summary: "Whether a job could be accepted and answered now",
+        description: "For load balancers and rolling restarts.",
+    };
+    let not_ready = answers::json("Not now.", "Readiness", examples::not_ready());
+    title
+        .open()
+        .answer(200, answers::json("Ready.", "Readiness", examples::ready()))
+        .answer(503, not_ready.header("Retry-After", answers::retry_after()))
+        .on(HttpMethod::Get)
 }

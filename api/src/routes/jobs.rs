@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::{FromRequestParts, Query, State},
+    http::request::Parts,
     response::Response,
 };
 use common::pipeline::Route;
 use serde::Deserialize;
-use serde_json::Value;
+use utoipa::openapi::{HttpMethod, PathItem, Required};
 
 use super::{JobId, refuse_until_ready};
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
     error::Problem,
     gateway::{Caller, Gateway},
     new_turn::AnyTurn,
+    openapi::{Group, answers as describe, forms, operation::Title, parameters},
+    render::bodies::JobDocument,
     state::Speech,
     submission::{Body, Submission},
 };
@@ -43,14 +46,17 @@ pub async fn cancel(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
     JobId(id): JobId,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<JobDocument>, Problem> {
     let view = gateway.cancel(&caller.tenant, id).await?;
     let view = view.ok_or_else(Problem::unknown_job)?;
     answers::document(&gateway, &view).await.map(Json)
 }
 
+/// How long a poll is held.
+pub struct Poll(Duration);
+
 #[derive(Deserialize)]
-pub struct Poll {
+struct Waiting {
     wait: Option<String>,
 }
 
@@ -58,9 +64,9 @@ pub async fn get(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
     JobId(id): JobId,
-    Query(poll): Query<Poll>,
-) -> Result<Json<Value>, Problem> {
-    let view = match poll.patience()? {
+    Poll(patience): Poll,
+) -> Result<Json<JobDocument>, Problem> {
+    let view = match patience {
         Duration::ZERO => gateway.look(&caller.tenant, id).await?,
         patience => {
             // Only a job that exists is worth waiting for.
@@ -75,17 +81,85 @@ pub async fn get(
     answers::document(&gateway, &view).await.map(Json)
 }
 
-impl Poll {
-    fn patience(&self) -> Result<Duration, Problem> {
-        let Some(text) = &self.wait else {
-            return Ok(Duration::ZERO);
-        };
-        match text.parse::<u64>() {
-            Ok(seconds) => Ok(Duration::from_secs(seconds.min(LONGEST_POLL))),
-            Err(_) => Err(Problem::malformed(
-                "invalid_wait",
-                "The parameter wait must be a whole number of seconds.",
-            )),
+impl<S: Send + Sync> FromRequestParts<S> for Poll {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<Waiting>::from_request_parts(parts, state).await;
+        match query.map_err(|_| invalid_wait())?.0.wait {
+            Some(text) => Self::parse(&text),
+            None => Ok(Self(Duration::ZERO)),
         }
     }
+}
+
+impl Poll {
+    /// Digits alone; so many that they are no number are a long time all the
+    /// same.
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(invalid_wait());
+        }
+        let seconds = text.parse().unwrap_or(u64::MAX).min(LONGEST_POLL);
+        Ok(Self(Duration::from_secs(seconds)))
+    }
+}
+
+fn invalid_wait() -> Problem {
+    Problem::malformed(
+        "invalid_wait",
+        "The parameter wait must be a whole number of seconds, once.",
+    )
+}
+
+pub fn described() -> PathItem {
+    let title = Title {
+        id: "submitJob",
+        group: Group::Jobs,
+        summary: "Submit a job",
+        description: "A question in writing (JSON) or in speech (a form with `kind=audio`). Answers at once, unless `Prefer: wait=N` waits for its end.",
+    };
+    title
+        .submitting()
+        .answer(200, describe::finished_job())
+        .parameter(parameters::conversation_header(Required::False))
+        .body(forms::job())
+        .problems(&[
+            "invalid_json",
+            "not_json",
+            "empty_message",
+            "message_too_long",
+            "unknown_kind",
+        ])
+        .problems(forms::PROBLEMS)
+        .on(HttpMethod::Post)
+}
+
+pub fn one_described() -> PathItem {
+    let look = Title {
+        id: "getJob",
+        group: Group::Jobs,
+        summary: "See how a job is",
+        description: "With `wait`, holds the line until the job's end.",
+    };
+    let cancel = Title {
+        id: "cancelJob",
+        group: Group::Jobs,
+        summary: "Call a job off",
+        description: "Ends the job, also the stage at work, and shows it as it then is. One that is over stays as it is.",
+    };
+    let mut item = look
+        .keyed()
+        .parameter(parameters::job_id())
+        .parameter(parameters::wait())
+        .answer(200, describe::job())
+        .problems(&["invalid_wait", "unknown_job"])
+        .on(HttpMethod::Get);
+    let cancel = cancel
+        .keyed()
+        .parameter(parameters::job_id())
+        .answer(200, describe::job())
+        .problems(&["unknown_job"]);
+    item.merge_operations(cancel.on(HttpMethod::Delete));
+    item
 }

@@ -12,6 +12,7 @@ use axum::{
 use bytes::Bytes;
 use common::{ids::CorrelationId, pipeline::Stage};
 use sha2::{Digest as _, Sha256};
+use utoipa::openapi::{HttpMethod, PathItem};
 
 use super::JobId;
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     gateway::{Caller, Gateway},
     job::{JobView, Outcome},
     live::speech::SpokenStream,
+    openapi::{Group, answers, operation::Title, parameters},
 };
 
 const WAV: (HeaderName, &str) = (header::CONTENT_TYPE, "audio/wav");
@@ -133,4 +135,22 @@ fn unsatisfiable() -> Problem {
 fn strong_tag(bytes: &Bytes) -> String {
     let digest = Sha256::digest(bytes);
     format!("\"{}\"", hex::encode(&digest[..16]))
+}
+
+pub fn described() -> PathItem {
+    let title = Title {
+        id: "getJobAudio",
+        group: Group::Jobs,
+        summary: "Hear the answer",
+        description: "The answer of a spoken question as WAV, also in ranges; while it is being spoken, what there is so far and then the rest.",
+    };
+    title
+        .keyed()
+        .parameter(parameters::job_id())
+        .parameter(parameters::range())
+        .parameter(parameters::if_range())
+        .answer(200, answers::audio())
+        .answer(206, answers::part_of_audio())
+        .problems(&["unknown_job", "no_audio", "range_not_satisfiable"])
+        .on(HttpMethod::Get)
 }

@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod containers;
 mod conversations;
 mod deployment;
 mod hostile;
 mod jobs;
 mod limits;
+mod openapi;
 mod outages;
 mod overload;
 mod restarts;

@@ -21,7 +21,6 @@ use common::{
     time::UnixMillis,
     turn::{Input, Turn},
 };
-use serde_json::Value;
 use tracing::warn;
 
 use crate::{
@@ -53,15 +52,16 @@ impl Webhook {
     }
 
     /// What there is to tell of the job that `job` watches.
-    async fn news(&self, job: &Job) -> Result<Value, StageError> {
+    async fn news(&self, job: &Job) -> Result<Vec<u8>, StageError> {
         let watched = job.callback_of.ok_or_else(watches_nothing)?;
         let records = self.replies.read(watched, 0).await;
         let records =
             records.map_err(|error| StageError::transient("reply_log_unavailable", error))?;
-        JobView::at_end_told_by(&records, job.correlation_id)
+        let news = JobView::at_end_told_by(&records, job.correlation_id)
             .as_ref()
-            .and_then(render::callback)
-            .ok_or_else(job_gone)
+            .and_then(render::callback);
+        let news = news.ok_or_else(job_gone)?;
+        Ok(serde_json::to_vec(&news).expect("a job holds nothing that JSON cannot"))
     }
 
     fn signer(&self) -> Result<&Signer, StageError> {
@@ -86,7 +86,7 @@ impl Handler for Webhook {
     }
 
     async fn handle(&self, turn: Turn, job: &Job, _: &dyn Progress) -> Result<Turn, StageError> {
-        let body = self.news(job).await?.to_string().into_bytes();
+        let body = self.news(job).await?;
         let id = job.correlation_id.to_string();
         let timestamp = UnixMillis::now().as_secs();
         let letter = Letter {
