@@ -104,8 +104,8 @@ async fn nothing_that_a_caller_said_is_in_a_log(mode: Mode) {
 
     // Whoever tells of the end has tried, so all that is logged is there.
     let job: serde_json::Value = serde_json::from_str(&answer).unwrap();
-    let job = door.job(&format!("/v1/jobs/{}", job["job_id"].as_str().unwrap()));
-    let job = job.await;
+    let path = format!("/v1/jobs/{}", job["job_id"].as_str().unwrap());
+    let job = door.job(&path).await;
     let telling = format!("/v1/jobs/{}", job["callback"]["job_id"].as_str().unwrap());
     eventually("told", || async {
         let telling = door.job(&telling).await;
