@@ -46,7 +46,7 @@ pub async fn request_context(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(trace);
 
     let mut response = match refused(&request) {
-        Some(problem) => problem.into_response(),
+        Some(problem) => closing(problem),
         None => next.run(request).instrument(span.clone()).await,
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
@@ -58,6 +58,14 @@ pub async fn request_context(mut request: Request, next: Next) -> Response {
     let duration = started.elapsed();
     measure(&method, route, response.status(), duration);
     span.in_scope(|| log(response.status(), duration));
+    response
+}
+
+/// What follows on the same connection may not be what its sender meant.
+fn closing(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
     response
 }
 
@@ -74,6 +82,15 @@ fn refused(request: &Request) -> Option<Problem> {
     if is_missing || hosts > 1 {
         let detail = "The request must have one header Host.";
         return Some(Problem::malformed("invalid_host", detail));
+    }
+    // Of `chunked` twice, one server undoes both and another the last alone.
+    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_some_and(|coding| !is_plain(coding)) || codings.next().is_some() {
+        return Some(Problem::malformed(
+            "invalid_transfer_encoding",
+            "The Transfer-Encoding can be chunked alone.",
+        ));
     }
     None
 }

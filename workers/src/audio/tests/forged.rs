@@ -315,10 +315,7 @@ fn a_file_that_begins_again_and_again_is_given_up() {
             bytes.len(),
             result.as_ref().err()
         );
-        assert!(
-            matches!(result, Err(DecodeError::Unsupported { .. })),
-            "{file}"
-        );
+        assert!(result.is_err(), "{file}");
         assert!(took < Duration::from_secs(20), "{file}: {took:?}");
     }
 }

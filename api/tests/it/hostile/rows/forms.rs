@@ -62,7 +62,7 @@ pub fn rows() -> Vec<Row> {
         row(
             "empty boundary",
             typed("multipart/form-data; boundary=").body(b"----"),
-            "400 invalid_multipart",
+            "422 missing_audio",
         ),
         row(
             "another boundary",
@@ -122,7 +122,7 @@ pub fn rows() -> Vec<Row> {
         row(
             "part without a head",
             parts(&[("\r\n", &good)]),
-            "422 unknown_field",
+            "400 invalid_multipart",
         ),
         row(
             "long name",
@@ -234,7 +234,7 @@ pub fn rows() -> Vec<Row> {
                 ]
                 .concat(),
             ),
-            "415 unsupported_audio",
+            "422 damaged_audio",
         ),
     ]
 }

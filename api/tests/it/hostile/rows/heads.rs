@@ -154,7 +154,7 @@ pub fn rows() -> Vec<Row> {
                 .raw(b"\r\n")
                 .raw(SMUGGLED)
                 .end(),
-            "400 bare",
+            "400 invalid_transfer_encoding",
         ),
         row(
             "chunked, then not",
