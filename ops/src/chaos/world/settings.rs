@@ -13,7 +13,7 @@ pub fn of_all(premises: &Premises<'_>, vendors: &Vendors) -> anyhow::Result<Vec<
     let mut settings: Vec<(&str, String)> = vec![
         ("AMQP_QUEUE_PREFIX", PREFIX.into()),
         ("JOB_DEADLINE", "3600".into()),
-        ("MAX_ATTEMPTS", "6".into()),
+        ("MAX_ATTEMPTS", "4".into()),
         ("EVENTS_HEARTBEAT", "2".into()),
         ("SHUTDOWN_GRACE", "5".into()),
         ("RATE_LIMIT_ENABLED", "false".into()),
