@@ -160,6 +160,7 @@ async fn storm(
     }
     faults.sort_by(|one, other| one.from.total_cmp(&other.from));
     println!("{} faults, and no more of them", faults.len());
+    world.vendors.recover();
     world.all_well().await?;
     let patience = Duration::from_secs(options.patience * 60);
     // Whoever has not heard by then is in the ledger.

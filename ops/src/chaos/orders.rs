@@ -64,7 +64,7 @@ pub fn plan(seed: u64, jobs: usize) -> Vec<Conversation> {
 }
 
 fn order(dice: &mut Dice, seed: u64, number: usize) -> Order {
-    let kind = match dice.percent(20) {
+    let kind = match dice.percent(12) {
         true => Kind::Voice,
         false => Kind::Chat,
     };

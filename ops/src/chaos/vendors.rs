@@ -46,13 +46,13 @@ enum Trouble {
     Hangs,
 }
 
-/// Those after which a vendor is left alone for a while are the rarer ones, as
-/// they are in life: with more of them, little else would happen.
+/// Those after which a vendor is left alone for a while (the last three) are the
+/// rarer ones: with more of them, jobs would mostly wait.
 const TROUBLES: [(Trouble, usize); 6] = [
-    (Trouble::Failed, 8),
-    (Trouble::Busy, 4),
-    (Trouble::Garbage, 4),
-    (Trouble::CutOff, 2),
+    (Trouble::Failed, 12),
+    (Trouble::Busy, 6),
+    (Trouble::Garbage, 6),
+    (Trouble::CutOff, 1),
     (Trouble::Reset, 1),
     (Trouble::Hangs, 1),
 ];
@@ -98,6 +98,15 @@ impl Vendors {
             }
         });
         vendors
+    }
+
+    /// None of them fails any more.
+    pub fn recover(&self) {
+        self.model.is(paced(Duration::from_millis(100)));
+        self.emotion.is(vendor::Mood::Well);
+        self.receiver.is(vendor::Mood::Well);
+        self.hearing.is(prosa::Mood::Well);
+        self.speaking.is(prosa::Mood::Well);
     }
 
     /// Names them to our programs. Answers and emotions have a local engine to

@@ -2,7 +2,7 @@
 //! vendors and the front doors.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -22,6 +22,8 @@ use super::{
     schedule::{Cast, Ending, Server},
     vendors::Vendors,
 };
+
+mod settings;
 
 const KEY: &str = "kunci-uji";
 const FRONT_DOORS: usize = 2;
@@ -67,7 +69,7 @@ impl World {
             premises,
             rabbitmq: port_of(&rabbitmq.url())?,
             redis: port_of(&redis.url())?,
-            common: common_settings(premises, &vendors)?,
+            common: settings::of_all(premises, &vendors)?,
             programs: Vec::new(),
             links: Vec::new(),
         };
@@ -290,52 +292,4 @@ fn port_of(url: &str) -> anyhow::Result<u16> {
     let port = url.rsplit(':').next().and_then(|it| it.split('/').next());
     port.and_then(|it| it.parse().ok())
         .with_context(|| format!("no port in {url}"))
-}
-
-/// What all programs are told. A job has an hour: one that nobody works on any
-/// more does not end by its deadline within the run, and is seen to be lost.
-fn common_settings(
-    premises: &Premises<'_>,
-    vendors: &Vendors,
-) -> anyhow::Result<Vec<(String, String)>> {
-    let knowledge = knowledge(premises.folder)?;
-    let folder = premises.folder.join("data");
-    let mut settings: Vec<(&str, String)> = vec![
-        ("AMQP_QUEUE_PREFIX", PREFIX.into()),
-        ("JOB_DEADLINE", "3600".into()),
-        ("MAX_ATTEMPTS", "6".into()),
-        ("EVENTS_HEARTBEAT", "2".into()),
-        ("SHUTDOWN_GRACE", "5".into()),
-        ("RATE_LIMIT_ENABLED", "false".into()),
-        ("WEBHOOK_SECRET", "rahasia-uji".into()),
-        ("WEBHOOK_ALLOW_PRIVATE", "true".into()),
-        ("KNOWLEDGE_PATH", knowledge.display().to_string()),
-        ("ITB_DATA_DIR", folder.display().to_string()),
-        ("LOG_FORMAT", "json".into()),
-        (
-            "RUST_LOG",
-            std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()),
-        ),
-    ];
-    settings.extend(vendors.settings());
-    if let Some(sabotage) = premises.sabotage {
-        settings.push(("ITB_SABOTAGE", sabotage.to_owned()));
-    }
-    let owned = settings
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value));
-    Ok(owned.collect())
-}
-
-/// One document, so that a worker is there as soon as it is started.
-fn knowledge(folder: &Path) -> anyhow::Result<PathBuf> {
-    let documents = folder.join("documents");
-    std::fs::create_dir_all(&documents)?;
-    std::fs::write(
-        documents.join("syarat-lulus.md"),
-        "---\ntitle: Syarat lulus sarjana\nurl: https://contoh.id/sarjana\ndate: 2026-01-15\n---\n\n\
-         Syarat lulus program sarjana ITB adalah menyelesaikan paling sedikit 144 SKS. Indeks prestasi kumulatif \
-         paling rendah 2,00. Tugas akhir harus selesai.\n",
-    )?;
-    Ok(documents)
 }
