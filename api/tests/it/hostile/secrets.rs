@@ -86,7 +86,7 @@ async fn nothing_that_a_caller_said_is_in_a_log(mode: Mode) {
             .raw(format!("X-Bad {BROKEN_FIELD}\r\n").as_bytes())
             .end(),
         Ask::get("/health")
-            .header("X-Request-Id", &format!("{BROKEN_FIELD} "))
+            .header("X-Request-Id", &format!("{BROKEN_FIELD}!"))
             .header("traceparent", BROKEN_FIELD)
             .end(),
     ];
