@@ -66,7 +66,7 @@ async fn connect(world: &World) -> anyhow::Result<Backends> {
 
 async fn log(backends: &Backends, job: &str) -> anyhow::Result<Option<Log>> {
     let id = job.parse().with_context(|| format!("{job} is no job"))?;
-    let records = backends.replies.read(id, 0).await?;
+    let records = asked("a reply log", || backends.replies.read(id, 0)).await?;
     Ok((!records.is_empty()).then(|| log_of(&records)))
 }
 
@@ -104,14 +104,26 @@ fn entry(record: &Record) -> Entry {
 }
 
 async fn turns(world: &World, conversation: &str) -> anyhow::Result<Vec<Turn>> {
+    let jobs = asked("a conversation", || world.doors.turns(conversation)).await?;
+    Ok(jobs.into_iter().map(|job| Turn { job }).collect())
+}
+
+/// Asks until there is an answer: on a busy machine the first one may be late.
+async fn asked<T, E, F>(what: &str, mut ask: impl FnMut() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<T, E>>,
+    E: std::fmt::Debug,
+{
     let mut backoff = Backoff::between(Duration::from_millis(100), Duration::from_secs(1));
+    let mut last = None;
     for _ in 0..TRIES {
-        if let Ok(jobs) = world.doors.turns(conversation).await {
-            return Ok(jobs.into_iter().map(|job| Turn { job }).collect());
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => last = Some(error),
         }
         backoff.wait().await;
     }
-    anyhow::bail!("conversation {conversation} cannot be read")
+    anyhow::bail!("{what} cannot be read: {last:?}")
 }
 
 #[cfg(test)]

@@ -198,7 +198,10 @@ impl<'a> Books<'a> {
         let asked = evidence.orders.iter().filter(|it| it.callback);
         let asked: BTreeSet<&String> = asked.flat_map(|it| &it.jobs).collect();
         for letter in &evidence.letters {
-            if !asked.contains(&letter.job) {
+            // A job that could not be queued has failed, and its caller does not
+            // know of it.
+            let never_accepted = letter.outcome == Some(Outcome::Failed);
+            if !asked.contains(&letter.job) && !never_accepted {
                 self.broken(Promise::Callback, &letter.job, "told without being asked");
             }
         }
