@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 use common::testing::servers::{find, skipped};
@@ -33,12 +34,17 @@ fn programs() -> PathBuf {
     program().parent().expect("a folder").to_owned()
 }
 
+/// Each run has as many processes as a machine can take.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// The exit code of a run, what it printed, and its report.
 fn chaos(name: &str, arguments: &[&str]) -> Option<(i32, String, Value)> {
     if find("rabbitmq-server").is_none() || find("redis-server").is_none() {
         skipped("needs the programs rabbitmq-server and redis-server");
         return None;
     }
+    // A run that failed leaves nothing that would be in the way of the next.
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{name}"));
     // Of the run before.
     let _ = std::fs::remove_dir_all(&folder);
