@@ -6,6 +6,7 @@ use std::{
 };
 
 use common::testing::servers::{find, skipped};
+use workers::testing::prosa::recording;
 
 use super::House;
 use crate::{
@@ -49,6 +50,12 @@ async fn a_bomb_costs_little_and_is_told(mode: Mode) {
     if !house.deployment.can_speak().await {
         return;
     }
+    // The engine is loaded by the first that is heard.
+    let heard = house
+        .deployment
+        .post("/v1/audio")
+        .multipart(form(recording()));
+    heard.send().await.unwrap();
     let before = peak_megabytes(&house);
     for (name, arguments) in BOMBS {
         let bomb = made(arguments);

@@ -65,7 +65,8 @@ async fn the_client_takes_a_broken_stream_up_again(deployment: &Deployment) {
     let cut = run(breaking_line(server).await, KEY, &[question]).await;
     let told = String::from_utf8_lossy(&cut.stderr);
     assert!(cut.status.success(), "{told}");
-    assert!(told.contains("going on after event 1"), "{told}");
+    let is_resumed = |event| told.contains(&format!("going on after event {event}"));
+    assert!((1..9).any(is_resumed), "{told}");
     assert_eq!(cut.stdout, over_a_good_line.stdout);
     assert!(String::from_utf8_lossy(&cut.stdout).contains("144"));
 }
