@@ -17,7 +17,7 @@ use common::{
 };
 use serde_json::{Value, json};
 
-use choice::Choice;
+use choice::{Choice, Unclear};
 use replay::{Outcome, replay};
 
 mod choice;
@@ -53,26 +53,16 @@ enum Command {
     },
     /// Takes up the jobs again that failed by them.
     Replay {
-        /// Messages or jobs.
-        ids: Vec<String>,
         #[command(flatten)]
-        filter: Filter,
-        /// All that there are.
-        #[arg(long)]
-        all: bool,
+        chosen: Chosen,
         /// For programs.
         #[arg(long)]
         json: bool,
     },
     /// Removes them for good. Their jobs stay failed.
     Purge {
-        /// Messages or jobs.
-        ids: Vec<String>,
         #[command(flatten)]
-        filter: Filter,
-        /// All that there are.
-        #[arg(long)]
-        all: bool,
+        chosen: Chosen,
         /// Without it they are only counted.
         #[arg(long)]
         yes: bool,
@@ -80,6 +70,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Those that something is done to.
+#[derive(Args)]
+struct Chosen {
+    /// Messages or jobs.
+    ids: Vec<String>,
+    #[command(flatten)]
+    filter: Filter,
+    /// All that there are.
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Args, Default)]
@@ -122,30 +124,26 @@ pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<Exit
             anyhow::ensure!(!found.is_empty(), "there is no dead letter of {id}");
             show(found, text).await
         }
-        Command::Replay {
-            ids,
-            filter,
-            all,
-            json,
-        } => {
-            let choice = filter.choice(&ids).deliberate(all)?;
+        Command::Replay { chosen, json } => {
+            let choice = chosen.choice()?;
             let backends = connect(env).await?;
-            let found = find(&backends, &filter, &choice).await?;
+            let found = find(&backends, &chosen.filter, &choice).await?;
             let missing = tell_missing(&choice, &found);
             replay_all(&backends, found, missing, json).await
         }
-        Command::Purge {
-            ids,
-            filter,
-            all,
-            yes,
-            json,
-        } => {
-            let choice = filter.choice(&ids).deliberate(all)?;
-            let found = find(&connect(env).await?, &filter, &choice).await?;
+        Command::Purge { chosen, yes, json } => {
+            let choice = chosen.choice()?;
+            let found = find(&connect(env).await?, &chosen.filter, &choice).await?;
             let missing = tell_missing(&choice, &found);
             purge(found, missing, yes, json).await
         }
+    }
+}
+
+impl Chosen {
+    /// Who chooses nothing has not chosen everything.
+    fn choice(&self) -> Result<Choice, Unclear> {
+        self.filter.choice(&self.ids).deliberate(self.all)
     }
 }
 
