@@ -14,7 +14,7 @@ use workers::{
     config::WorkerConfig,
     kit::Kit,
     pool::{MemberState, Pool},
-    provision::AssetState,
+    provision::{Asset, AssetState},
 };
 
 use crate::state::{Speech, SpeechState};
@@ -29,14 +29,13 @@ impl Embedded {
         let config = WorkerConfig::from_environment(env)?;
         let kit = Arc::new(Kit::new(backends.clone(), config));
         let pool = Pool::start(&kit, Stage::ALL);
-        let provision = kit.provision().await;
-        let engine = |stage, asset: &watch::Receiver<AssetState>| Engine {
+        let engine = |stage, asset| Engine {
             member: pool.watch(stage).expect("every stage runs embedded"),
-            asset: asset.clone(),
+            asset: kit.provision.watch(asset),
         };
         let speech = EmbeddedSpeech {
-            hearing: engine(Stage::Stt, &provision.speech_to_text),
-            speaking: engine(Stage::Tts, &provision.text_to_speech),
+            hearing: engine(Stage::Stt, Asset::SpeechToText),
+            speaking: engine(Stage::Tts, Asset::TextToSpeech),
         };
         Ok(Self {
             pool,

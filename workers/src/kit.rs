@@ -1,13 +1,8 @@
 //! What the stages of a process work with, made when a stage first asks.
 
 use common::{backends::Backends, config::ConfigError};
-use tokio::sync::OnceCell;
 
-use crate::{
-    config::WorkerConfig,
-    providers::whisper::LoadError,
-    provision::{self, Provision},
-};
+use crate::{config::WorkerConfig, providers::whisper::LoadError, provision::Provision};
 
 mod answering;
 mod speech;
@@ -17,7 +12,7 @@ pub use answering::{answering, embedder};
 pub struct Kit {
     pub backends: Backends,
     pub config: WorkerConfig,
-    provision: OnceCell<Provision>,
+    pub provision: Provision,
 }
 
 /// A stage cannot begin.
@@ -45,22 +40,8 @@ impl Kit {
     pub fn new(backends: Backends, config: WorkerConfig) -> Self {
         Self {
             backends,
+            provision: Provision::new(config.provision.clone()),
             config,
-            provision: OnceCell::new(),
-        }
-    }
-
-    /// The provisioning of this process; begins with the first call.
-    pub async fn provision(&self) -> &Provision {
-        let start = async || provision::spawn(self.config.provision.clone());
-        self.provision.get_or_init(start).await
-    }
-}
-
-impl Drop for Kit {
-    fn drop(&mut self) {
-        if let Some(provision) = self.provision.get() {
-            provision.task.abort();
         }
     }
 }

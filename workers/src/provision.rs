@@ -32,16 +32,16 @@ mod state;
 mod tests;
 mod wheel;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
+pub use asset::Asset;
 pub use config::{ProvisionConfig, SttModel, Timeouts, UnknownModel};
 pub use manifest::{Manifest, Pin, WantedFile, WantedTree, Wheel, WheelPart};
 pub use state::{AssetState, Place, Progress};
-
-use asset::Asset;
 
 /// The first and the longest pause between attempts in the background.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
@@ -76,30 +76,56 @@ fn disk_hint(error: &std::io::Error) -> String {
     }
 }
 
-/// Provisioning in the background, until both assets are ready.
+/// Provisioning in the background, of what is asked for. To drop it stops it, and loses only the bytes in flight.
 #[derive(Debug)]
 pub struct Provision {
-    /// How far the recogniser's model is.
-    pub speech_to_text: watch::Receiver<AssetState>,
-    /// How far the synthesiser is.
-    pub text_to_speech: watch::Receiver<AssetState>,
-    /// The work. It ends when both are ready; the owner aborts it to stop earlier, and loses only the bytes in flight.
-    pub task: JoinHandle<()>,
+    config: Arc<ProvisionConfig>,
+    speech_to_text: Background,
+    text_to_speech: Background,
 }
 
-/// Starts provisioning and keeps at it, with growing pauses after failures. Must be called within a Tokio runtime.
-pub fn spawn(config: ProvisionConfig) -> Provision {
-    let (progress, speech_to_text, text_to_speech) = Progress::new();
-    let task = tokio::spawn(async move {
-        tokio::join!(
-            keep_trying(&config, Asset::SpeechToText, &progress.speech_to_text),
-            keep_trying(&config, Asset::TextToSpeech, &progress.text_to_speech),
-        );
-    });
-    Provision {
-        speech_to_text,
-        text_to_speech,
-        task,
+#[derive(Debug)]
+struct Background {
+    state: watch::Sender<AssetState>,
+    task: OnceLock<AbortOnDropHandle<()>>,
+}
+
+impl Provision {
+    /// Begins nothing yet.
+    pub fn new(config: ProvisionConfig) -> Self {
+        let background = || Background {
+            state: watch::Sender::new(AssetState::Waiting),
+            task: OnceLock::new(),
+        };
+        Self {
+            config: Arc::new(config),
+            speech_to_text: background(),
+            text_to_speech: background(),
+        }
+    }
+
+    /// How far `asset` is, once somebody needs it.
+    pub fn watch(&self, asset: Asset) -> watch::Receiver<AssetState> {
+        self.background(asset).state.subscribe()
+    }
+
+    /// Starts to provision `asset`, with the first call, and keeps at it, with growing pauses after failures. Must be
+    /// called within a Tokio runtime.
+    pub fn need(&self, asset: Asset) -> watch::Receiver<AssetState> {
+        let Background { state, task } = self.background(asset);
+        task.get_or_init(|| {
+            let (config, state) = (Arc::clone(&self.config), state.clone());
+            let trying = async move { keep_trying(&config, asset, &state).await };
+            AbortOnDropHandle::new(tokio::spawn(trying))
+        });
+        state.subscribe()
+    }
+
+    fn background(&self, asset: Asset) -> &Background {
+        match asset {
+            Asset::SpeechToText => &self.speech_to_text,
+            Asset::TextToSpeech => &self.text_to_speech,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
         },
         whisper::Options,
     },
-    provision::{AssetState, Place},
+    provision::{Asset, AssetState, Place},
 };
 
 const WHISPER: &str = "whisper";
@@ -40,7 +40,7 @@ impl Kit {
                     Candidate::remote(prosa::PROVIDER, self.prosa_hearing(account)?)
                 }
                 HearingProvider::Whisper => {
-                    let state = self.provision().await.speech_to_text.clone();
+                    let state = self.provision.need(Asset::SpeechToText);
                     let engine = whisper(state, self.config.hearing.clone());
                     let whisper: Arc<dyn SpeechToText> = match candidates.is_empty() {
                         true => engine.await?,
@@ -88,7 +88,7 @@ impl Kit {
                     Candidate::remote(prosa::PROVIDER, self.prosa_speaking(account))
                 }
                 SpeakingProvider::Espeak => {
-                    let engine = espeak(self.provision().await.text_to_speech.clone());
+                    let engine = espeak(self.provision.need(Asset::TextToSpeech));
                     let espeak: Arc<dyn SpeechSynthesizer> = match candidates.is_empty() {
                         true => engine.await?,
                         false => Arc::new(Arriving::new(engine)),

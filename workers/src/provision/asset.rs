@@ -13,8 +13,10 @@ use super::{ProvisionError, hub, wheel};
 
 /// What can be provisioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asset {
+pub enum Asset {
+    /// The recogniser's weights.
     SpeechToText,
+    /// The synthesiser.
     TextToSpeech,
 }
 

@@ -88,34 +88,43 @@ fn errors_of_the_disk_say_what_to_do() {
     }
 }
 
+const LIMIT: Duration = Duration::from_secs(10);
+
 #[tokio::test]
 async fn in_the_background_the_states_lead_to_ready() {
     let machine = Machine::new(good_hub).await;
-    let mut provision = spawn(machine.config.clone());
-    let ready = |state: &AssetState| matches!(state, AssetState::Ready(_));
-    let limit = Duration::from_secs(10);
-    tokio::time::timeout(limit, provision.speech_to_text.wait_for(ready))
-        .await
-        .unwrap()
-        .unwrap();
-    tokio::time::timeout(limit, provision.text_to_speech.wait_for(ready))
-        .await
-        .unwrap()
-        .unwrap();
+    let provision = Provision::new(machine.config.clone());
+    for asset in [Asset::SpeechToText, Asset::TextToSpeech] {
+        let mut state = provision.watch(asset);
+        assert_eq!(*state.borrow(), AssetState::Waiting);
+        provision.need(asset);
+        let ready = |state: &AssetState| matches!(state, AssetState::Ready(_));
+        let reached = tokio::time::timeout(LIMIT, state.wait_for(ready)).await;
+        reached.unwrap().unwrap();
+    }
     assert_eq!(
-        *provision.text_to_speech.borrow(),
+        *provision.watch(Asset::TextToSpeech).borrow(),
         AssetState::Ready(Place::Program("/bin/true".into()))
     );
-    tokio::time::timeout(limit, provision.task)
-        .await
-        .unwrap()
-        .unwrap();
+}
+
+#[tokio::test]
+async fn what_nobody_needs_is_not_fetched() {
+    let machine = Machine::new(|_| panic!("nothing is asked of the hub")).await;
+    let provision = Provision::new(machine.config.clone());
+    let mut speaking = provision.need(Asset::TextToSpeech);
+    let ready = |state: &AssetState| matches!(state, AssetState::Ready(_));
+    let reached = tokio::time::timeout(LIMIT, speaking.wait_for(ready)).await;
+    reached.unwrap().unwrap();
+    let hearing = provision.watch(Asset::SpeechToText);
+    assert_eq!(*hearing.borrow(), AssetState::Waiting);
 }
 
 #[tokio::test]
 async fn in_the_background_a_failure_says_when_it_is_tried_again() {
     let machine = Machine::new(|_| Reply::status(404)).await;
-    let mut provision = spawn(machine.config.clone());
+    let provision = Provision::new(machine.config.clone());
+    let mut state = provision.need(Asset::SpeechToText);
     let failed = |state: &AssetState| {
         matches!(
             state,
@@ -125,12 +134,6 @@ async fn in_the_background_a_failure_says_when_it_is_tried_again() {
             }
         )
     };
-    tokio::time::timeout(
-        Duration::from_secs(10),
-        provision.speech_to_text.wait_for(failed),
-    )
-    .await
-    .unwrap()
-    .unwrap();
-    provision.task.abort();
+    let reached = tokio::time::timeout(LIMIT, state.wait_for(failed)).await;
+    reached.unwrap().unwrap();
 }
