@@ -38,7 +38,13 @@ impl Title {
             .description(Some(self.description));
         Operation {
             builder,
-            problems: vec!["internal"],
+            problems: vec![
+                "invalid_host",
+                "invalid_transfer_encoding",
+                "uri_too_long",
+                "internal",
+                "too_many_connections",
+            ],
         }
         .parameter(parameters::request_id())
         .parameter(parameters::trace_parent())
@@ -67,7 +73,9 @@ impl Title {
             .telling_of_the_end()
             .answer(202, answers::accepted())
             .problems(&[
+                "body_too_slow",
                 "incomplete_body",
+                "unsupported_encoding",
                 "invalid_conversation_id",
                 "invalid_idempotency_key",
                 "unknown_job",

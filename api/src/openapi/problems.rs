@@ -60,6 +60,16 @@ pub const KNOWN: &[KnownProblem] = &[
         "Last-Event-ID or starting_after must be the number of an event of this job, or 0.",
     ),
     problem(
+        400,
+        "invalid_host",
+        "The request must have one header Host.",
+    ),
+    problem(
+        400,
+        "invalid_transfer_encoding",
+        "The Transfer-Encoding can be chunked alone.",
+    ),
+    problem(
         401,
         "unauthorized",
         "A valid API key is needed, in the header X-API-Key or as Authorization: Bearer.",
@@ -86,6 +96,11 @@ pub const KNOWN: &[KnownProblem] = &[
         "The answer can be had as application/json or as text/event-stream.",
     ),
     problem(
+        408,
+        "body_too_slow",
+        "The body of the request did not come, or came too slowly.",
+    ),
+    problem(
         409,
         "first_still_running",
         "The first request with this Idempotency-Key is still being worked on.",
@@ -95,6 +110,16 @@ pub const KNOWN: &[KnownProblem] = &[
         413,
         "too_large",
         "The request is larger than the 131072 bytes that are allowed.",
+    ),
+    problem(
+        414,
+        "uri_too_long",
+        "The address is longer than the 8192 bytes that are allowed.",
+    ),
+    problem(
+        415,
+        "unsupported_encoding",
+        "The body is taken without a Content-Encoding only.",
     ),
     problem(
         415,
@@ -122,6 +147,11 @@ pub const KNOWN: &[KnownProblem] = &[
         "The field priority must be interactive or batch.",
     ),
     problem(422, "empty_message", "The message is empty."),
+    problem(
+        422,
+        "control_character",
+        "The message has a control character that is no tab and ends no line.",
+    ),
     problem(
         422,
         "message_too_long",
@@ -204,6 +234,11 @@ pub const KNOWN: &[KnownProblem] = &[
         "A service that this one depends on is not available at the moment.",
     ),
     problem(503, "overloaded", "Too many jobs are waiting already."),
+    problem(
+        503,
+        "too_many_connections",
+        "Too many connections are open already.",
+    ),
     problem(
         503,
         "speech_not_ready",

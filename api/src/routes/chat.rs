@@ -42,6 +42,7 @@ pub fn described() -> PathItem {
             "invalid_json",
             "not_json",
             "empty_message",
+            "control_character",
             "message_too_long",
         ])
         .on(HttpMethod::Post)

@@ -128,6 +128,7 @@ pub fn described() -> PathItem {
             "invalid_json",
             "not_json",
             "empty_message",
+            "control_character",
             "message_too_long",
             "unknown_kind",
         ])
