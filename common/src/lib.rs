@@ -19,6 +19,7 @@ pub mod envelope;
 pub mod idempotency;
 pub mod ids;
 pub mod job;
+mod line;
 pub mod pipeline;
 pub mod priority;
 pub mod quota;

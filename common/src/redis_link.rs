@@ -8,9 +8,14 @@ use redis::{
 };
 use tokio::time::timeout;
 
+use crate::line::Line;
+
 /// Time for Redis to take a connection, or to answer one small command. Short
 /// enough for a caller to be told within two seconds that it is away.
 pub const ANSWER: Duration = Duration::from_millis(800);
+
+/// Commands that are under way at the same time.
+const IN_FLIGHT: usize = 256;
 
 /// The slowest transfer that is waited for, in bytes a second.
 const SLOWEST_TRANSFER: u64 = 4 * 1024 * 1024;
@@ -18,6 +23,7 @@ const SLOWEST_TRANSFER: u64 = 4 * 1024 * 1024;
 #[derive(Clone)]
 pub struct RedisLink {
     pub client: Arc<Client>,
+    line: Arc<Line>,
     manager: ConnectionManager,
 }
 
@@ -35,6 +41,7 @@ impl RedisLink {
         Ok(Self {
             manager: ConnectionManager::new_lazy_with_config(client.clone(), config)?,
             client: Arc::new(client),
+            line: Arc::new(Line::new(IN_FLIGHT)),
         })
     }
 
@@ -42,14 +49,21 @@ impl RedisLink {
         self.manager.clone()
     }
 
-    /// Waits for `command`, which moves `bytes` over the network.
+    /// Has `command` done, which moves `bytes` over the network, when its turn
+    /// has come.
     pub async fn bounded<T>(
         &self,
         bytes: usize,
         command: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, String> {
+        let turn = self.line.turn(ANSWER).await;
+        let _turn = turn.map_err(|reason| format!("Redis did not answer in time: {reason}"))?;
         let transfer = Duration::from_millis(bytes as u64 * 1000 / SLOWEST_TRANSFER);
-        match timeout(ANSWER + transfer, command).await {
+        let answer = timeout(ANSWER + transfer, command).await;
+        if answer.is_ok() {
+            self.line.moves();
+        }
+        match answer {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("Redis did not answer in time".into()),

@@ -24,17 +24,23 @@ use super::{
 };
 use crate::{
     broker::{Link, PublishError},
+    line::{Line, NoTurn},
     retry::Backoff,
 };
 
-/// Messages sent and not confirmed yet. Bounds memory; far above what the
-/// broker needs to be busy.
-const IN_FLIGHT: usize = 1_024;
+/// Messages that are published at the same time; a few dozen keep a broker busy
+/// whose disk takes 20 ms.
+const IN_FLIGHT: usize = 256;
+
+/// Messages sent and not confirmed yet, those included whose publishers have
+/// given them up. Bounds memory.
+const UNCONFIRMED: usize = 1_024;
 
 #[derive(Clone)]
 pub struct Publisher {
     requests: mpsc::Sender<Request>,
     state: watch::Receiver<State>,
+    line: Arc<Line>,
     timeout: Duration,
 }
 
@@ -60,13 +66,14 @@ enum State {
 impl Publisher {
     /// The task ends, after its last confirm, when all clones are dropped.
     pub fn start(config: Arc<RabbitConfig>) -> Self {
-        let (requests, incoming) = mpsc::channel(IN_FLIGHT);
+        let (requests, incoming) = mpsc::channel(UNCONFIRMED);
         let (state, observed) = watch::channel(State::Starting);
         let timeout = config.publish_timeout;
         tokio::spawn(run(config, incoming, state));
         Self {
             requests,
             state: observed,
+            line: Arc::new(Line::new(IN_FLIGHT)),
             timeout,
         }
     }
@@ -102,6 +109,11 @@ impl Publisher {
         body: Vec<u8>,
         properties: BasicProperties,
     ) -> Result<(), PublishError> {
+        let turn = self.line.turn(self.timeout).await;
+        let _turn = turn.map_err(|reason| match reason {
+            NoTurn::Stuck => PublishError::Unavailable("it confirms nothing".into()),
+            NoTurn::TooLong => PublishError::Full,
+        })?;
         let (done, outcome) = oneshot::channel();
         let request = Request {
             queue,
@@ -115,7 +127,9 @@ impl Publisher {
                 .await
                 .map_err(|_| not_connected())?;
             // A dropped sender means the connection went before the confirm.
-            outcome.await.unwrap_or(Err(PublishError::Unconfirmed))
+            let outcome = outcome.await.unwrap_or(Err(PublishError::Unconfirmed));
+            self.line.moves();
+            outcome
         };
         timeout(self.timeout, exchange)
             .await
@@ -238,7 +252,7 @@ async fn serve(
                 Some(_) => {}
                 None => return End::Lost("the connection is closed".into()),
             },
-            request = requests.recv(), if !closing && confirms.len() < IN_FLIGHT => {
+            request = requests.recv(), if !closing && confirms.len() < UNCONFIRMED => {
                 let Some(request) = request else {
                     closing = true;
                     continue;
