@@ -138,9 +138,9 @@ pub trait ReplyLog: Send + Sync + 'static {
     /// nothing to hold against it.
     async fn let_go(&self, id: CorrelationId, message: &MessageId) -> Result<(), ReplyError>;
 
-    /// Returns when the job is over: cancelled, failed elsewhere or expired.
-    /// Promptly, but not at the same moment.
-    async fn interrupted(&self, id: CorrelationId);
+    /// Returns when the job is over, however it ended; waits for the log of one
+    /// that is not known. Costs nothing while the log grows.
+    async fn ended(&self, id: CorrelationId);
 
     /// The events after `cursor` (0 for all) that exist now; empty also when
     /// there is no such log.

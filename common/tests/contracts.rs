@@ -63,7 +63,7 @@ contract!(replies:
     what_is_repeated_is_told_once,
     sentences_are_announced_in_order_and_the_last_one_missing_hears_of_all,
     sentences_of_an_answer_that_was_begun_anew_are_void,
-    who_works_on_a_job_hears_that_it_was_cancelled,
+    who_waits_for_the_end_of_a_job_hears_of_each_that_there_is,
     a_log_that_was_lost_is_begun_again_by_its_next_stage,
     a_follower_hears_the_past_and_the_future_once_and_in_order,
     many_followers_of_one_log_all_hear_its_end,

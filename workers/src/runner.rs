@@ -267,7 +267,7 @@ impl Runner {
             // Most work is done sooner, and worth no subscription.
             sleep(SHORT_WORK).await;
             let id = envelope.correlation_id();
-            self.backends.replies.interrupted(id).await;
+            self.backends.replies.ended(id).await;
         };
         tokio::select! {
             biased;

@@ -356,7 +356,7 @@ impl ReplyLog for MemoryReplyLog {
         Ok(())
     }
 
-    async fn interrupted(&self, id: CorrelationId) {
+    async fn ended(&self, id: CorrelationId) {
         let mut length = self.with(id, |log| log.length.subscribe());
         while !self.with(id, |log| log.is_closed()) {
             if length.changed().await.is_err() {

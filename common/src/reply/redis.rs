@@ -1,9 +1,9 @@
 //! The reply log in Redis.
 //!
 //! `reply:{id}` is a stream of events whose entry ids are `{sequence}-0`; its
-//! growth is announced on the channel of the same name. Beside it the hash
-//! `{reply:{id}}:state` holds what is decided by (its name hashes to the same
-//! Cluster slot):
+//! growth is announced on the channel of the same name, and its end on
+//! `reply:{id}:end` as well. Beside it the hash `{reply:{id}}:state` holds what is
+//! decided by (its name hashes to the same Cluster slot):
 //!
 //! | field | is |
 //! |---|---|
@@ -115,11 +115,7 @@ impl RedisReplyLog {
         events: &[Event],
         by: Author<'_>,
     ) -> Result<Appended, ReplyError> {
-        let end = match events.last() {
-            Some(Event::Completed { .. }) => "end",
-            Some(last) if last.is_terminal() => "interrupt",
-            _ => "",
-        };
+        let ends = events.last().is_some_and(Event::is_terminal);
         let Author {
             stage,
             run,
@@ -131,7 +127,7 @@ impl RedisReplyLog {
             .filter(|event| **event == Event::AnswerRestarted);
         let mut arguments = vec![
             self.ttl_ms().to_string(),
-            end.to_owned(),
+            u8::from(ends).to_string(),
             stage.map(|it| it.to_string()).unwrap_or_default(),
             run.map(|it| it.number.to_string()).unwrap_or_default(),
             made.map(json).unwrap_or_default(),
@@ -403,7 +399,7 @@ impl ReplyLog for RedisReplyLog {
         self.run(&LET_GO, id, &arguments).await
     }
 
-    async fn interrupted(&self, id: CorrelationId) {
+    async fn ended(&self, id: CorrelationId) {
         let channel = format!("{}:end", address(id));
         let mut end = self.announcements.subscribe(&channel).await;
         let mut backoff = Backoff::reconnecting();

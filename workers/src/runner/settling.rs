@@ -229,14 +229,17 @@ impl Runner {
             run: run.as_ref(),
             turn,
         };
-        if ends {
-            self.free_place(job).await;
-        }
+        let freed = async {
+            if ends {
+                self.free_place(job).await;
+            }
+        };
         let replies = &self.backends.replies;
-        let appended = until_there("reply log", || {
+        let recorded = until_there("reply log", || {
             replies.complete_stage(job.correlation_id, &events, &completed)
-        })
-        .await;
+        });
+        // In this order: who hears of the end may ask for the next job.
+        let ((), appended) = tokio::join!(freed, recorded);
         info!(
             duration_ms = in_millis(duration),
             queued_ms = in_millis(queued),

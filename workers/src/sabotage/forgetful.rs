@@ -117,8 +117,8 @@ impl ReplyLog for Log {
         self.0.let_go(id, message).await
     }
 
-    async fn interrupted(&self, id: CorrelationId) {
-        self.0.interrupted(id).await;
+    async fn ended(&self, id: CorrelationId) {
+        self.0.ended(id).await;
     }
 
     async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {

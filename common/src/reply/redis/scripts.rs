@@ -30,8 +30,6 @@ local function is_void(deadline)
 end
 local function close()
   redis.call('HSET', state, 'closed', 1)
-end
-local function interrupt()
   redis.call('PUBLISH', stream .. ':end', '')
 end
 -- Counts the processes that begin a try of a message: one that begins it twice
@@ -100,10 +98,9 @@ return {'started', run, ''}
     )
 });
 
-/// ARGV: ttl in ms, what the last entry does to the log (`''` nothing, `end`,
-/// `interrupt`), stage or `''`, its run or `''`, its turn when it completes or
-/// `''`, how often the answer is begun anew, the step of the run or `''`,
-/// entries…
+/// ARGV: ttl in ms, '1' when the last entry ends the log, stage or `''`, its run
+/// or `''`, its turn when it completes or `''`, how often the answer is begun
+/// anew, the step of the run or `''`, entries…
 pub static APPEND: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
@@ -127,9 +124,8 @@ if ARGV[6] ~= '0' then
   end
   redis.call('HDEL', state, 'announced', 'sentences')
 end
-if ARGV[2] ~= '' then close() end
+if ARGV[2] == '1' then close() end
 publish(ARGV[1])
-if ARGV[2] == 'interrupt' then interrupt() end
 return 'recorded'
 ",
     )
@@ -146,7 +142,6 @@ if not is_closed() then
   add(ARGV[2])
   close()
   publish(ARGV[1])
-  interrupt()
 end
 return 'ended'
 ",
@@ -164,7 +159,6 @@ add(ARGV[3])
 close()
 redis.call('HSET', state, 'failed', ARGV[6])
 publish(ARGV[1])
-interrupt()
 return 'recorded'
 ",
     )
@@ -179,7 +173,6 @@ if is_void(ARGV[2]) then return 'superseded' end
 add(ARGV[3])
 close()
 publish(ARGV[1])
-interrupt()
 return 'recorded'
 ",
     )

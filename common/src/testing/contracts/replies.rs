@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use crate::{
     backends::Backends,
     envelope::Job,
+    ids::MessageId,
     pipeline::{Route, Stage},
     reply::{
         Appended, Begun, CompletedStage, Event, Record, Run, Speaking, SpokenSentence,
@@ -325,25 +326,36 @@ pub async fn sentences_of_an_answer_that_was_begun_anew_are_void(backends: Backe
     assert_eq!(announced(&backends, &job).await, [1, 1]);
 }
 
-pub async fn who_works_on_a_job_hears_that_it_was_cancelled(backends: Backends) {
-    let job = job(Route::Text);
+pub async fn who_waits_for_the_end_of_a_job_hears_of_each_that_there_is(backends: Backends) {
     let log = &backends.replies;
-    log.open(&job).await.unwrap();
-    let id = job.correlation_id;
-    let told = log.interrupted(id);
-    tokio::pin!(told);
-    assert!(
-        timeout(Duration::from_millis(200), &mut told)
+    for end in 0..4 {
+        let job = job(Route::Text);
+        log.open(&job).await.unwrap();
+        let id = job.correlation_id;
+        let told = log.ended(id);
+        tokio::pin!(told);
+        log.append(id, &[delta("Ada")]).await.unwrap();
+        assert!(
+            timeout(Duration::from_millis(200), &mut told)
+                .await
+                .is_err()
+        );
+        match end {
+            0 => log.append(id, &[completed()]).await,
+            1 => log.append(id, &[Event::Cancelled]).await,
+            2 => log.expire(&job).await,
+            _ => {
+                let message = MessageId::of(id, Stage::Rag);
+                log.fail(&job, &message, None, &super::resumptions::failure())
+                    .await
+            }
+        }
+        .unwrap();
+        timeout(Duration::from_secs(2), told)
             .await
-            .is_err()
-    );
-    log.append(id, &[Event::Cancelled]).await.unwrap();
-    timeout(Duration::from_secs(2), told)
-        .await
-        .expect("at once");
-    timeout(SOON, log.interrupted(id))
-        .await
-        .expect("also after");
+            .expect("at once");
+        timeout(SOON, log.ended(id)).await.expect("also after");
+    }
 }
 
 pub async fn a_log_that_was_lost_is_begun_again_by_its_next_stage(backends: Backends) {

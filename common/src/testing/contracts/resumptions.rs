@@ -24,7 +24,7 @@ fn started(stage: Stage) -> StageStarted {
     StageStarted { stage, attempt: 1 }
 }
 
-fn failure() -> Failure {
+pub(super) fn failure() -> Failure {
     Failure {
         code: "vendor_away".into(),
         message: "…".into(),
