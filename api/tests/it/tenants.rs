@@ -54,14 +54,11 @@ async fn a_foreign_job_is_as_unknown_as_one_that_never_was(deployment: &Deployme
     let place = conversation();
     let mine = ask(deployment, KEY, &place, &conversation()).await;
     let mine = mine["job_id"].as_str().unwrap();
-    let before = body(
-        deployment
-            .get(&format!("/v1/jobs/{mine}"))
-            .send()
-            .await
-            .unwrap(),
-    )
-    .await;
+    let seen = async || {
+        let request = deployment.get(&format!("/v1/jobs/{mine}"));
+        body(request.send().await.unwrap()).await
+    };
+    let before = seen().await;
     // Neighbours in time have ids that begin alike.
     let neighbour = format!("{}{}", &mine[..24], "000000000000");
     let guesses = [mine, &conversation(), &neighbour, "..%2f", "*", &place];
@@ -81,15 +78,7 @@ async fn a_foreign_job_is_as_unknown_as_one_that_never_was(deployment: &Deployme
             assert_eq!(answer["code"], "unknown_job", "{method} {way}");
         }
     }
-    let after = body(
-        deployment
-            .get(&format!("/v1/jobs/{mine}"))
-            .send()
-            .await
-            .unwrap(),
-    )
-    .await;
-    assert_eq!(after, before);
+    assert_eq!(seen().await, before);
 }
 
 async fn foreign_audio_is_heard_by_nobody_else(deployment: &Deployment) {
