@@ -176,8 +176,8 @@ impl Limiter {
         let Some(refusal) = ruling.refusal else {
             let place = request.job.map(|job| {
                 let quotas = Arc::clone(&self.quotas);
-                let under_way = ruling.jobs_under_way;
-                Place::taken(quotas, tenant.clone(), job.id, job.deadline, under_way)
+                let interactive = ruling.interactive_jobs;
+                Place::taken(quotas, tenant.clone(), job.id, job.deadline, interactive)
             });
             return Decision::Admitted {
                 fields,

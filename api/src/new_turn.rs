@@ -210,17 +210,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 fn chat_turn(conversation_id: ConversationId, message: &str) -> Result<NewTurn, Problem> {
-    Ok(NewTurn {
-        route: Route::Text,
-        input: NewInput::Text(valid_message(message)?),
-        conversation_id,
-        conversation_name: ConversationName::Given,
-        voice: None,
-        response_format: None,
-        priority: None,
-        timeout: None,
-        callback: None,
-    })
+    let text = NewInput::Text(valid_message(message)?);
+    Ok(NewTurn::new(Route::Text, text, conversation_id))
 }
 
 /// All of Unicode is kept but control characters. Those that change the

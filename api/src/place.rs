@@ -23,26 +23,27 @@ pub struct Place {
     tenant: Tenant,
     job: CorrelationId,
     deadline: UnixMillis,
-    jobs_under_way: u32,
+    interactive_jobs: u32,
     /// The job has it, or it was given back.
     is_settled: AtomicBool,
 }
 
 impl Place {
-    /// That which `job` got until `deadline`, as the last of `jobs_under_way`.
+    /// That which `job` got until `deadline`, as the last of
+    /// `interactive_jobs`.
     pub fn taken(
         quotas: Arc<dyn Quotas>,
         tenant: Tenant,
         job: CorrelationId,
         deadline: UnixMillis,
-        jobs_under_way: u32,
+        interactive_jobs: u32,
     ) -> Self {
         Self {
             quotas,
             tenant,
             job,
             deadline,
-            jobs_under_way,
+            interactive_jobs,
             is_settled: AtomicBool::new(false),
         }
     }
@@ -52,9 +53,16 @@ impl Place {
         self.job
     }
 
-    /// Of the tenant, this one included.
-    pub fn jobs_under_way(&self) -> u32 {
-        self.jobs_under_way
+    /// Of the tenant, this one included until it is demoted.
+    pub fn interactive_jobs(&self) -> u32 {
+        self.interactive_jobs
+    }
+
+    /// The job is not an interactive one.
+    pub async fn demote(&self) {
+        if let Err(error) = self.quotas.demote(&self.tenant, self.job).await {
+            debug!(correlation_id = %self.job, %error, "a batch job counts as interactive until its end");
+        }
     }
 
     /// The job is accepted, and has until `deadline`.

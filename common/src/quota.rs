@@ -13,7 +13,8 @@
 //!   I.371). So in any time `t` no more than `quota + t × quota / window` are
 //!   admitted, and who is refused is told the moment at which he is not.
 //! - A job has its place until it leaves or its deadline has passed, so that a
-//!   process that dies leaks none.
+//!   process that dies leaks none. It counts among the interactive ones until
+//!   then, unless it is [demoted](Quotas::demote).
 //! - What was used is counted once for each message, however often it is
 //!   reported.
 //! - A budget is whole again at midnight UTC. It is compared when a job is
@@ -52,6 +53,9 @@ pub trait Quotas: Send + Sync + 'static {
         job: CorrelationId,
         deadline: UnixMillis,
     ) -> Result<(), QuotaError>;
+
+    /// Counts `job` no more among the interactive ones; it keeps its place.
+    async fn demote(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError>;
 
     /// Frees the place of `job`, if it has one.
     async fn leave(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError>;
@@ -128,6 +132,9 @@ pub struct Ruling {
     /// Jobs of the partition, with the new one if it is admitted; 0 when no job
     /// was asked for.
     pub jobs_under_way: u32,
+    /// The interactive ones of these. The new one counts as one: how its caller
+    /// waits is not known yet.
+    pub interactive_jobs: u32,
 }
 
 impl Ruling {

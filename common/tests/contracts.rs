@@ -119,6 +119,7 @@ contract!(quotas:
     a_job_has_its_place_until_it_leaves,
     a_job_past_its_deadline_has_no_place,
     a_job_held_for_longer_keeps_its_place,
+    a_job_counts_as_interactive_until_it_is_demoted_or_leaves,
     a_job_that_is_admitted_again_takes_no_second_place,
     of_many_jobs_at_once_no_more_than_allowed_get_a_place,
     a_spent_budget_refuses_jobs_until_midnight,

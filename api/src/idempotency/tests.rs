@@ -57,17 +57,8 @@ fn a_key_is_1_to_255_printable_characters_with_or_without_quotes() {
 }
 
 fn new(text: &str) -> NewTurn {
-    NewTurn {
-        route: Route::Text,
-        input: NewInput::Text(text.into()),
-        conversation_id: "a".parse().unwrap(),
-        conversation_name: ConversationName::Given,
-        voice: None,
-        response_format: None,
-        priority: None,
-        timeout: None,
-        callback: None,
-    }
+    let text = NewInput::Text(text.into());
+    NewTurn::new(Route::Text, text, "a".parse().unwrap())
 }
 
 #[test]

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     audio_format::AudioFormat,
     error::{Problem, unread},
-    gateway::{ConversationName, NewInput, NewTurn},
+    gateway::{NewInput, NewTurn},
     state::Limits,
 };
 
@@ -133,16 +133,14 @@ impl Form {
             ));
         }
         let callback_url = self.callback_url.as_deref().filter(|url| !url.is_empty());
+        let speech = NewInput::Speech(audio);
         Ok(NewTurn {
-            route: Route::Voice,
-            input: NewInput::Speech(audio),
-            conversation_id,
-            conversation_name: ConversationName::Given,
             voice: valid_voice(self.voice)?,
             response_format: valid_format(self.response_format)?,
             priority: written_priority(self.priority)?,
             timeout: written_timeout(self.timeout)?,
             callback: limits.callbacks.accept(callback_url)?,
+            ..NewTurn::new(Route::Voice, speech, conversation_id)
         })
     }
 }

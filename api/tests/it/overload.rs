@@ -154,11 +154,7 @@ async fn the_flood_of_one_tenant_does_not_hold_up_another() {
 async fn who_waits_for_an_answer_waits_for_no_backlog_of_batch_jobs() {
     let Some(servers) = shared() else { return };
     let mut all = servers.environment();
-    // The backlog is the tenant's own, and would take its whole share.
-    all.extend(settings(&[
-        ("RAG_CONCURRENCY", "1"),
-        ("FAIR_SHARE_JOBS", "1000000"),
-    ]));
+    all.extend(settings(&[("RAG_CONCURRENCY", "1")]));
     let deployment = door_without_worker(&all).await;
     let mut backlog = Vec::new();
     for _ in 0..60 {

@@ -35,9 +35,14 @@ struct Accounts {
 struct Account {
     /// By the name of the policy: when all of it is there again.
     full_at: HashMap<&'static str, u64>,
-    /// When the time of each job is up that has a place.
-    jobs: HashMap<CorrelationId, UnixMillis>,
+    /// Those that have a place.
+    jobs: HashMap<CorrelationId, Held>,
     spent: Spent,
+}
+
+struct Held {
+    until: UnixMillis,
+    is_interactive: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -93,23 +98,28 @@ impl Accounts {
 impl Account {
     fn is_idle(&self, now: Now) -> bool {
         self.full_at.values().all(|full_at| *full_at <= now.micros)
-            && self.jobs.values().all(|deadline| *deadline <= now.millis())
+            && self.jobs.values().all(|held| held.until <= now.millis())
             && self.spent.is_nothing()
     }
 
     fn admit(&mut self, request: &Request<'_>, now: Now) -> Ruling {
-        self.jobs.retain(|_, deadline| *deadline > now.millis());
+        self.jobs.retain(|_, held| held.until > now.millis());
         let refusal = self.refusal(request, now);
         if refusal.is_none() {
             self.count(request, now);
         }
+        let (jobs_under_way, interactive_jobs) = match request.job {
+            Some(_) => (
+                self.count_jobs(|_| true),
+                self.count_jobs(|held| held.is_interactive),
+            ),
+            None => (0, 0),
+        };
         Ruling {
             refusal,
             standings: self.standings(request.policies, now),
-            jobs_under_way: match request.job {
-                Some(_) => u32::try_from(self.jobs.len()).unwrap_or(u32::MAX),
-                None => 0,
-            },
+            jobs_under_way,
+            interactive_jobs,
         }
     }
 
@@ -169,8 +179,17 @@ impl Account {
             }
         }
         if let Some(job) = request.job {
-            self.jobs.insert(job.id, job.deadline);
+            let held = Held {
+                until: job.deadline,
+                is_interactive: true,
+            };
+            self.jobs.insert(job.id, held);
         }
+    }
+
+    fn count_jobs(&self, which: impl Fn(&Held) -> bool) -> u32 {
+        let count = self.jobs.values().filter(|held| which(held)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     fn full_at(&self, policy: &Policy) -> u64 {
@@ -202,7 +221,16 @@ impl Quotas for MemoryQuotas {
     ) -> Result<(), QuotaError> {
         self.with(tenant, |account| {
             if let Some(held) = account.jobs.get_mut(&job) {
-                *held = deadline.max(*held);
+                held.until = deadline.max(held.until);
+            }
+        });
+        Ok(())
+    }
+
+    async fn demote(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError> {
+        self.with(tenant, |account| {
+            if let Some(held) = account.jobs.get_mut(&job) {
+                held.is_interactive = false;
             }
         });
         Ok(())

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `quota:{…}:rates` | hash, by policy: µs since the epoch at which all of it is there again |
 //! | `quota:{…}:jobs` | sorted set of jobs under way, by deadline, ms since the epoch |
+//! | `quota:{…}:interactive` | the interactive ones of these, likewise |
 //! | `quota:{…}:spent` | hash of what was used: `tokens`, `audio_ms` on the `day` since the epoch |
 //! | `quota:{…}:counted:{job}` | set of the messages of a job whose use is counted |
 //!
@@ -31,20 +32,20 @@ pub struct RedisQuotas {
     link: RedisLink,
 }
 
-/// KEYS: rates, jobs, spent. ARGV: job or '', its deadline, the most jobs or 0,
+/// KEYS: rates, jobs, interactive, spent. ARGV: job or '', its deadline, the most jobs or 0,
 /// tokens a day or 0, ms of audio a day or 0, and of each policy its name, the
 /// µs in which one comes back, and those in which all do.
 ///
 /// Answers why it is refused or '', for how many µs a policy has no room, seconds
-/// since the epoch, jobs under way, and of each policy in how many µs all of it
-/// is there again.
+/// since the epoch, jobs under way, the interactive ones among them, and of each
+/// policy in how many µs all of it is there again.
 ///
 /// Numbers are written by `%.0f`: Lua's own way keeps 14 digits, and a point in
 /// time has 16.
 static ADMIT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local rates, jobs, spent = KEYS[1], KEYS[2], KEYS[3]
+local rates, jobs, interactive, spent = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local job, most, tokens, audio = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local seconds = tonumber(time[1])
@@ -59,10 +60,18 @@ for i = 6, #ARGV, 3 do
   if early > wait then why, wait = 'rate:' .. (n - 1), early end
 end
 
-local under_way = 0
+local function count(set)
+  redis.call('ZREMRANGEBYSCORE', set, '-inf', math.floor(now / 1000))
+  return redis.call('ZCARD', set)
+end
+local function add(set)
+  local added = redis.call('ZADD', set, ARGV[2], job)
+  redis.call('PEXPIRE', set, 86400000)
+  return added
+end
+local under_way, of_these = 0, 0
 if job ~= '' then
-  redis.call('ZREMRANGEBYSCORE', jobs, '-inf', math.floor(now / 1000))
-  under_way = redis.call('ZCARD', jobs)
+  under_way, of_these = count(jobs), count(interactive)
   local is_new = not redis.call('ZSCORE', jobs, job)
   local used = redis.call('HMGET', spent, 'day', 'tokens', 'audio_ms')
   local today = tonumber(used[1]) == math.floor(seconds / 86400)
@@ -75,9 +84,8 @@ if job ~= '' then
     elseif is_new and most > 0 and under_way >= most then why = 'jobs' end
   end
   if why == '' then
-    redis.call('ZADD', jobs, ARGV[2], job)
-    redis.call('PEXPIRE', jobs, 86400000)
-    if is_new then under_way = under_way + 1 end
+    under_way = under_way + add(jobs)
+    of_these = of_these + add(interactive)
   end
 end
 
@@ -93,7 +101,7 @@ for i = 6, #ARGV, 3 do
   end
   full_in[n] = full_at - now
 end
-return {why, math.ceil(wait), seconds, under_way, full_in}
+return {why, math.ceil(wait), seconds, under_way, of_these, full_in}
 ",
     )
 });
@@ -118,9 +126,8 @@ redis.call('EXPIRE', spent, 2 * 86400)
     )
 });
 
-/// Why it is refused or empty, µs, seconds since the epoch, jobs under way, and
-/// µs of each policy.
-type Answer = (String, u64, u64, u32, Vec<u64>);
+/// What [`ADMIT`] answers, in its order.
+type Answer = (String, u64, u64, u32, u32, Vec<u64>);
 
 impl RedisQuotas {
     pub(crate) fn new(link: RedisLink) -> Self {
@@ -138,11 +145,10 @@ impl RedisQuotas {
             .map_err(QuotaError)
     }
 
-    async fn change_jobs(&self, mut command: redis::Cmd) -> Result<(), QuotaError> {
-        let command = &mut command;
+    async fn change(&self, commands: &redis::Pipeline) -> Result<(), QuotaError> {
         let mut connection = self.link.connection();
         self.link
-            .bounded(0, command.query_async(&mut connection))
+            .bounded(0, commands.exec_async(&mut connection))
             .await
             .map_err(QuotaError)
     }
@@ -157,6 +163,17 @@ fn name(partition: &Partition, what: &str) -> String {
 
 fn name_of_tenant(tenant: &Tenant, what: &str) -> String {
     name(&Partition::Tenant(tenant.clone()), what)
+}
+
+/// The sets of jobs.
+const SETS: [&str; 2] = ["jobs", "interactive"];
+
+fn removal(tenant: &Tenant, job: CorrelationId, sets: &[&str]) -> redis::Pipeline {
+    let mut commands = redis::pipe();
+    for set in sets {
+        commands.zrem(name_of_tenant(tenant, set), job.to_string());
+    }
+    commands
 }
 
 fn add_job(script: &mut ScriptInvocation<'_>, job: Option<&NewJob>) {
@@ -180,7 +197,7 @@ fn add_policy(script: &mut ScriptInvocation<'_>, policy: &Policy) {
 }
 
 fn ruling(policies: &[Policy], answer: Answer) -> Result<Ruling, QuotaError> {
-    let (why, no_room, seconds, jobs_under_way, full_in) = answer;
+    let (why, no_room, seconds, jobs_under_way, interactive_jobs, full_in) = answer;
     let refuse = |why, retry_after| Some(Refusal { why, retry_after });
     let refusal = match why.as_str() {
         "" => None,
@@ -201,6 +218,7 @@ fn ruling(policies: &[Policy], answer: Answer) -> Result<Ruling, QuotaError> {
             .map(|(policy, full_in)| policy.standing(full_in))
             .collect(),
         jobs_under_way,
+        interactive_jobs,
     })
 }
 
@@ -210,6 +228,7 @@ impl Quotas for RedisQuotas {
         let mut script = ADMIT.key(name(request.partition, "rates"));
         script
             .key(name(request.partition, "jobs"))
+            .key(name(request.partition, "interactive"))
             .key(name(request.partition, "spent"));
         add_job(&mut script, request.job.as_ref());
         for policy in request.policies {
@@ -224,22 +243,25 @@ impl Quotas for RedisQuotas {
         job: CorrelationId,
         deadline: UnixMillis,
     ) -> Result<(), QuotaError> {
-        let mut command = redis::cmd("ZADD");
-        command
-            .arg(name_of_tenant(tenant, "jobs"))
-            .arg("XX")
-            .arg("GT")
-            .arg(deadline.0)
-            .arg(job.to_string());
-        self.change_jobs(command).await
+        let mut commands = redis::pipe();
+        for set in SETS {
+            commands
+                .cmd("ZADD")
+                .arg(name_of_tenant(tenant, set))
+                .arg("XX")
+                .arg("GT")
+                .arg(deadline.0)
+                .arg(job.to_string());
+        }
+        self.change(&commands).await
+    }
+
+    async fn demote(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError> {
+        self.change(&removal(tenant, job, &["interactive"])).await
     }
 
     async fn leave(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError> {
-        let mut command = redis::cmd("ZREM");
-        command
-            .arg(name_of_tenant(tenant, "jobs"))
-            .arg(job.to_string());
-        self.change_jobs(command).await
+        self.change(&removal(tenant, job, &SETS)).await
     }
 
     async fn spend(

@@ -199,6 +199,26 @@ pub async fn a_job_has_its_place_until_it_leaves(backends: Backends) {
     assert_eq!(ruling.jobs_under_way, 2);
 }
 
+pub async fn a_job_counts_as_interactive_until_it_is_demoted_or_leaves(backends: Backends) {
+    let (quotas, tenant) = (backends.quotas, tenant());
+    let jobs = [job(), job(), job(), job()];
+    let counts = async |job: NewJob| {
+        let ruling = ask_for(quotas.as_ref(), &tenant, job).await;
+        (ruling.jobs_under_way, ruling.interactive_jobs)
+    };
+    assert_eq!(counts(jobs[0]).await, (1, 1));
+    assert_eq!(counts(jobs[1]).await, (2, 2));
+    // Twice, or one that has no place: the same.
+    for demoted in [jobs[0].id, jobs[0].id, CorrelationId::new()] {
+        quotas.demote(&tenant, demoted).await.unwrap();
+    }
+    assert_eq!(counts(jobs[2]).await, (3, 2));
+    quotas.leave(&tenant, jobs[1].id).await.unwrap();
+    let later = UnixMillis::now().after(HOUR);
+    quotas.hold(&tenant, jobs[0].id, later).await.unwrap();
+    assert_eq!(counts(jobs[3]).await, (3, 2));
+}
+
 pub async fn a_job_past_its_deadline_has_no_place(backends: Backends) {
     let (quotas, tenant) = (backends.quotas, tenant());
     let overdue = NewJob {
@@ -319,5 +339,5 @@ pub async fn a_request_without_a_job_needs_neither_place_nor_budget(backends: Ba
     spend(quotas.as_ref(), &tenant, 1_000, 1_000).await;
     let ruling = ask(quotas.as_ref(), &tenant, &[policy("read", 1, HOUR)]).await;
     assert!(ruling.is_admitted());
-    assert_eq!(ruling.jobs_under_way, 0);
+    assert_eq!((ruling.jobs_under_way, ruling.interactive_jobs), (0, 0));
 }

@@ -1,0 +1,399 @@
+//! Taking responsibility for a turn: its job is recorded, then queued.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use common::{
+    backends::Backends,
+    broker::{Link, PublishError},
+    callback::{self, CallbackUrl},
+    claim_check::Item,
+    conversation::ConversationKey,
+    envelope::{Envelope, Job},
+    ids::{ConversationId, CorrelationId, RequestId, Tenant},
+    pipeline::Route,
+    priority::Priority,
+    reply::{Event, Failure, FailureKind, ReplyError, Withdrawn},
+    time::UnixMillis,
+    turn::{Input, Turn},
+};
+use tracing::{info, warn};
+
+use super::{Gateway, GatewayError, SLACK};
+use crate::place::Place;
+
+/// The code of a job of which nothing was accepted.
+pub const NOT_QUEUED: &str = "not_queued";
+
+/// A validated turn, to be submitted.
+#[derive(Clone, Debug)]
+pub struct NewTurn {
+    pub route: Route,
+    pub input: NewInput,
+    pub conversation_id: ConversationId,
+    pub conversation_name: ConversationName,
+    pub voice: Option<String>,
+    pub response_format: Option<String>,
+    /// Without one it follows from how the answer is waited for.
+    pub priority: Option<Priority>,
+    /// From its acceptance to its end; without one the deadline is as
+    /// configured.
+    pub timeout: Option<Duration>,
+    /// Told of the job's end.
+    pub callback: Option<CallbackUrl>,
+}
+
+impl NewTurn {
+    /// In a conversation that the client has named; asks for nothing else.
+    pub fn new(route: Route, input: NewInput, conversation_id: ConversationId) -> Self {
+        Self {
+            route,
+            input,
+            conversation_id,
+            conversation_name: ConversationName::Given,
+            voice: None,
+            response_format: None,
+            priority: None,
+            timeout: None,
+            callback: None,
+        }
+    }
+}
+
+/// Where a conversation has its name from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConversationName {
+    Given,
+    /// By us: the client named none.
+    Made,
+}
+
+#[derive(Clone)]
+pub enum NewInput {
+    Text(String),
+    Speech(Bytes),
+}
+
+impl std::fmt::Debug for NewInput {
+    /// User text and audio are in no log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
+            Self::Speech(bytes) => write!(f, "Speech({} bytes)", bytes.len()),
+        }
+    }
+}
+
+/// Who asks, and within which request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub tenant: Tenant,
+    pub request_id: RequestId,
+    pub traceparent: Option<String>,
+    /// For the job that is asked for; `None` when nobody counts them.
+    pub place: Option<Arc<Place>>,
+}
+
+impl Caller {
+    /// What the job that is asked for is to be called.
+    pub fn new_job_id(&self) -> CorrelationId {
+        let place = self.place.as_ref();
+        place.map_or_else(CorrelationId::new, |place| place.job())
+    }
+}
+
+/// Why a job was not submitted, and what may come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsubmitted {
+    /// Nothing.
+    Nothing(GatewayError),
+    /// It may be worked on: that could not be found out.
+    Maybe(GatewayError),
+}
+
+impl Unsubmitted {
+    pub fn into_error(self) -> GatewayError {
+        match self {
+            Self::Nothing(error) | Self::Maybe(error) => error,
+        }
+    }
+}
+
+impl From<GatewayError> for Unsubmitted {
+    fn from(error: GatewayError) -> Self {
+        Self::Nothing(error)
+    }
+}
+
+impl Gateway {
+    /// How long the end of `new` may take to be heard of.
+    pub fn patience(&self, new: &NewTurn) -> Duration {
+        new.timeout.unwrap_or(self.terms.deadline) + SLACK
+    }
+
+    /// Takes responsibility for a turn. After `Ok` the job reaches an end that
+    /// its caller can read.
+    pub async fn submit(
+        &self,
+        new: NewTurn,
+        caller: Caller,
+    ) -> Result<CorrelationId, GatewayError> {
+        let id = caller.new_job_id();
+        let submitted = self.submit_as(id, new, caller).await;
+        submitted.map(|()| id).map_err(Unsubmitted::into_error)
+    }
+
+    /// Like [`submit`](Self::submit), for a job that has its name already.
+    pub async fn submit_as(
+        &self,
+        id: CorrelationId,
+        new: NewTurn,
+        caller: Caller,
+    ) -> Result<(), Unsubmitted> {
+        self.refuse_when_cut_off()?;
+        let place = caller.place.clone();
+        let job = self.new_job(id, &new, caller);
+        let first = self.first_messages(&job, new).await?;
+        let (recorded, ()) = tokio::join!(self.record(&job), demote(&job, place.as_deref()));
+        recorded?;
+        if let Err(error) = self.queue(&first).await {
+            self.take_back(&first, error).await?;
+        }
+        if let Some(place) = place {
+            place.keep(job.deadline).await;
+        }
+        info!(correlation_id = %id, route = %job.route, "job accepted");
+        Ok(())
+    }
+
+    /// Goes on with a submission that a process may have left when it died. All
+    /// that it does may have been done before, and does no harm twice.
+    pub async fn resume(&self, job: Job, new: NewTurn) -> Result<(), GatewayError> {
+        let first = self.first_messages(&job, new).await?;
+        self.record(&job).await?;
+        self.queue(&first).await?;
+        info!(correlation_id = %job.correlation_id, "queued a job that was left half submitted");
+        Ok(())
+    }
+
+    /// Checks the input in.
+    async fn first_messages(&self, job: &Job, new: NewTurn) -> Result<First, GatewayError> {
+        let turn = self.turn(job, new).await?;
+        let now = UnixMillis::now();
+        Ok(First {
+            callback: callback::watching(job, now),
+            envelope: Envelope::first(job.clone(), turn, now),
+        })
+    }
+
+    /// The callback first: once its job is accepted, no crash loses it.
+    async fn queue(&self, first: &First) -> Result<(), GatewayError> {
+        if let Some(callback) = &first.callback {
+            self.backends.replies.open(&callback.job).await?;
+            self.publish(callback).await?;
+        }
+        self.publish(&first.envelope).await
+    }
+
+    async fn publish(&self, envelope: &Envelope) -> Result<(), GatewayError> {
+        let published = self.backends.broker.publish(envelope).await;
+        published.map_err(|error| match error {
+            PublishError::Full => GatewayError::Overloaded {
+                retry_after: self.backlog.drained_in(envelope.job.priority),
+            },
+            other => GatewayError::Unavailable(other.to_string()),
+        })
+    }
+
+    /// Saves the work of storing anything for a job that cannot be queued.
+    fn refuse_when_cut_off(&self) -> Result<(), GatewayError> {
+        match self.backends.broker.link() {
+            Link::Up => Ok(()),
+            link => Err(GatewayError::Unavailable(format!("the broker is {link:?}"))),
+        }
+    }
+
+    fn new_job(&self, id: CorrelationId, new: &NewTurn, caller: Caller) -> Job {
+        let now = UnixMillis::now();
+        Job {
+            correlation_id: id,
+            request_id: caller.request_id,
+            tenant: caller.tenant,
+            route: new.route,
+            priority: self.priority(new, caller.place.as_deref()),
+            accepted_at: now,
+            deadline: now.after(new.timeout.unwrap_or(self.terms.deadline)),
+            traceparent: caller.traceparent,
+            conversation_id: Some(new.conversation_id.clone()),
+            response_format: new.response_format.clone(),
+            callback: new.callback.as_ref().map(|_| CorrelationId::new()),
+            callback_url: new.callback.clone(),
+            callback_of: None,
+        }
+    }
+
+    fn priority(&self, new: &NewTurn, place: Option<&Place>) -> Priority {
+        let asked_for = new.priority.unwrap_or_default();
+        match place {
+            Some(place) if place.interactive_jobs() > self.terms.fair_share => Priority::Batch,
+            _ => asked_for,
+        }
+    }
+
+    async fn turn(&self, job: &Job, new: NewTurn) -> Result<Turn, GatewayError> {
+        let input = match new.input {
+            NewInput::Text(text) => Input::Text { text },
+            NewInput::Speech(bytes) => {
+                // Needed until the deadline; a little longer for a late retry.
+                let keep = job.deadline.since(job.accepted_at) * 2;
+                let (claims, id) = (&self.backends.claims, job.correlation_id);
+                let ticket = claims.check_in(id, Item::Input, bytes, keep).await?;
+                Input::Speech { ticket }
+            }
+        };
+        let mut turn = Turn::new(input);
+        turn.voice = new.voice;
+        Ok(turn)
+    }
+
+    /// Opens the log of `job` and gives it its place in its conversation, both
+    /// at once. Before its message is published: a worker must find them.
+    async fn record(&self, job: &Job) -> Result<(), GatewayError> {
+        let Backends {
+            replies,
+            conversations,
+            ..
+        } = &self.backends;
+        let accept = async {
+            match ConversationKey::of(job) {
+                Some(key) => {
+                    let id = job.correlation_id;
+                    conversations.accept(&key, id, job.deadline).await
+                }
+                None => Ok(()),
+            }
+        };
+        let half_done = match tokio::join!(replies.open(job), accept) {
+            (Ok(()), Ok(())) => return Ok(()),
+            // The store is away: to tell it of the end as well would only keep
+            // the caller waiting.
+            (Err(error), Err(_)) => return Err(error.into()),
+            (Err(error), Ok(())) => GatewayError::from(error),
+            (Ok(()), Err(error)) => GatewayError::from(error),
+        };
+        self.abandon(job, &half_done).await;
+        Err(half_done)
+    }
+
+    /// For a job that could not be queued, as far as is known. Its message may
+    /// have been stored all the same and be worked on: then it was accepted.
+    async fn take_back(&self, first: &First, error: GatewayError) -> Result<(), Unsubmitted> {
+        let job = &first.envelope.job;
+        match self.withdraw(job, &error).await {
+            Ok(Withdrawn::Begun) => {
+                info!(correlation_id = %job.correlation_id, "a job is worked on whose message was not confirmed");
+                Ok(())
+            }
+            Ok(Withdrawn::Ended) => {
+                if let Some(callback) = &first.callback {
+                    self.abandon(&callback.job, &error).await;
+                }
+                self.pass_over(job).await;
+                Err(Unsubmitted::Nothing(error))
+            }
+            Err(_) => Err(Unsubmitted::Maybe(error)),
+        }
+    }
+
+    /// The caller is told that nothing was accepted, so nothing must come of
+    /// it. What cannot be undone now is over at the job's deadline.
+    async fn abandon(&self, job: &Job, error: &impl std::fmt::Display) {
+        let (_, ()) = tokio::join!(self.withdraw(job, error), self.pass_over(job));
+    }
+
+    /// Should the message of `job` have been stored after all, its worker finds
+    /// the job over.
+    async fn withdraw(
+        &self,
+        job: &Job,
+        error: &impl std::fmt::Display,
+    ) -> Result<Withdrawn, ReplyError> {
+        let id = job.correlation_id;
+        warn!(correlation_id = %id, %error, "a job could not be queued");
+        let error = Failure {
+            code: NOT_QUEUED.into(),
+            message: "The job could not be queued.".into(),
+            kind: FailureKind::Unavailable,
+            stage: None,
+        };
+        let end = Event::Failed { error };
+        let withdrawn = self.backends.replies.withdraw(id, &end).await;
+        if let Err(error) = &withdrawn {
+            warn!(correlation_id = %id, %error, "its log could not be closed");
+        }
+        withdrawn
+    }
+}
+
+/// A batch job takes nothing of its tenant's share of the interactive ones.
+async fn demote(job: &Job, place: Option<&Place>) {
+    if let (Priority::Batch, Some(place)) = (job.priority, place) {
+        place.demote().await;
+    }
+}
+
+/// What a job begins with.
+struct First {
+    callback: Option<Envelope>,
+    envelope: Envelope,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use common::{
+        backends::{BackendConfig, connect},
+        broker::memory::MemoryBroker,
+    };
+
+    use super::*;
+    use crate::gateway::Terms;
+
+    #[tokio::test]
+    async fn a_job_that_could_not_be_queued_holds_up_none_behind_it() {
+        let config = BackendConfig::from_environment(&Default::default(), "test").unwrap();
+        let backends = Backends {
+            broker: Arc::new(MemoryBroker::new(1)),
+            ..connect(&config).await.unwrap()
+        };
+        let terms = Terms {
+            deadline: Duration::from_secs(60),
+            fair_share: 1,
+        };
+        let gateway = Gateway::new(backends, terms);
+        let caller = Caller {
+            tenant: Tenant::default(),
+            request_id: RequestId::new(),
+            traceparent: None,
+            place: None,
+        };
+        let text = NewInput::Text("apa?".into());
+        let new = NewTurn::new(Route::Text, text, "a".parse().unwrap());
+        let submit = || gateway.submit(new.clone(), caller.clone());
+        let first = submit().await.unwrap();
+        let refused = submit().await;
+        assert!(matches!(refused, Err(GatewayError::Overloaded { .. })));
+
+        let key = ConversationKey {
+            tenant: Tenant::default(),
+            id: new.conversation_id.clone(),
+        };
+        let conversations = &gateway.backends().conversations;
+        let third = CorrelationId::new();
+        let deadline = UnixMillis::now().after(Duration::from_secs(60));
+        conversations.accept(&key, third, deadline).await.unwrap();
+        let ahead = conversations.ahead_of(&key, third).await.unwrap().unwrap();
+        assert_eq!((ahead.jobs, ahead.nearest), (1, first));
+    }
+}
