@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::job::JobView;
 use backlog::Backlog;
-pub use submitting::{Caller, ConversationName, NOT_QUEUED, NewInput, NewTurn, Unsubmitted};
+pub use submitting::{Caller, ConversationName, NewInput, NewTurn, Unsubmitted};
 
 mod backlog;
 pub mod following;
@@ -40,7 +40,7 @@ pub struct Terms {
     /// From its acceptance to its deadline.
     pub deadline: Duration,
     /// Jobs of a tenant that may be interactive at the same time; those beyond
-    /// wait with the batch jobs, so that they do not hold up other tenants.
+    /// wait with the batch jobs, so that they do not hold up those of others.
     pub fair_share: u32,
 }
 

@@ -12,14 +12,13 @@ use common::{
     time::UnixMillis,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::{
     error::Problem,
-    gateway::{
-        Caller, ConversationName, Gateway, GatewayError, NOT_QUEUED, NewInput, NewTurn, Unsubmitted,
-    },
-    job::{JobView, Outcome, Status},
+    gateway::{Caller, ConversationName, Gateway, GatewayError, NewInput, NewTurn, Unsubmitted},
+    job::{JobView, Status},
 };
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -27,9 +26,12 @@ const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 /// Characters of a key.
 const LONGEST_KEY: usize = 255;
 
-/// To submit a job takes less, whatever is slow: a claim that is older and
-/// whose job has no log was left by a process that died.
-const LONGEST_SUBMISSION: Duration = Duration::from_secs(15);
+/// What submits a job is given up after this time, whatever is slow.
+const LONGEST_SUBMISSION: Duration = Duration::from_secs(14);
+
+/// A claim that is older and whose job is not known to be queued was left by a
+/// process that died or gave up.
+const LEFT: Duration = Duration::from_secs(15);
 
 /// What became of a request.
 pub enum Submitted {
@@ -124,6 +126,7 @@ pub async fn submit_once(
     turn: NewTurn,
     caller: Caller,
 ) -> Result<Submitted, Problem> {
+    let given_up = Instant::now() + LONGEST_SUBMISSION;
     let key = IdempotencyKey::of(&caller.tenant, key);
     let claim = Claim {
         job: caller.new_job_id(),
@@ -139,7 +142,9 @@ pub async fn submit_once(
         }
         return Ok(Submitted::Before(earlier.view));
     }
-    match gateway.submit_as(claim.job, turn, caller).await {
+    let submitting = gateway.submit_as(claim.job, turn, caller);
+    let submitted = timeout_at(given_up, submitting).await;
+    match submitted.unwrap_or_else(|_| Err(Unsubmitted::Maybe(too_slow()))) {
         Ok(()) => {}
         Err(Unsubmitted::Nothing(error)) => {
             // The key stands for nothing.
@@ -154,6 +159,10 @@ pub async fn submit_once(
     }
     confirm(gateway, &key, claim.job).await;
     Ok(Submitted::Now(claim.job))
+}
+
+fn too_slow() -> GatewayError {
+    GatewayError::Unavailable(format!("not submitted within {LONGEST_SUBMISSION:?}"))
 }
 
 /// Without the note, the same request again publishes a second copy of the
@@ -191,10 +200,10 @@ async fn earlier_job(
         return Ok(None);
     };
     match standing(gateway, tenant, &before, claim.at).await? {
-        Standing::Submitted(view) if before.fingerprint == claim.fingerprint => Ok(Some(Earlier {
-            view,
-            queued: before.queued,
-        })),
+        Standing::Submitted(view) if before.fingerprint == claim.fingerprint => {
+            let queued = before.queued;
+            Ok(Some(Earlier { view, queued }))
+        }
         Standing::Submitted(_) | Standing::BeingSubmitted => Err(refusal(&before, claim)),
         Standing::Abandoned => {
             let claimed = keys.take_over(key, before.job, claim).await;
@@ -230,17 +239,17 @@ async fn standing(
     claim: &Claim,
     now: UnixMillis,
 ) -> Result<Standing, GatewayError> {
+    let is_left = now.since(claim.at) >= LEFT;
     Ok(match gateway.look(tenant, claim.job).await? {
-        Some(view) if never_queued(&view) => Standing::Abandoned,
+        Some(view) if view.was_not_queued() => Standing::Abandoned,
+        // Until it is known to be queued, whoever submits it may take it back.
+        Some(view) if view.status() == Status::Queued && !claim.queued && !is_left => {
+            Standing::BeingSubmitted
+        }
         Some(view) => Standing::Submitted(Box::new(view)),
-        None if now.since(claim.at) < LONGEST_SUBMISSION => Standing::BeingSubmitted,
-        None => Standing::Abandoned,
+        None if is_left => Standing::Abandoned,
+        None => Standing::BeingSubmitted,
     })
-}
-
-/// Its caller was told that nothing was accepted.
-fn never_queued(view: &JobView) -> bool {
-    matches!(&view.outcome, Some(Outcome::Failed(failure)) if failure.code == NOT_QUEUED)
 }
 
 #[cfg(test)]

@@ -103,6 +103,10 @@ pub struct StageTimes {
     pub queued: Duration,
 }
 
+/// The code of the failure of a job that could not be queued: its caller was
+/// told that nothing was accepted.
+pub const NOT_QUEUED: &str = "not_queued";
+
 /// Time for a worker to notice that a job has expired.
 const NOTICE: Duration = Duration::from_secs(1);
 
@@ -254,6 +258,11 @@ impl JobView {
             }
         }
         None
+    }
+
+    /// Whether it was ended before it was accepted.
+    pub fn was_not_queued(&self) -> bool {
+        matches!(&self.outcome, Some(Outcome::Failed(failure)) if failure.code == NOT_QUEUED)
     }
 
     /// The time from acceptance until then: what a caller waited for it, the

@@ -11,6 +11,7 @@ use common::{
     conversation::ConversationKey,
     envelope::{Envelope, Job},
     ids::{ConversationId, CorrelationId, RequestId, Tenant},
+    job::NOT_QUEUED,
     pipeline::Route,
     priority::Priority,
     reply::{Event, Failure, FailureKind, ReplyError, Withdrawn},
@@ -21,9 +22,6 @@ use tracing::{info, warn};
 
 use super::{Gateway, GatewayError, SLACK};
 use crate::place::Place;
-
-/// The code of a job of which nothing was accepted.
-pub const NOT_QUEUED: &str = "not_queued";
 
 /// A validated turn, to be submitted.
 #[derive(Clone, Debug)]

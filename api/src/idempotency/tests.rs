@@ -159,7 +159,7 @@ async fn what_was_not_accepted_does_not_burn_the_key() {
 }
 
 /// As a process leaves it that dies between its claim and its job.
-async fn left_behind(gateway: &Gateway, age: Duration) {
+async fn left_behind(gateway: &Gateway, age: Duration) -> Claim {
     let now = UnixMillis::now();
     let claim = Claim {
         job: CorrelationId::new(),
@@ -170,14 +170,15 @@ async fn left_behind(gateway: &Gateway, age: Duration) {
     let key = IdempotencyKey::of(&Tenant::default(), "k");
     let claimed = gateway.backends().idempotency.claim(&key, &claim).await;
     assert_eq!(claimed, Ok(Claimed::Now));
+    claim
 }
 
 #[tokio::test]
 async fn a_claim_without_a_job_blocks_the_key_for_a_short_while_only() {
     for (age, expected) in [
         (Duration::ZERO, Some(409)),
-        (LONGEST_SUBMISSION - Duration::from_secs(2), Some(409)),
-        (LONGEST_SUBMISSION, None),
+        (LEFT - Duration::from_secs(2), Some(409)),
+        (LEFT, None),
     ] {
         let gateway = gateway(10).await;
         left_behind(&gateway, age).await;
@@ -185,6 +186,28 @@ async fn a_claim_without_a_job_blocks_the_key_for_a_short_while_only() {
         let refused = submitted.err().map(|problem| problem.status().as_u16());
         assert_eq!(refused, expected, "{age:?}");
     }
+}
+
+/// Whoever submits it may still be at it, and take it back when it fails.
+#[tokio::test]
+async fn a_job_that_may_be_being_submitted_is_left_to_whoever_does() {
+    let gateway = gateway(10).await;
+    let turn = new("apa?");
+    let claim = left_behind(&gateway, Duration::from_secs(1)).await;
+    recorded(&gateway, &claim, &turn).await;
+    let refused = submit(&gateway, turn).await.unwrap_err();
+    assert_eq!(refused.status(), 409);
+    assert_eq!(queued(&gateway).await, []);
+}
+
+/// The log of the job of `claim` is open.
+async fn recorded(gateway: &Gateway, claim: &Claim, turn: &NewTurn) {
+    let job = Job {
+        correlation_id: claim.job,
+        conversation_id: Some(turn.conversation_id.clone()),
+        ..fixtures::job(Route::Text)
+    };
+    gateway.backends().replies.open(&job).await.unwrap();
 }
 
 /// The jobs whose messages are in the queue.
@@ -207,22 +230,8 @@ async fn queued(gateway: &Gateway) -> Vec<CorrelationId> {
 async fn the_same_request_again_queues_a_job_whose_message_never_was() {
     let gateway = gateway(10).await;
     let turn = new("apa?");
-    let claim = Claim {
-        job: CorrelationId::new(),
-        fingerprint: fingerprint("/v1/chat", &turn),
-        at: UnixMillis::now(),
-        queued: false,
-    };
-    let key = IdempotencyKey::of(&Tenant::default(), "k");
-    let keys = &gateway.backends().idempotency;
-    keys.claim(&key, &claim).await.unwrap();
-    let job = Job {
-        correlation_id: claim.job,
-        conversation_id: Some(turn.conversation_id.clone()),
-        ..fixtures::job(Route::Text)
-    };
-    gateway.backends().replies.open(&job).await.unwrap();
-
+    let claim = left_behind(&gateway, LEFT).await;
+    recorded(&gateway, &claim, &turn).await;
     assert_eq!(submit(&gateway, turn.clone()).await.unwrap(), claim.job);
     assert_eq!(queued(&gateway).await, [claim.job]);
     // It is known to be queued now.

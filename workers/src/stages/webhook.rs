@@ -57,9 +57,10 @@ impl Webhook {
         let records = self.replies.read(watched, 0).await;
         let records =
             records.map_err(|error| StageError::transient("reply_log_unavailable", error))?;
-        let news = JobView::at_end_told_by(&records, job.correlation_id)
-            .as_ref()
-            .and_then(render::callback);
+        let ended = JobView::at_end_told_by(&records, job.correlation_id);
+        // Of a job that was never accepted nobody is to hear.
+        let ended = ended.filter(|ended| !ended.was_not_queued());
+        let news = ended.as_ref().and_then(render::callback);
         let news = news.ok_or_else(job_gone)?;
         Ok(serde_json::to_vec(&news).expect("a job holds nothing that JSON cannot"))
     }
