@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use common::{priority::Priority, time::whole_millis};
+use common::{
+    priority::Priority,
+    time::{UnixMillis, whole_millis},
+};
 
 use crate::job::JobView;
 
@@ -30,7 +33,13 @@ impl Default for Backlog {
 }
 
 impl Backlog {
+    /// Not from a callback, which waits for another job, nor from what was long
+    /// ago.
     pub fn learn_from(&self, view: &JobView) {
+        let age = view.since_accepted(UnixMillis::now());
+        if view.job.callback_of.is_some() || age > LONGEST {
+            return;
+        }
         let first = view.stages.first();
         if let Some(times) = first.and_then(|stage| stage.times) {
             self.waited(view.job.priority, times.queued);
