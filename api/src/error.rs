@@ -139,6 +139,14 @@ impl Problem {
         problem
     }
 
+    pub fn overloaded(retry_after: Duration) -> Self {
+        Self::unavailable(
+            "overloaded",
+            "Too many jobs are waiting already.",
+            retry_after,
+        )
+    }
+
     /// Redis or RabbitMQ is away.
     pub fn dependency_away() -> Self {
         Self::unavailable(

@@ -33,6 +33,9 @@ use crate::{
 /// store need not be told again when the job is accepted.
 const TO_BE_READ: Duration = Duration::from_secs(30);
 
+/// When to come again while too many ask at the same time.
+const CROWD_LEAVES: Duration = Duration::from_secs(10);
+
 pub struct Limiter {
     quotas: Arc<dyn Quotas>,
     config: LimitConfig,
@@ -209,9 +212,13 @@ impl Limiter {
 
     fn while_away(&self, error: &QuotaError) -> Result<(), Problem> {
         warn!(%error, decision = ?self.config.when_away, "nobody knows what callers have used");
-        match self.config.when_away {
-            WhenAway::Allow => Ok(()),
-            WhenAway::Refuse => {
+        match (error, self.config.when_away) {
+            (QuotaError::Crowded, _) => {
+                count("quotas_crowded");
+                Err(Problem::overloaded(CROWD_LEAVES))
+            }
+            (QuotaError::Away(_), WhenAway::Allow) => Ok(()),
+            (QuotaError::Away(_), WhenAway::Refuse) => {
                 count("quotas_away");
                 Err(Problem::dependency_away())
             }

@@ -124,11 +124,7 @@ impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
         tracing::warn!(%error, "a request cannot be served");
         match error {
-            GatewayError::Overloaded { retry_after } => Self::unavailable(
-                "overloaded",
-                "Too many jobs are waiting already.",
-                retry_after,
-            ),
+            GatewayError::Overloaded { retry_after } => Self::overloaded(retry_after),
             GatewayError::Unavailable(_) => Self::dependency_away(),
         }
     }

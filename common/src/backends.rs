@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lapin::uri::AMQPUri;
-use redis::{Client, ConnectionInfo, IntoConnectionInfo as _};
+use redis::{ConnectionInfo, IntoConnectionInfo as _};
 
 use crate::{
     broker::{
@@ -60,6 +60,13 @@ pub enum ConnectError {
     Redis(redis::RedisError),
 }
 
+/// Commands to Redis that are under way at the same time.
+const COMMANDS: usize = 256;
+
+/// Recordings and speech on their way at the same time, on a connection of their
+/// own: no command waits behind megabytes.
+const TRANSFERS: usize = 16;
+
 /// Connects what the mode needs. Servers that are away are no error: the
 /// adapters go on trying, and refuse work until then.
 pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
@@ -73,12 +80,14 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
             quotas: Arc::new(MemoryQuotas::default()),
         }),
         Mode::Distributed { rabbitmq, redis } => {
-            let client = Client::open(redis.as_ref().clone()).map_err(ConnectError::Redis)?;
-            let link = RedisLink::new(client).map_err(ConnectError::Redis)?;
+            let link = |places| RedisLink::new(redis.as_ref().clone(), places);
+            let link = |places| link(places).map_err(ConnectError::Redis);
+            let bulk = link(TRANSFERS)?;
+            let link = link(COMMANDS)?;
             Ok(Backends {
                 broker: Arc::new(RabbitBroker::connect(rabbitmq.as_ref().clone()).await?),
                 replies: Arc::new(RedisReplyLog::new(link.clone(), config.retention)),
-                claims: Arc::new(RedisClaimCheck::new(link.clone())),
+                claims: Arc::new(RedisClaimCheck::new(bulk)),
                 idempotency: Arc::new(RedisIdempotencyKeys::new(link.clone())),
                 quotas: Arc::new(RedisQuotas::new(link.clone())),
                 conversations: Arc::new(RedisConversations::new(link, config.conversation_ttl)),
@@ -95,6 +104,17 @@ impl BackendConfig {
             conversation_ttl: env.seconds("CONVERSATION_TTL", 1..=31_536_000, 86_400)?,
             retention: Retention(env.seconds("JOB_TTL", 60..=31_536_000, 86_400)?),
         })
+    }
+}
+
+impl BackendConfig {
+    /// For a program on whose messages nobody waits: RabbitMQ has ten times as
+    /// long to confirm one before it is sent again.
+    pub fn unhurried(mut self) -> Self {
+        if let Mode::Distributed { rabbitmq, .. } = &mut self.mode {
+            rabbitmq.publish_timeout *= 10;
+        }
+        self
     }
 }
 

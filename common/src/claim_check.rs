@@ -73,6 +73,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// For what was sent in with job `id`, if there is any, to keep it for longer.
+    pub fn of_input(id: CorrelationId) -> Self {
+        Self::new(id, Item::Input, &Bytes::new())
+    }
+
     fn new(id: CorrelationId, item: Item, bytes: &Bytes) -> Self {
         let name = match item {
             Item::Input => format!("{id}/{item}"),

@@ -81,6 +81,13 @@ impl MessageId {
         Self(format!("{correlation_id}/{stage}/{take}/{n}"))
     }
 
+    /// Of one about a sentence: to which beginning of the answer that belongs.
+    pub fn take(&self) -> Option<u32> {
+        let mut parts = self.0.split('/').skip(2);
+        let take = parts.next()?.parse().ok();
+        take.filter(|_| parts.next().is_some())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -172,8 +172,13 @@ pub struct Standing {
 
 /// The store did not do what it was asked, or may have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the store of quotas is not available: {0}")]
-pub struct QuotaError(pub String);
+pub enum QuotaError {
+    /// It did not: too many ask it at the same time.
+    #[error("too many ask the store of quotas")]
+    Crowded,
+    #[error("the store of quotas is not available: {0}")]
+    Away(String),
+}
 
 /// When to ask again for a place. When one will be free nobody knows; jobs take
 /// about as long.

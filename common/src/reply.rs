@@ -111,7 +111,8 @@ pub trait ReplyLog: Send + Sync + 'static {
     ) -> Result<Speaking, ReplyError>;
 
     /// Ends the job as failed by `message`, which is about to be put aside, and
-    /// keeps in mind which it was. Of a `run` that was superseded nobody hears.
+    /// keeps in mind which it was. Of a `run` that was superseded, and of a
+    /// sentence of an answer that was begun anew, nobody hears.
     async fn fail(
         &self,
         job: &Job,
@@ -120,14 +121,15 @@ pub trait ReplyLog: Send + Sync + 'static {
         failure: &Failure,
     ) -> Result<Appended, ReplyError>;
 
-    /// What [`fail`](Self::fail) was told, while the job is over by it.
-    async fn failed_by(&self, id: CorrelationId) -> Result<Option<FailedBy>, ReplyError>;
+    /// How the job ended; `None` while it is not over.
+    async fn ending(&self, id: CorrelationId) -> Result<Option<Ending>, ReplyError>;
 
     /// Ends the job as expired, by the deadline that `job` has.
     async fn expire(&self, job: &Job) -> Result<Appended, ReplyError>;
 
     /// Takes a job up again that failed, until `resumption.deadline`. May be
-    /// repeated: a job that goes on is told with the deadline that it has.
+    /// repeated: a job that goes on is told with the deadline that it has, unless
+    /// that has passed and nothing came of it.
     async fn resume(
         &self,
         id: CorrelationId,
@@ -160,8 +162,13 @@ pub trait ReplyLog: Send + Sync + 'static {
 
 /// The store did not do what it was asked, or may have; ask again later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the reply log is not available: {0}")]
-pub struct ReplyError(pub String);
+pub enum ReplyError {
+    #[error("the reply log is not available: {0}")]
+    Away(String),
+    /// It is there, and was written by another version.
+    #[error("the reply log cannot be read: {0}")]
+    Unreadable(String),
+}
 
 /// How long a log is kept after its last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,6 +296,13 @@ pub enum Resumed {
     Over,
     /// There is no such log, or it is kept no longer.
     Gone,
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// What [`ReplyLog::fail`] was told, if the job is over by that.
+    pub failed_by: Option<FailedBy>,
 }
 
 /// The message by which a job failed.

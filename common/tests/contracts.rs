@@ -73,6 +73,8 @@ contract!(resumptions:
     a_job_that_failed_is_resumed_and_ends_once_more,
     only_a_job_that_failed_and_not_by_its_input_is_resumed,
     to_resume_again_changes_nothing_and_tells_what_stands,
+    a_resumption_of_which_nothing_came_in_time_is_made_anew,
+    a_sentence_of_an_answer_that_was_begun_anew_fails_nothing,
     what_is_left_of_the_life_before_is_void,
     the_message_by_which_a_job_failed_is_known_until_it_is_resumed,
     a_run_that_was_superseded_fails_nothing,

@@ -74,7 +74,7 @@ async fn run(env: &Environment, stages: &[Stage]) -> anyhow::Result<()> {
     let stop = shutdown::on_signal()?;
     telemetry::serve_metrics(env)?;
     let config = WorkerConfig::from_environment(env)?;
-    let backend_config = BackendConfig::from_environment(env, "itb-worker")?;
+    let backend_config = BackendConfig::from_environment(env, "itb-worker")?.unhurried();
     if backend_config.mode.is_embedded() {
         anyhow::bail!("AMQP_URL and REDIS_URL must be set: a worker works for processes beside it");
     }

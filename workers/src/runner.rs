@@ -21,7 +21,7 @@ use common::{
     broker::{Delivery, Incoming, SettleError},
     envelope::Envelope,
     pipeline::Stage,
-    reply::{Appended, Begun, Event, MOST_RUNS, Retention, Run, StageStarted},
+    reply::{Appended, Begun, Event, MOST_RUNS, ReplyError, Retention, Run, StageStarted},
     retry::{Backoff, RetryPolicy},
     time::UnixMillis,
     turn::{Answer, Turn},
@@ -191,14 +191,15 @@ impl Runner {
             return self.speak(envelope, sentence, started, queued).await;
         }
         let replies = &self.backends.replies;
-        let begun = until_there("reply log", || {
-            replies.begin_stage(&envelope.job, started.clone())
+        let begun = until_there("reply log", async || {
+            readable(replies.begin_stage(&envelope.job, started.clone()).await)
         });
         match begun.await {
-            Begun::Closed => Outcome::AlreadyOver,
-            Begun::AlreadyCompleted { turn, take } => Outcome::CompletedBefore { turn, take },
-            Begun::CrashesWorkers => Outcome::failed(envelope, crashed_worker()),
-            Begun::Started(run) => self.run_stage(envelope, run, queued).await,
+            None => Outcome::failed(envelope, unreadable_log()),
+            Some(Begun::Closed) => Outcome::AlreadyOver,
+            Some(Begun::AlreadyCompleted { turn, take }) => Outcome::CompletedBefore { turn, take },
+            Some(Begun::CrashesWorkers) => Outcome::failed(envelope, crashed_worker()),
+            Some(Begun::Started(run)) => self.run_stage(envelope, run, queued).await,
         }
     }
 
@@ -356,6 +357,24 @@ fn crashed_worker() -> StageError {
         "crashed_worker",
         format!("{MOST_RUNS} workers have ended while they worked on this try"),
     )
+}
+
+fn unreadable_log() -> StageError {
+    StageError::internal(
+        "unknown_version",
+        "the reply log was written by another version",
+    )
+}
+
+/// `None` for a log that another version wrote: to ask again is no use.
+fn readable<T>(answer: Result<T, ReplyError>) -> Result<Option<T>, ReplyError> {
+    match answer {
+        Err(error @ ReplyError::Unreadable(_)) => {
+            warn!(%error, "another version has to work on this job");
+            Ok(None)
+        }
+        answer => answer.map(Some),
+    }
 }
 
 /// The lock is held for no longer than this, and by one at a time.

@@ -7,7 +7,11 @@ use bytes::Bytes;
 use redis::Script;
 
 use super::{ClaimCheck, ClaimError, Item, Ticket};
-use crate::{ids::CorrelationId, redis_link::RedisLink, time::whole_millis};
+use crate::{
+    ids::CorrelationId,
+    redis_link::{LinkError, RedisLink},
+    time::whole_millis,
+};
 
 /// ARGV: ms from now. Never shortens.
 static KEEP: LazyLock<Script> = LazyLock::new(|| {
@@ -26,6 +30,25 @@ pub struct RedisClaimCheck {
 impl RedisClaimCheck {
     pub(crate) fn new(link: RedisLink) -> Self {
         Self { link }
+    }
+
+    /// Once more when the connection was gone: nothing else is sent on it that
+    /// would have noticed before, and to do it twice does no harm.
+    async fn transfer<T: redis::FromRedisValue>(
+        &self,
+        bytes: usize,
+        command: &redis::Cmd,
+    ) -> Result<T, ClaimError> {
+        let once = async || {
+            let mut connection = self.link.connection();
+            let command = command.query_async(&mut connection);
+            self.link.bounded(bytes, command).await
+        };
+        let done = match once().await {
+            Err(LinkError::Lost(_)) => once().await,
+            done => done,
+        };
+        done.map_err(|error| ClaimError::Unavailable(error.to_string()))
     }
 }
 
@@ -48,11 +71,7 @@ impl ClaimCheck for RedisClaimCheck {
             .arg(bytes.as_ref())
             .arg("PX")
             .arg(whole_millis(keep).max(1));
-        let mut connection = self.link.connection();
-        self.link
-            .bounded::<()>(bytes.len(), set.query_async(&mut connection))
-            .await
-            .map_err(ClaimError::Unavailable)?;
+        self.transfer::<()>(bytes.len(), &set).await?;
         Ok(ticket)
     }
 
@@ -60,12 +79,7 @@ impl ClaimCheck for RedisClaimCheck {
         let mut get = redis::cmd("GET");
         get.arg(key(ticket));
         let size = usize::try_from(ticket.bytes).unwrap_or(usize::MAX);
-        let mut connection = self.link.connection();
-        let bytes: Option<Vec<u8>> = self
-            .link
-            .bounded(size, get.query_async(&mut connection))
-            .await
-            .map_err(ClaimError::Unavailable)?;
+        let bytes: Option<Vec<u8>> = self.transfer(size, &get).await?;
         bytes.map(Bytes::from).ok_or(ClaimError::Gone)
     }
 
@@ -76,6 +90,6 @@ impl ClaimCheck for RedisClaimCheck {
         self.link
             .bounded(0, invocation.invoke_async(&mut connection))
             .await
-            .map_err(ClaimError::Unavailable)
+            .map_err(|error| ClaimError::Unavailable(error.to_string()))
     }
 }

@@ -165,7 +165,7 @@ impl RedisConversations {
                 }
             })
             .await
-            .map_err(ConversationError)?;
+            .map_err(|error| ConversationError(error.to_string()))?;
         Ok(read.unwrap_or_default())
     }
 
@@ -189,7 +189,7 @@ impl RedisConversations {
         self.link
             .bounded(bytes, invocation.invoke_async(&mut connection))
             .await
-            .map_err(ConversationError)
+            .map_err(|error| ConversationError(error.to_string()))
     }
 }
 

@@ -81,7 +81,7 @@ impl RedisIdempotencyKeys {
         self.link
             .bounded(0, invocation.invoke_async(&mut connection))
             .await
-            .map_err(IdempotencyError)
+            .map_err(|error| IdempotencyError(error.to_string()))
     }
 
     async fn claim_from(

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     ids::{CorrelationId, MessageId, Tenant},
-    redis_link::RedisLink,
+    redis_link::{LinkError, RedisLink},
     time::{UnixMillis, whole_millis},
 };
 
@@ -142,7 +142,7 @@ impl RedisQuotas {
         self.link
             .bounded(0, invocation.invoke_async(&mut connection))
             .await
-            .map_err(QuotaError)
+            .map_err(QuotaError::from)
     }
 
     async fn change(&self, commands: &redis::Pipeline) -> Result<(), QuotaError> {
@@ -150,7 +150,16 @@ impl RedisQuotas {
         self.link
             .bounded(0, commands.exec_async(&mut connection))
             .await
-            .map_err(QuotaError)
+            .map_err(QuotaError::from)
+    }
+}
+
+impl From<LinkError> for QuotaError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Crowded => Self::Crowded,
+            LinkError::Away(reason) | LinkError::Lost(reason) => Self::Away(reason),
+        }
     }
 }
 
@@ -207,7 +216,8 @@ fn ruling(policies: &[Policy], answer: Answer) -> Result<Ruling, QuotaError> {
         rate => {
             let policy = rate.strip_prefix("rate:").and_then(|n| n.parse().ok());
             let policy = policy.filter(|n| *n < policies.len());
-            let policy = policy.ok_or_else(|| QuotaError("the script is another one".into()))?;
+            let policy =
+                policy.ok_or_else(|| QuotaError::Away("the script is another one".into()))?;
             refuse(Why::Rate { policy }, Duration::from_micros(no_room))
         }
     };

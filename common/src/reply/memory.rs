@@ -10,9 +10,9 @@ use futures::stream::BoxStream;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Appended, Begun, CompletedStage, Event, FailedBy, Failure, Record, ReplyError, ReplyLog,
-    Resumed, Resumption, Retention, Run, Speaking, SpokenAnswer, SpokenSentence, StageStarted,
-    Told, Withdrawn,
+    Appended, Begun, CompletedStage, Ending, Event, FailedBy, Failure, Record, ReplyError,
+    ReplyLog, Resumed, Resumption, Retention, Run, Speaking, SpokenAnswer, SpokenSentence,
+    StageStarted, Told, Withdrawn,
 };
 use crate::{
     envelope::Job,
@@ -92,11 +92,14 @@ impl Log {
     fn resume(&mut self, resumption: &Resumption) -> Resumed {
         let failure = match self.records.last().map(|record| &record.event) {
             None => return Resumed::Gone,
-            Some(Event::Failed { error }) => error,
+            Some(Event::Failed { error }) => Some(error),
             Some(event) if event.is_terminal() => return Resumed::Over,
-            Some(_) => return Resumed::UnderWay(self.resumption.clone()),
+            Some(_) => match &self.resumption {
+                Some(standing) if standing.deadline <= UnixMillis::now() => None,
+                standing => return Resumed::UnderWay(standing.clone()),
+            },
         };
-        if !failure.can_be_resumed() {
+        if failure.is_some_and(|failure| !failure.can_be_resumed()) {
             return Resumed::Over;
         }
         self.failed = None;
@@ -311,7 +314,8 @@ impl ReplyLog for MemoryReplyLog {
         failure: &Failure,
     ) -> Result<Appended, ReplyError> {
         Ok(self.with(job.correlation_id, |log| {
-            if log.is_void(job) && !log.is_closed() {
+            let is_void = message.take().is_some_and(|take| take < log.spoken.take);
+            if (log.is_void(job) || is_void) && !log.is_closed() {
                 return Appended::Superseded;
             }
             let error = failure.clone();
@@ -326,9 +330,12 @@ impl ReplyLog for MemoryReplyLog {
         }))
     }
 
-    async fn failed_by(&self, id: CorrelationId) -> Result<Option<FailedBy>, ReplyError> {
+    async fn ending(&self, id: CorrelationId) -> Result<Option<Ending>, ReplyError> {
         let logs = self.logs();
-        Ok(logs.get(&id).and_then(|log| log.failed.clone()))
+        let ended = logs.get(&id).filter(|log| log.is_closed());
+        Ok(ended.map(|log| Ending {
+            failed_by: log.failed.clone(),
+        }))
     }
 
     async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
@@ -400,7 +407,7 @@ impl ReplyLog for MemoryReplyLog {
                     return;
                 }
                 if length.changed().await.is_err() {
-                    yield Err(ReplyError("the log has been forgotten".into()));
+                    yield Err(ReplyError::Away("the log has been forgotten".into()));
                     return;
                 }
             }

@@ -31,15 +31,15 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Appended, Begun, CompletedStage, Event, FailedBy, Failure, MOST_RUNS, Record, ReplyError,
-    ReplyLog, Resumed, Resumption, Retention, Run, Speaking, SpokenAnswer, SpokenSentence,
-    StageStarted, Told, Withdrawn, address,
+    Appended, Begun, CompletedStage, Ending, Event, FailedBy, Failure, MOST_RUNS, Record,
+    ReplyError, ReplyLog, Resumed, Resumption, Retention, Run, Speaking, SpokenAnswer,
+    SpokenSentence, StageStarted, Told, Withdrawn, address,
 };
 use crate::{
     envelope::Job,
     ids::{CorrelationId, MessageId},
     pipeline::Stage,
-    redis_link::RedisLink,
+    redis_link::{LinkError, RedisLink},
     retry::Backoff,
     time::UnixMillis,
     turn::{Sentence, Turn},
@@ -106,7 +106,7 @@ impl RedisReplyLog {
         self.link
             .bounded(size, invocation.invoke_async(&mut connection))
             .await
-            .map_err(ReplyError)
+            .map_err(ReplyError::from)
     }
 
     async fn append_by(
@@ -156,19 +156,18 @@ impl RedisReplyLog {
         Ok(Told::by(records.iter().map(|record| &record.event)))
     }
 
-    async fn is_closed(&self, id: CorrelationId) -> Result<bool, ReplyError> {
-        let closed: Option<String> = self.state(id, "closed").await?;
-        Ok(closed.is_some())
-    }
-
-    async fn state(&self, id: CorrelationId, field: &str) -> Result<Option<String>, ReplyError> {
-        let mut command = redis::cmd("HGET");
-        command.arg(state_key(&address(id))).arg(field);
+    async fn state<const N: usize>(
+        &self,
+        id: CorrelationId,
+        fields: [&str; N],
+    ) -> Result<[Option<String>; N], ReplyError> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(state_key(&address(id))).arg(&fields);
         let mut connection = self.link.connection();
         self.link
             .bounded(0, command.query_async(&mut connection))
             .await
-            .map_err(ReplyError)
+            .map_err(ReplyError::from)
     }
 }
 
@@ -354,14 +353,16 @@ impl ReplyLog for RedisReplyLog {
             run.map(|it| it.stage.to_string()).unwrap_or_default(),
             run.map(|it| it.number.to_string()).unwrap_or_default(),
             json(&by),
+            message.take().map(|it| it.to_string()).unwrap_or_default(),
         ];
         let outcome: String = self.run(&FAIL, job.correlation_id, &arguments).await?;
         Ok(appended(&outcome))
     }
 
-    async fn failed_by(&self, id: CorrelationId) -> Result<Option<FailedBy>, ReplyError> {
-        let by = self.state(id, "failed").await?;
-        by.map(|by| parse(&by)).transpose()
+    async fn ending(&self, id: CorrelationId) -> Result<Option<Ending>, ReplyError> {
+        let [closed, by] = self.state(id, ["closed", "failed"]).await?;
+        let failed_by = by.map(|by| parse(&by)).transpose()?;
+        Ok(closed.map(|_| Ending { failed_by }))
     }
 
     async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
@@ -384,6 +385,7 @@ impl ReplyLog for RedisReplyLog {
             resumption.deadline.0.to_string(),
             entry(&Event::Resumed(resumption.clone())),
             json(resumption),
+            UnixMillis::now().0.to_string(),
         ];
         let (outcome, standing): (String, String) = self.run(&RESUME, id, &arguments).await?;
         match (outcome.as_str(), standing.as_str()) {
@@ -404,9 +406,9 @@ impl ReplyLog for RedisReplyLog {
         let mut end = self.announcements.subscribe(&channel).await;
         let mut backoff = Backoff::reconnecting();
         loop {
-            match self.is_closed(id).await {
-                Ok(true) => return,
-                Ok(false) => {
+            match self.state(id, ["closed"]).await {
+                Ok([Some(_)]) => return,
+                Ok([None]) => {
                     backoff.reset();
                     let look_anyway = Instant::now() + LOOK_ANYWAY;
                     let _ = timeout_at(look_anyway, end.changed()).await;
@@ -457,12 +459,13 @@ impl ReplyLog for RedisReplyLog {
     }
 
     async fn ping(&self) -> Result<(), ReplyError> {
-        let mut connection = self.link.connection();
-        let command = redis::cmd("PING");
-        self.link
-            .bounded(0, command.query_async(&mut connection))
-            .await
-            .map_err(ReplyError)
+        Ok(self.link.ping().await?)
+    }
+}
+
+impl From<LinkError> for ReplyError {
+    fn from(error: LinkError) -> Self {
+        Self::Away(error.to_string())
     }
 }
 
@@ -480,12 +483,12 @@ async fn read(link: &RedisLink, id: CorrelationId, cursor: u64) -> Result<Vec<Re
     let range: StreamRangeReply = link
         .bounded(0, command.query_async(&mut connection))
         .await
-        .map_err(ReplyError)?;
+        .map_err(ReplyError::from)?;
     range.ids.iter().map(record).collect()
 }
 
 fn record(entry: &redis::streams::StreamId) -> Result<Record, ReplyError> {
-    let malformed = || ReplyError(format!("entry {} is malformed", entry.id));
+    let malformed = || ReplyError::Unreadable(format!("entry {} is malformed", entry.id));
     let sequence_number = entry
         .id
         .split_once('-')
@@ -512,6 +515,5 @@ fn json(value: &impl Serialize) -> String {
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, ReplyError> {
-    serde_json::from_str(json)
-        .map_err(|error| ReplyError(format!("an entry is of another version: {error}")))
+    serde_json::from_str(json).map_err(|error| ReplyError::Unreadable(error.to_string()))
 }

@@ -7,7 +7,7 @@
 
 use common::{
     backends::Backends,
-    broker::dead_letters::HeldLetter,
+    broker::{Link, dead_letters::HeldLetter},
     callback,
     conversation::ConversationKey,
     envelope::{Envelope, Job},
@@ -79,6 +79,9 @@ pub async fn replay(backends: &Backends, held: HeldLetter) -> Outcome {
 
 async fn resume(backends: &Backends, envelope: &Envelope) -> anyhow::Result<Outcome> {
     let id = envelope.correlation_id();
+    // A job that is taken up again is to have its message as well.
+    let link = backends.broker.link();
+    anyhow::ensure!(link == Link::Up, "RabbitMQ cannot be used: it is {link:?}");
     let records = backends.replies.read(id, 0).await?;
     let Some(view) = JobView::of(&records) else {
         return Ok(Outcome::Gone);

@@ -2,9 +2,10 @@
 
 use common::{
     broker::{DeadLetterReason, Delivery, SettleError},
+    claim_check::Ticket,
     envelope::{Envelope, Job},
     ids::{CorrelationId, MessageId},
-    reply::{Appended, CompletedStage, Event, Failure, Run},
+    reply::{Appended, CompletedStage, Ending, Event, Failure, Run},
     time::{UnixMillis, whole_millis},
     turn::{Input, Sentence, Turn},
 };
@@ -38,8 +39,9 @@ impl Runner {
                     (Next::Speaks, Some(answer)) => sentences_of(&answer.text, take),
                     _ => Vec::new(),
                 };
-                if let Some(next) = envelope.forwarded(*turn, UnixMillis::now()) {
-                    self.forward(envelope, next, sentences).await;
+                match envelope.forwarded(*turn, UnixMillis::now()) {
+                    Some(next) => self.forward(envelope, next, sentences).await,
+                    None => self.free_place(&envelope.job).await,
                 }
                 delivery.ack().await
             }
@@ -108,6 +110,7 @@ impl Runner {
             }
             Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
             Settlement::Refuse { failure } => {
+                self.free_place(job).await;
                 let last = Event::Failed { error: failure };
                 if self.append_last(id, &account, last).await == Appended::Recorded {
                     measures::ended(job, "failed");
@@ -140,15 +143,20 @@ impl Runner {
             "the job failed for good; its message is put aside"
         );
         if let Input::Speech { ticket } = &delivery.envelope.turn.input {
-            let kept = self.backends.claims.keep(ticket, self.config.retention.0);
-            if let Err(error) = kept.await {
-                warn!(%error, "the job cannot be resumed for as long as it is kept");
-            }
+            self.keep_recording(ticket).await;
         }
         delivery.dead_letter(reason).await
     }
 
-    /// Leaves a job alone that is over. The message by which it failed is put
+    /// For as long as its job can be resumed.
+    pub(super) async fn keep_recording(&self, ticket: &Ticket) {
+        let kept = self.backends.claims.keep(ticket, self.config.retention.0);
+        if let Err(error) = kept.await {
+            warn!(%error, "the job cannot be resumed for as long as it is kept");
+        }
+    }
+
+    /// Leaves a job alone that is over, or that this message is void of. The one by which it failed is put
     /// aside: its worker may have died after the one and before the other.
     async fn leave(
         &self,
@@ -157,8 +165,12 @@ impl Runner {
     ) -> Result<(), SettleError> {
         let replies = &self.backends.replies;
         let id = delivery.envelope.correlation_id();
-        let by = until_there("reply log", || replies.failed_by(id)).await;
-        match by.filter(|by| by.message == delivery.envelope.message_id()) {
+        let ending = until_there("reply log", || replies.ending(id)).await;
+        let Some(Ending { failed_by }) = ending else {
+            info!("another message has taken over; nothing to do");
+            return delivery.ack().await;
+        };
+        match failed_by.filter(|by| by.message == delivery.envelope.message_id()) {
             Some(by) => {
                 let reason = reason.unwrap_or_else(|| DeadLetterReason {
                     code: by.code,

@@ -11,7 +11,8 @@ use common::{
 use tokio::time::Instant;
 
 use super::{
-    Account, Outcome, Ran, Runner, crashed_worker, from_millis, in_millis, measures, until_there,
+    Account, Outcome, Ran, Runner, crashed_worker, from_millis, in_millis, measures, readable,
+    unreadable_log, until_there,
 };
 use crate::handler::Progress;
 
@@ -26,10 +27,17 @@ impl Runner {
         queued: Duration,
     ) -> Outcome {
         let replies = &self.backends.replies;
-        let begun = until_there("reply log", || {
-            replies.begin_sentence(&envelope.job, started.clone(), sentence)
+        let begun = until_there("reply log", async || {
+            readable(
+                replies
+                    .begin_sentence(&envelope.job, started.clone(), sentence)
+                    .await,
+            )
         });
-        let speaking = match begun.await {
+        let Some(begun) = begun.await else {
+            return Outcome::failed(envelope, unreadable_log());
+        };
+        let speaking = match begun {
             Speaking::Missing => match self.speak_one(envelope, sentence, queued).await {
                 Ok(speaking) => speaking,
                 Err(outcome) => return outcome,

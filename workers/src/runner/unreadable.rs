@@ -4,13 +4,14 @@
 
 use common::{
     broker::{DeadLetterReason, Unreadable},
+    claim_check::Ticket,
     ids::{CorrelationId, MessageId},
     job::JobView,
     reply::{Appended, Failure, FailureKind},
 };
 use tracing::{error, warn};
 
-use super::{Runner, measures, until_there};
+use super::{Runner, measures, readable, until_there};
 use crate::handler::OUR_DEFECT;
 
 impl Runner {
@@ -18,6 +19,7 @@ impl Runner {
         let reason = unreadable.reason.clone();
         if let Some(id) = unreadable.job {
             self.fail_unread(id, &reason).await;
+            self.keep_recording(&Ticket::of_input(id)).await;
         }
         error!(
             stage = %self.config.stage,
@@ -33,8 +35,9 @@ impl Runner {
 
     async fn fail_unread(&self, id: CorrelationId, reason: &DeadLetterReason) {
         let replies = &self.backends.replies;
-        let records = until_there("reply log", || replies.read(id, 0)).await;
-        // Without a log it is no job of ours.
+        let read = async || readable(replies.read(id, 0).await);
+        let records = until_there("reply log", read).await.unwrap_or_default();
+        // Without a log that can be read there is nothing to tell here.
         let Some(JobView { job, .. }) = JobView::of(&records) else {
             return;
         };

@@ -8,7 +8,7 @@ use common::{
     envelope::Job,
     ids::{CorrelationId, MessageId},
     reply::{
-        Appended, Begun, CompletedStage, Event, FailedBy, Failure, Record, ReplyError, ReplyLog,
+        Appended, Begun, CompletedStage, Ending, Event, Failure, Record, ReplyError, ReplyLog,
         Resumed, Resumption, Run, Speaking, SpokenSentence, StageStarted, Told, Withdrawn,
     },
     time::UnixMillis,
@@ -97,8 +97,8 @@ impl ReplyLog for Log {
         self.0.fail(job, message, run, failure).await
     }
 
-    async fn failed_by(&self, id: CorrelationId) -> Result<Option<FailedBy>, ReplyError> {
-        self.0.failed_by(id).await
+    async fn ending(&self, id: CorrelationId) -> Result<Option<Ending>, ReplyError> {
+        self.0.ending(id).await
     }
 
     async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {

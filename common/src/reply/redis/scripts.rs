@@ -149,12 +149,13 @@ return 'ended'
 });
 
 /// ARGV: ttl in ms, deadline, failed entry, stage, its run or `''`, by which
-/// message.
+/// message, which beginning of the answer that is about or `''`.
 pub static FAIL: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 if is_closed() then return 'closed' end
 if is_void(ARGV[2]) or is_superseded(ARGV[4], ARGV[5]) then return 'superseded' end
+if ARGV[7] ~= '' and tonumber(ARGV[7]) < take() then return 'superseded' end
 add(ARGV[3])
 close()
 redis.call('HSET', state, 'failed', ARGV[6])
@@ -178,21 +179,26 @@ return 'recorded'
     )
 });
 
-/// ARGV: ttl in ms, deadline, resumed entry, how the job differs from then on.
-/// The last entry tells how the job ended: whatever closed the log wrote one.
+/// ARGV: ttl in ms, deadline, resumed entry, how the job differs from then on,
+/// now. The last entry tells how the job ended: whatever closed the log wrote
+/// one. A resumption of which nothing came until its deadline is made anew.
 pub static RESUME: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 if redis.call('EXISTS', stream) == 0 then return {'gone', ''} end
-if not is_closed() then
-  return {'under way', redis.call('HGET', state, 'resumption') or ''}
+if is_closed() then
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][2][2]
+  local event = cjson.decode(last).event
+  local is_for_good = event.type ~= 'job.failed'
+    or event.error.kind == 'unprocessable_input'
+    or not event.error.stage
+  if is_for_good then return {'over', ''} end
+else
+  local standing = redis.call('HGET', state, 'deadline')
+  if not standing or tonumber(standing) > tonumber(ARGV[5]) then
+    return {'under way', redis.call('HGET', state, 'resumption') or ''}
+  end
 end
-local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][2][2]
-local event = cjson.decode(last).event
-local is_for_good = event.type ~= 'job.failed'
-  or event.error.kind == 'unprocessable_input'
-  or not event.error.stage
-if is_for_good then return {'over', ''} end
 redis.call('HDEL', state, 'closed', 'failed')
 for _, field in ipairs(redis.call('HKEYS', state)) do
   if string.find(field, '^begun:') then redis.call('HDEL', state, field) end

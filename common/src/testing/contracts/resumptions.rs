@@ -11,10 +11,11 @@ use crate::{
     ids::{CorrelationId, MessageId},
     pipeline::{Route, Stage},
     reply::{
-        Appended, Begun, CompletedStage, Event, Failure, FailureKind, Record, Resumed, Resumption,
-        Speaking, StageStarted,
+        Appended, Begun, CompletedStage, Ending, Event, Failure, FailureKind, Record, Resumed,
+        Resumption, Speaking, StageStarted,
     },
     testing::fixtures::{answer, job, text_turn},
+    time::UnixMillis,
     turn::Sentence,
 };
 
@@ -188,6 +189,39 @@ pub async fn to_resume_again_changes_nothing_and_tells_what_stands(backends: Bac
     assert_eq!(standing, Ok(Resumed::UnderWay(Some(second))));
 }
 
+pub async fn a_resumption_of_which_nothing_came_in_time_is_made_anew(backends: Backends) {
+    let job = failed_speaking(&backends).await;
+    let (log, id) = (&backends.replies, job.correlation_id);
+    let lapsed = Resumption {
+        deadline: UnixMillis(UnixMillis::now().0 - 1),
+        callback: None,
+    };
+    let standing = Resumed::UnderWay(Some(lapsed.clone()));
+    assert_eq!(log.resume(id, &lapsed).await, Ok(standing));
+    let anew = Resumed::UnderWay(Some(resumption(&job)));
+    assert_eq!(resume(&backends, &job).await, anew);
+    let records = log.read(id, 0).await.unwrap();
+    let last = records.last().map(|record| &record.event);
+    assert_eq!(last, Some(&Event::Resumed(resumption(&job))));
+    // That one has time left, and stands.
+    assert_eq!(log.resume(id, &lapsed).await, Ok(anew));
+}
+
+pub async fn a_sentence_of_an_answer_that_was_begun_anew_fails_nothing(backends: Backends) {
+    let job = job(Route::Voice);
+    let (log, id) = (&backends.replies, job.correlation_id);
+    log.open(&job).await.unwrap();
+    let void = MessageId::of_sentence(id, Stage::Tts, &sentence(1));
+    log.append(id, &[Event::AnswerRestarted]).await.unwrap();
+    assert_eq!(failed(&backends, &void, &job).await, Appended::Superseded);
+    let newer = Sentence {
+        take: 2,
+        ..sentence(1)
+    };
+    let newer = MessageId::of_sentence(id, Stage::Tts, &newer);
+    assert_eq!(failed(&backends, &newer, &job).await, Appended::Recorded);
+}
+
 pub async fn what_is_left_of_the_life_before_is_void(backends: Backends) {
     let job = failed_speaking(&backends).await;
     resume(&backends, &job).await;
@@ -215,14 +249,19 @@ pub async fn the_message_by_which_a_job_failed_is_known_until_it_is_resumed(back
     let log = &backends.replies;
     let id = job.correlation_id;
     let first = MessageId::of_sentence(id, Stage::Tts, &sentence(1));
-    let by = log.failed_by(id).await.unwrap().expect("known");
+    let by = log.ending(id).await.unwrap().expect("over").failed_by;
+    let by = by.expect("known");
     assert_eq!((by.message, by.code.as_str()), (first, "vendor_away"));
     let second = MessageId::of_sentence(id, Stage::Tts, &sentence(2));
     assert_eq!(failed(&backends, &second, &job).await, Appended::Closed);
-    let by = log.failed_by(id).await.unwrap().expect("known");
+    let by = log.ending(id).await.unwrap().expect("over").failed_by;
+    let by = by.expect("known");
     assert_ne!(by.message, second);
     resume(&backends, &job).await;
-    assert_eq!(log.failed_by(id).await, Ok(None));
+    assert_eq!(log.ending(id).await, Ok(None));
+    log.append(id, &[Event::Cancelled]).await.unwrap();
+    let unknown = Ok(Some(Ending { failed_by: None }));
+    assert_eq!(log.ending(id).await, unknown);
 }
 
 pub async fn a_run_that_was_superseded_fails_nothing(backends: Backends) {
