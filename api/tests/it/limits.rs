@@ -254,6 +254,17 @@ async fn no_more_jobs_of_a_tenant_are_under_way_than_allowed(mode: Mode) {
     assert_eq!(parameter(&last, "jobs", "r"), 1);
 }
 
+async fn a_job_that_is_refused_for_what_was_sent_makes_room(mode: Mode) {
+    let vendors = Vendors::start().await;
+    vendors.hearing.hears("");
+    let more = limits(&[("MAX_CONCURRENT_JOBS", "1")]);
+    let running = Running::start(mode, &vendors, &pairs(&more)).await;
+    for n in 1..=3 {
+        let body = problem(running.say().await, 422, "nothing was said").await;
+        assert_eq!(body["code"], "no_speech", "{n}");
+    }
+}
+
 /// Each answer of the model takes 859 tokens, as it says.
 async fn a_day_has_so_many_tokens(mode: Mode) {
     let vendors = Vendors::start().await;
@@ -331,6 +342,7 @@ in_each_mode!(
     spoken_questions_may_have_a_narrower_quota,
     who_asks_one_thing_after_another_needs_one_place,
     no_more_jobs_of_a_tenant_are_under_way_than_allowed,
+    a_job_that_is_refused_for_what_was_sent_makes_room,
     a_day_has_so_many_tokens,
     a_day_has_so_many_seconds_of_audio,
     who_tries_keys_is_told_no_more_whatever_keys_he_tries,
