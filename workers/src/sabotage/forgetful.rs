@@ -1,6 +1,6 @@
 //! Does not look at what is known of earlier runs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use common::{
@@ -15,8 +15,13 @@ use common::{
     turn::Sentence,
 };
 use futures::stream::BoxStream;
+use tokio::time::sleep;
 
 pub struct Log(pub Arc<dyn ReplyLog>);
+
+/// Time between a stage's completion and what follows from it. What dies in
+/// between is given again; the sooner the rest is done, the fewer there are.
+const UNSETTLED: Duration = Duration::from_millis(300);
 
 /// Goes on as if it had been recorded.
 fn recorded(_: Appended) -> Appended {
@@ -66,6 +71,7 @@ impl ReplyLog for Log {
         completed: &CompletedStage<'_>,
     ) -> Result<Appended, ReplyError> {
         let appended = self.0.complete_stage(id, events, completed).await;
+        sleep(UNSETTLED).await;
         appended.map(recorded)
     }
 
