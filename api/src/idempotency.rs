@@ -29,8 +29,8 @@ const LONGEST_KEY: usize = 255;
 /// What submits a job is given up after this time, whatever is slow.
 const LONGEST_SUBMISSION: Duration = Duration::from_secs(14);
 
-/// A claim that is older and whose job is not known to be queued was left by a
-/// process that died or gave up.
+/// A claim that is older and whose job has no log was left by a process that died
+/// or gave up.
 const LEFT: Duration = Duration::from_secs(15);
 
 /// What became of a request.
@@ -242,10 +242,6 @@ async fn standing(
     let is_left = now.since(claim.at) >= LEFT;
     Ok(match gateway.look(tenant, claim.job).await? {
         Some(view) if view.was_not_queued() => Standing::Abandoned,
-        // Until it is known to be queued, whoever submits it may take it back.
-        Some(view) if view.status() == Status::Queued && !claim.queued && !is_left => {
-            Standing::BeingSubmitted
-        }
         Some(view) => Standing::Submitted(Box::new(view)),
         None if is_left => Standing::Abandoned,
         None => Standing::BeingSubmitted,

@@ -67,6 +67,10 @@ pub trait ReplyLog: Send + Sync + 'static {
     /// Appends `events` at once; a terminal one, if any, comes last.
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError>;
 
+    /// Says that another process submits the job as well, one that may have been
+    /// left half submitted: whoever began with it does not withdraw it any more.
+    async fn resubmit(&self, id: CorrelationId) -> Result<(), ReplyError>;
+
     /// Ends a job with `end`, unless a stage has begun on it: then it is under
     /// way, or was.
     async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError>;
@@ -436,6 +440,8 @@ pub enum Withdrawn {
     Ended,
     /// It is under way, or was.
     Begun,
+    /// Another process submits it.
+    Resubmitted,
 }
 
 /// How a sentence was spoken.

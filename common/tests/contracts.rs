@@ -57,6 +57,7 @@ contract!(replies:
     events_are_numbered_from_1_in_order,
     nothing_follows_a_terminal_event,
     a_job_is_withdrawn_unless_a_stage_has_begun_on_it,
+    a_job_that_another_process_submits_too_is_withdrawn_by_none,
     opening_twice_leaves_one_beginning,
     a_completed_stage_is_known_with_its_turn,
     of_two_runs_of_a_stage_the_newer_one_writes,

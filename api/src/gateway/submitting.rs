@@ -168,6 +168,7 @@ impl Gateway {
     /// that it does may have been done before, and does no harm twice.
     pub async fn resume(&self, job: Job, new: NewTurn) -> Result<(), GatewayError> {
         let first = self.first_messages(&job, new).await?;
+        self.backends.replies.resubmit(job.correlation_id).await?;
         self.record(&job).await?;
         self.queue(&first).await?;
         info!(correlation_id = %job.correlation_id, "queued a job that was left half submitted");
@@ -299,7 +300,7 @@ impl Gateway {
                 self.pass_over(job).await;
                 Err(Unsubmitted::Nothing(error))
             }
-            Err(_) => Err(Unsubmitted::Maybe(error)),
+            Ok(Withdrawn::Resubmitted) | Err(_) => Err(Unsubmitted::Maybe(error)),
         }
     }
 

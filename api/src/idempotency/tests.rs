@@ -12,7 +12,7 @@ use common::{
     envelope::{Envelope, Job},
     ids::RequestId,
     pipeline::{Route, Stage},
-    reply::{ReplyLog, StageStarted},
+    reply::{Event, ReplyLog, StageStarted, Withdrawn},
     testing::fixtures,
 };
 
@@ -188,16 +188,18 @@ async fn a_claim_without_a_job_blocks_the_key_for_a_short_while_only() {
     }
 }
 
-/// Whoever submits it may still be at it, and take it back when it fails.
+/// Whoever began with it may still be at it.
 #[tokio::test]
-async fn a_job_that_may_be_being_submitted_is_left_to_whoever_does() {
+async fn a_job_that_is_submitted_twice_is_withdrawn_by_neither() {
     let gateway = gateway(10).await;
     let turn = new("apa?");
-    let claim = left_behind(&gateway, Duration::from_secs(1)).await;
+    let claim = left_behind(&gateway, Duration::ZERO).await;
     recorded(&gateway, &claim, &turn).await;
-    let refused = submit(&gateway, turn).await.unwrap_err();
-    assert_eq!(refused.status(), 409);
-    assert_eq!(queued(&gateway).await, []);
+    assert_eq!(submit(&gateway, turn).await.unwrap(), claim.job);
+    assert_eq!(queued(&gateway).await, [claim.job]);
+    let replies = &gateway.backends().replies;
+    let withdrawn = replies.withdraw(claim.job, &Event::Cancelled).await;
+    assert_eq!(withdrawn, Ok(Withdrawn::Resubmitted));
 }
 
 /// The log of the job of `claim` is open.

@@ -40,6 +40,7 @@ struct Log {
     /// By which message the job failed, when it is one that was put aside.
     failed: Option<FailedBy>,
     resumption: Option<Resumption>,
+    is_resubmitted: bool,
     length: watch::Sender<u64>,
     last_touched: Instant,
 }
@@ -53,6 +54,7 @@ impl Log {
             spoken: Spoken::default(),
             failed: None,
             resumption: None,
+            is_resubmitted: false,
             length: watch::Sender::new(0),
             last_touched: Instant::now(),
         }
@@ -220,11 +222,21 @@ impl ReplyLog for MemoryReplyLog {
         Ok(self.with(id, |log| log.append_by(None, events)))
     }
 
+    async fn resubmit(&self, id: CorrelationId) -> Result<(), ReplyError> {
+        if let Some(log) = self.logs().get_mut(&id) {
+            log.is_resubmitted = true;
+        }
+        Ok(())
+    }
+
     async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError> {
         Ok(self.with(id, |log| {
             let is_start = |record: &Record| matches!(record.event, Event::StageStarted(_));
             if log.records.iter().any(is_start) {
                 return Withdrawn::Begun;
+            }
+            if log.is_resubmitted && !log.is_closed() {
+                return Withdrawn::Resubmitted;
             }
             log.append_by(None, std::slice::from_ref(end));
             Withdrawn::Ended

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `seq` | the number of the last event |
 //! | `closed` | there when the log ends with a terminal event |
+//! | `resubmitted` | there when a second process submits the job |
 //! | `failed` | by which message (JSON), when it is one that was put aside |
 //! | `deadline` | that of a job that was resumed, ms since the epoch |
 //! | `resumption` | what else (JSON) the last resumption said |
@@ -46,7 +47,8 @@ use crate::{
 };
 use announcements::Announcements;
 use scripts::{
-    APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, EXPIRE, FAIL, LET_GO, OPEN, RESUME, WITHDRAW,
+    APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, EXPIRE, FAIL, LET_GO, OPEN, RESUBMIT, RESUME,
+    WITHDRAW,
 };
 
 mod announcements;
@@ -251,11 +253,16 @@ impl ReplyLog for RedisReplyLog {
         self.append_by(id, events, Author::default()).await
     }
 
+    async fn resubmit(&self, id: CorrelationId) -> Result<(), ReplyError> {
+        self.run(&RESUBMIT, id, &[]).await
+    }
+
     async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError> {
         let arguments = [self.ttl_ms().to_string(), entry(end)];
         let outcome: String = self.run(&WITHDRAW, id, &arguments).await?;
         Ok(match outcome.as_str() {
             "begun" => Withdrawn::Begun,
+            "resubmitted" => Withdrawn::Resubmitted,
             _ => Withdrawn::Ended,
         })
     }

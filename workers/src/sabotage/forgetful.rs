@@ -50,6 +50,10 @@ impl ReplyLog for Log {
         self.0.append(id, events).await
     }
 
+    async fn resubmit(&self, id: CorrelationId) -> Result<(), ReplyError> {
+        self.0.resubmit(id).await
+    }
+
     async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError> {
         self.0.withdraw(id, end).await
     }

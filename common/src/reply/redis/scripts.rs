@@ -131,6 +131,16 @@ return 'recorded'
     )
 });
 
+/// Without a log there is nothing to withdraw.
+pub static RESUBMIT: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if redis.call('EXISTS', state) == 1 then redis.call('HSET', state, 'resubmitted', 1) end
+return 1
+",
+    )
+});
+
 /// ARGV: ttl in ms, terminal entry.
 pub static WITHDRAW: LazyLock<Script> = LazyLock::new(|| {
     script(
@@ -139,6 +149,7 @@ for _, field in ipairs(redis.call('HKEYS', state)) do
   if string.find(field, '^run:') then return 'begun' end
 end
 if not is_closed() then
+  if redis.call('HEXISTS', state, 'resubmitted') == 1 then return 'resubmitted' end
   add(ARGV[2])
   close()
   publish(ARGV[1])

@@ -103,6 +103,22 @@ pub async fn a_job_is_withdrawn_unless_a_stage_has_begun_on_it(backends: Backend
     assert_eq!(withdrawn, Ok(Withdrawn::Begun));
 }
 
+pub async fn a_job_that_another_process_submits_too_is_withdrawn_by_none(backends: Backends) {
+    let job = job(Route::Text);
+    let (log, id) = (&backends.replies, job.correlation_id);
+    log.resubmit(id).await.unwrap();
+    assert_eq!(log.read(id, 0).await, Ok(Vec::new()), "makes no log");
+    log.open(&job).await.unwrap();
+    log.resubmit(id).await.unwrap();
+    let withdrawn = log.withdraw(id, &Event::Cancelled).await;
+    assert_eq!(withdrawn, Ok(Withdrawn::Resubmitted));
+    // Whoever it belongs to still calls it off.
+    let cancelled = log.append(id, &[Event::Cancelled]).await;
+    assert_eq!(cancelled, Ok(Appended::Recorded));
+    let withdrawn = log.withdraw(id, &Event::Cancelled).await;
+    assert_eq!(withdrawn, Ok(Withdrawn::Ended));
+}
+
 pub async fn opening_twice_leaves_one_beginning(backends: Backends) {
     let job = job(Route::Text);
     let log = &backends.replies;
