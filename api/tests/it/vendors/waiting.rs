@@ -5,8 +5,7 @@
 //!
 //! `WAITERS` (5000) callers come within `WAITERS_RAMP` (10) seconds, and the
 //! model takes `WAITERS_MODEL` (2) seconds: with 12 they all wait at once.
-//! Callers, model, front door, `WAITERS_WORKERS` (1) and servers share the
-//! machine.
+//! Callers, model, front door, workers and servers share the machine.
 
 use std::{
     collections::BTreeMap,
@@ -85,13 +84,12 @@ async fn on_one_front_door() {
         ("LLM_PROVIDERS", "openrouter"),
         ("OPENROUTER_API_KEY", SECRETS[2]),
         ("OPENROUTER_BASE_URL", &model.url("/v1")),
-        ("RAG_CONCURRENCY", "5120"),
+        ("RAG_CONCURRENCY", "1024"),
         ("RATE_LIMIT_ENABLED", "false"),
     ]));
     let (door, url) = start_api(&all);
     let id = door.id();
-    let workers = 0..setting("WAITERS_WORKERS", 1);
-    let workers = workers.map(|_| start_worker("rag", &all));
+    let workers = (0..5).map(|_| start_worker("rag", &all));
     let programs = std::iter::once(door).chain(workers).collect();
     let _deployment = Deployment::of(vec![url.clone()], programs).await;
     let address = url.trim_start_matches("http://").to_owned();
