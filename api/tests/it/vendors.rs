@@ -8,6 +8,7 @@ mod early;
 mod emotion;
 mod follow_up;
 mod knowledge;
+mod poison;
 pub mod running;
 mod speaking;
 mod streaming;

@@ -2,19 +2,8 @@ use super::*;
 use crate::{
     pipeline::Route,
     reply::StageStarted,
-    testing::fixtures::{job, text_turn},
+    testing::fixtures::{job, log, text_turn},
 };
-
-fn log(events: Vec<Event>) -> Vec<Record> {
-    let numbered = (1..).zip(events);
-    numbered
-        .map(|(sequence_number, event)| Record {
-            sequence_number,
-            at: UnixMillis(0),
-            event,
-        })
-        .collect()
-}
 
 fn kept_nowhere() -> crate::turn::Speech {
     let ticket = serde_json::json!({ "name": "a", "bytes": 1 });
@@ -51,7 +40,7 @@ fn the_status_follows_from_the_last_thing_that_happened() {
         events.extend(then);
         assert_eq!(JobView::of(&log(events)).unwrap().status(), expected);
     }
-    assert_eq!(JobView::of(&log(vec![])), None);
+    assert_eq!(JobView::of(&log([])), None);
 }
 
 #[test]
@@ -100,7 +89,7 @@ fn view_of(events: Vec<Event>) -> JobView {
     let accepted = Event::Accepted {
         job: job(Route::Text),
     };
-    let mut records = log(std::iter::once(accepted).chain(events).collect());
+    let mut records = log(std::iter::once(accepted).chain(events));
     for record in &mut records {
         record.at = UnixMillis(1_000 * (record.sequence_number - 1));
     }
@@ -196,7 +185,7 @@ fn each_end_of_a_job_is_told_by_its_own_callback() {
         callback: Some(second),
     });
     let job = Event::Accepted { job: accepted };
-    let records = log(vec![job, started(1), failed(), resumed, Event::Expired]);
+    let records = log([job, started(1), failed(), resumed, Event::Expired]);
     let status =
         |seen: usize, by| JobView::at_end_told_by(&records[..seen], by).map(|view| view.status());
     assert_eq!((status(2, first), status(4, second)), (None, None));
@@ -218,7 +207,7 @@ fn the_first_token_and_the_first_audio_are_those_of_the_answer_that_stands() {
     // Ten milliseconds between one event and the next.
     let first = |events: Vec<Event>| {
         let accepted = Event::Accepted { job: job.clone() };
-        let mut records = log(std::iter::once(accepted).chain(events).collect());
+        let mut records = log(std::iter::once(accepted).chain(events));
         for record in &mut records {
             record.at = UnixMillis(job.accepted_at.0 + 10 * record.sequence_number);
         }

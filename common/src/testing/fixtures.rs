@@ -8,6 +8,7 @@ use crate::{
     ids::{CorrelationId, RequestId, Tenant},
     pipeline::Route,
     priority::Priority,
+    reply::{Event, Record},
     time::UnixMillis,
     turn::{Answer, Input, Speech, Turn},
 };
@@ -60,4 +61,16 @@ pub fn speech() -> Speech {
         duration_ms: 100,
         provider: "test".to_owned(),
     }
+}
+
+/// A reply log of these events.
+pub fn log(events: impl IntoIterator<Item = Event>) -> Vec<Record> {
+    let numbered = (1..).zip(events);
+    numbered
+        .map(|(sequence_number, event)| Record {
+            sequence_number,
+            at: UnixMillis(0),
+            event,
+        })
+        .collect()
 }

@@ -175,16 +175,6 @@ async fn a_job_that_never_ran_is_waited_for_until_its_deadline() {
 
 #[test]
 fn only_the_last_try_counts() {
-    let log = |events: &[Event]| -> Vec<Record> {
-        let numbered = (1..).zip(events.iter().cloned());
-        numbered
-            .map(|(sequence_number, event)| Record {
-                sequence_number,
-                at: UnixMillis(0),
-                event,
-            })
-            .collect()
-    };
     let started = Event::StageStarted(common::reply::StageStarted {
         stage: Stage::Rag,
         attempt: 2,
@@ -202,7 +192,11 @@ fn only_the_last_try_counts() {
         (vec![completed(Stage::Rag), retrying()], Doing::Done),
         (vec![started, Event::Cancelled], Doing::Done),
     ] {
-        assert_eq!(doing(&log(&events)), expected, "{events:?}");
+        assert_eq!(
+            doing(&fixtures::log(events.iter().cloned())),
+            expected,
+            "{events:?}"
+        );
     }
 }
 
@@ -234,14 +228,7 @@ fn a_job_that_is_resumed_is_about_its_turn_again() {
         (vec![failed(), resumed(), failed()], Doing::Done),
         (vec![answered(), failed(), resumed()], Doing::Done),
     ] {
-        let log: Vec<_> = (1..)
-            .zip(events)
-            .map(|(sequence_number, event)| Record {
-                sequence_number,
-                at: UnixMillis::now(),
-                event,
-            })
-            .collect();
+        let log = fixtures::log(events);
         assert_eq!(doing(&log), expected, "{log:?}");
     }
 }
