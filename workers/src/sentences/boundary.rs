@@ -163,6 +163,7 @@ fn dot_ends(before: &str, dot: char, next: Option<char>) -> bool {
         return !goes_on;
     }
     match known(word) {
+        Some(Place::MayEndSentence) if is_of_a_doctor(before, word) => return false,
         Some(Place::MayEndSentence) => {
             return next.is_none_or(|c| c.is_uppercase() || !c.is_alphanumeric());
         }
@@ -173,7 +174,7 @@ fn dot_ends(before: &str, dot: char, next: Option<char>) -> bool {
     if is_initial(word) {
         return is_lettered(before, word);
     }
-    if is_list_number(before, word) {
+    if is_list_mark(before, word) {
         return false;
     }
     !goes_on || is_whole_word(word)
@@ -183,11 +184,11 @@ fn known(word: &str) -> Option<Place> {
     if word.len() >= abbreviations::LONGEST {
         return None;
     }
-    // "Prof.Dr." is known by its last part.
+    // "Prof.Dr." and "Dr.-Ing." are known by their last part.
     let parts = word
         .char_indices()
         .filter(|(_, c)| *c == '.')
-        .map(|(index, _)| &word[index + 1..]);
+        .map(|(index, _)| word[index + 1..].trim_start_matches('-'));
     std::iter::once(word)
         .chain(parts)
         .find_map(|part| abbreviations::lookup(&format!("{part}.")))
@@ -215,17 +216,39 @@ fn is_initial(word: &str) -> bool {
         })
 }
 
+/// "nilai A", and the "E" of "A, B, dan E".
 fn is_lettered(before: &str, letter: &str) -> bool {
-    let previous = last_word(before[..before.len() - letter.len()].trim_end());
-    LETTERED.contains(&previous.to_lowercase().as_str())
+    let (rest, previous) = without_last_word(before, letter);
+    let previous = previous.to_lowercase();
+    if matches!(previous.as_str(), "dan" | "atau" | "sampai" | "hingga") {
+        let one_more = last_word(rest).trim_end_matches(',');
+        return is_initial(one_more);
+    }
+    LETTERED.contains(&previous.as_str())
 }
 
-/// "1." at the start of a line.
-fn is_list_number(before: &str, word: &str) -> bool {
+/// The "Eng" of "Dr.Eng. Budi" and of "Dr. Eng. Budi": a name follows.
+fn is_of_a_doctor(before: &str, word: &str) -> bool {
+    match word.split_once('.') {
+        Some((title, "Eng")) => title == "Dr",
+        _ => word == "Eng" && without_last_word(before, word).1 == "Dr.",
+    }
+}
+
+/// What stands before `word`, the last one, and the last word of that.
+fn without_last_word<'a>(before: &'a str, word: &str) -> (&'a str, &'a str) {
+    let rest = before[..before.len() - word.len()].trim_end();
+    let previous = last_word(rest);
+    (rest[..rest.len() - previous.len()].trim_end(), previous)
+}
+
+/// "1." and "a." at the start of a line.
+fn is_list_mark(before: &str, word: &str) -> bool {
     let line = &before[..before.len() - word.len()];
     let starts_line = line.trim_end_matches([' ', '\t', '*', '#', '>']);
     let is_number = (1..=3).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit());
-    is_number && (starts_line.is_empty() || starts_line.ends_with('\n'))
+    let is_letter = word.len() == 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    (is_number || is_letter) && (starts_line.is_empty() || starts_line.ends_with('\n'))
 }
 
 fn is_whole_word(word: &str) -> bool {

@@ -21,7 +21,7 @@ fn solid(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-const TABLE: [(&str, &[&str]); 27] = [
+const TABLE: [(&str, &[&str]); 38] = [
     ("Halo. Apa kabar? Baik!", &["Halo.", "Apa kabar?", "Baik!"]),
     (
         "IPK 3,51 dan Rp2.500.000 cukup. Ya.",
@@ -101,6 +101,41 @@ const TABLE: [(&str, &[&str]); 27] = [
     ),
     ("Apa?! Masa sih?? Ya...", &["Apa?!", "Masa sih??", "Ya..."]),
     ("halo semua. apa kabar", &["halo semua.", "apa kabar"]),
+    (
+        "Biayanya Rp. 5.000.000 per semester. Ya.",
+        &["Biayanya Rp. 5.000.000 per semester.", "Ya."],
+    ),
+    ("Dr.Eng. Budi hadir. Ya.", &["Dr.Eng. Budi hadir.", "Ya."]),
+    ("Dr. Eng. Budi hadir. Ya.", &["Dr. Eng. Budi hadir.", "Ya."]),
+    (
+        "Budi, M.Eng. Ia ramah. Ya.",
+        &["Budi, M.Eng.", "Ia ramah.", "Ya."],
+    ),
+    (
+        "Dr.-Ing. Budi dan Dr.rer.nat. Ani. Ya.",
+        &["Dr.-Ing. Budi dan Dr.rer.nat. Ani.", "Ya."],
+    ),
+    (
+        "Di Km. 21 Kav. 5, Th. 2003. Ya.",
+        &["Di Km. 21 Kav. 5, Th. 2003.", "Ya."],
+    ),
+    (
+        "Gol. III dari Univ. Indonesia. Ya.",
+        &["Gol. III dari Univ. Indonesia.", "Ya."],
+    ),
+    ("Oleh Moh. Hatta. Ya.", &["Oleh Moh. Hatta.", "Ya."]),
+    (
+        "a. Mengisi formulir.\nb. Membayar.",
+        &["a. Mengisi formulir.", "b. Membayar."],
+    ),
+    (
+        "Nilainya A, B, C, D, dan E. Dalam sistem itu A terbaik.",
+        &["Nilainya A, B, C, D, dan E.", "Dalam sistem itu A terbaik."],
+    ),
+    (
+        "Oleh Ani dan B. Susanto. Ya.",
+        &["Oleh Ani dan B. Susanto.", "Ya."],
+    ),
     ("  \n\n ", &[]),
     ("Tanpa akhir", &["Tanpa akhir"]),
 ];
