@@ -8,7 +8,6 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use common::config::{ConfigError, Environment};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::pool::{MemberState, Pool};
 
@@ -31,15 +30,9 @@ impl HealthConfig {
     }
 }
 
-pub async fn serve(
-    listener: TcpListener,
-    pool: Arc<Pool>,
-    stop: CancellationToken,
-) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, pool: Arc<Pool>) -> std::io::Result<()> {
     let app = Router::new().route("/ready", get(ready)).with_state(pool);
-    axum::serve(listener, app)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    axum::serve(listener, app).await
 }
 
 async fn ready(State(pool): State<Arc<Pool>>) -> (StatusCode, Json<Value>) {

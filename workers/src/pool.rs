@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use common::pipeline::Stage;
-use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
 use crate::{kit::Kit, runner, stages};
@@ -12,13 +12,13 @@ use crate::{kit::Kit, runner, stages};
 pub struct Pool {
     stop: CancellationToken,
     members: Vec<Member>,
+    running: TaskTracker,
 }
 
 /// One stage of a pool.
 struct Member {
     stage: Stage,
     state: watch::Receiver<MemberState>,
-    task: JoinHandle<()>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,11 +36,21 @@ impl Pool {
     /// Each stage begins as soon as it has what it needs.
     pub fn start(kit: &Arc<Kit>, stages: &[Stage]) -> Self {
         let stop = CancellationToken::new();
-        let members = stages
-            .iter()
-            .map(|stage| Member::start(*stage, Arc::clone(kit), stop.clone()))
-            .collect();
-        Self { stop, members }
+        let running = TaskTracker::new();
+        let start = |stage: &Stage| {
+            let (sender, state) = watch::channel(MemberState::Preparing);
+            running.spawn(run(*stage, Arc::clone(kit), stop.clone(), sender));
+            Member {
+                stage: *stage,
+                state,
+            }
+        };
+        let members = stages.iter().map(start).collect();
+        Self {
+            stop,
+            members,
+            running,
+        }
     }
 
     pub fn states(&self) -> Vec<(Stage, MemberState)> {
@@ -59,13 +69,10 @@ impl Pool {
     }
 
     /// Takes no more messages, and finishes those in work.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.stop.cancel();
-        for member in self.members {
-            if let Err(error) = member.task.await {
-                error!(stage = %member.stage, %error, "the stage did not stop well");
-            }
-        }
+        self.running.close();
+        self.running.wait().await;
     }
 
     /// Waits for the first stage that cannot begin.
@@ -81,14 +88,6 @@ impl Pool {
             })
         });
         futures::future::select_all(failures).await.0
-    }
-}
-
-impl Member {
-    fn start(stage: Stage, kit: Arc<Kit>, stop: CancellationToken) -> Self {
-        let (sender, state) = watch::channel(MemberState::Preparing);
-        let task = tokio::spawn(run(stage, kit, stop, sender));
-        Self { stage, state, task }
     }
 }
 

@@ -92,11 +92,7 @@ async fn run(env: &Environment, stages: &[Stage]) -> anyhow::Result<()> {
             let listener = TcpListener::bind((host, port))
                 .await
                 .with_context(|| format!("cannot listen on {host}:{port}"))?;
-            Some(tokio::spawn(health::serve(
-                listener,
-                Arc::clone(&pool),
-                stop.clone(),
-            )))
+            Some(tokio::spawn(health::serve(listener, Arc::clone(&pool))))
         }
     };
     let failure = tokio::select! {
@@ -104,12 +100,10 @@ async fn run(env: &Environment, stages: &[Stage]) -> anyhow::Result<()> {
         reason = pool.first_failure() => Some(reason),
     };
     info!("stopping: finishing what is in work");
-    stop.cancel();
+    pool.stop().await;
     if let Some(serving) = serving {
-        serving.await??;
-    }
-    if let Some(pool) = Arc::into_inner(pool) {
-        pool.stop().await;
+        // A probe that does not end its request holds up nothing.
+        serving.abort();
     }
     match failure {
         None => Ok(()),
