@@ -39,7 +39,10 @@ async fn speech_for(gateway: &Gateway, view: &JobView) -> Result<Option<Bytes>, 
         return Ok(None);
     };
     match &turn.speech {
-        Some(speech) if render::needs_speech(view) => Ok(gateway.redeem(&speech.ticket).await?),
+        Some(speech) if render::needs_speech(view) => {
+            let redeemed = gateway.redeem(&speech.ticket).await;
+            redeemed.map_err(|error| Problem::from(error).of_job(view.job.correlation_id))
+        }
         _ => Ok(None),
     }
 }

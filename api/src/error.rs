@@ -227,7 +227,8 @@ impl Problem {
         problem.of_job(job)
     }
 
-    fn of_job(mut self, job: CorrelationId) -> Self {
+    /// With its address, so that whoever is told goes on there.
+    pub fn of_job(mut self, job: CorrelationId) -> Self {
         self.job_id = Some(job);
         self
     }

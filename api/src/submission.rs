@@ -162,7 +162,8 @@ impl Submission {
             Some(_) => return Err(Problem::first_still_running(entered.id)),
             None => {
                 let patience = patience.unwrap_or(entered.patience).min(entered.patience);
-                gateway.wait(&tenant, entered.id, patience).await?
+                let waited = gateway.wait(&tenant, entered.id, patience).await;
+                waited.map_err(|error| Problem::from(error).of_job(entered.id))?
             }
         };
         let result = match view {
@@ -194,7 +195,12 @@ impl Submission {
         let entered = self.enter(gateway, turn, caller, manner).await?;
         let view = match wait.min(entered.patience) {
             Duration::ZERO => None,
-            patience => gateway.wait(&tenant, entered.id, patience).await?,
+            // A store that is away now takes nothing from the job.
+            patience => gateway
+                .wait(&tenant, entered.id, patience)
+                .await
+                .ok()
+                .flatten(),
         };
         let Some(view) = view.filter(|view| view.outcome.is_some()) else {
             return Ok(applying(self.preferences, accepted(&entered)));

@@ -118,12 +118,20 @@ impl Gateway {
         Ok(view.map(|view| (view, records)))
     }
 
-    /// The bytes under `ticket`, or `None` when they are kept no longer.
+    /// The bytes under `ticket`, or `None` when they are kept no longer. Asks
+    /// several times before it is an error.
     pub async fn redeem(&self, ticket: &Ticket) -> Result<Option<Bytes>, GatewayError> {
-        match self.backends.claims.redeem(ticket).await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(ClaimError::Gone) => Ok(None),
-            Err(away) => Err(away.into()),
+        let mut backoff = Backoff::reconnecting();
+        let mut tries = 1;
+        loop {
+            match self.backends.claims.redeem(ticket).await {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(ClaimError::Gone) => return Ok(None),
+                Err(away) if tries >= TRIES => return Err(away.into()),
+                Err(error) => warn!(%error, "waiting for audio"),
+            }
+            tries += 1;
+            backoff.wait().await;
         }
     }
 }
@@ -156,6 +164,11 @@ impl Following {
         if self.patience == Patience::GiveUp {
             self.until = Instant::now() + RESUMPTION;
         }
+    }
+
+    /// Whether nothing comes beyond what was there at the beginning.
+    pub fn is_over(&self) -> bool {
+        self.growth.is_none()
     }
 
     /// The number of the last event that was there at the beginning.
@@ -226,17 +239,8 @@ impl Following {
         }
     }
 
-    /// The bytes under `ticket`, or `None` when they are kept no longer. Asks
-    /// several times before it is an error.
+    /// As [`Gateway::redeem`].
     pub async fn redeem(&mut self, ticket: &Ticket) -> Result<Option<Bytes>, GatewayError> {
-        let mut backoff = Backoff::reconnecting();
-        for _ in 1..TRIES {
-            match self.gateway.redeem(ticket).await {
-                Ok(found) => return Ok(found),
-                Err(error) => warn!(correlation_id = %self.id, %error, "waiting for audio"),
-            }
-            backoff.wait().await;
-        }
         self.gateway.redeem(ticket).await
     }
 }

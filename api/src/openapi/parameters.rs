@@ -166,6 +166,24 @@ pub fn if_range() -> Parameter {
     )
 }
 
+pub fn if_match() -> Parameter {
+    header(
+        "If-Match",
+        "Entity tags, or `*`: 412 when none of them is the WAV's.",
+        text(),
+        json!("*"),
+    )
+}
+
+pub fn if_none_match() -> Parameter {
+    header(
+        "If-None-Match",
+        "Entity tags: 304 when one of them is the WAV's, so that who has it need not fetch it again.",
+        text(),
+        json!("\"8f14e45fceea167a5a36dedd4bea2543\""),
+    )
+}
+
 /// A header of a callback.
 pub fn signed(name: &str, about: &str) -> Parameter {
     let example = match name {

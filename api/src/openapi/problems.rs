@@ -107,6 +107,11 @@ pub const KNOWN: &[KnownProblem] = &[
     ),
     problem(409, "job_cancelled", "The job was cancelled."),
     problem(
+        412,
+        "precondition_failed",
+        "The audio is not the one that If-Match names.",
+    ),
+    problem(
         413,
         "too_large",
         "The request is larger than the 131072 bytes that are allowed.",

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Query, State},
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, StatusCode, request::Parts},
+    response::{IntoResponse as _, Response},
 };
 use serde::Deserialize;
 use utoipa::openapi::{HttpMethod, PathItem};
@@ -25,14 +26,19 @@ pub async fn get(
     caller: Caller,
     JobId(id): JobId,
     cursor: Cursor,
-) -> Result<EventStream, Problem> {
+) -> Result<Response, Problem> {
     let following = gateway.follow(&caller.tenant, id).await?;
     let mut following = following.ok_or_else(Problem::unknown_job)?;
     let seen = cursor.within(&following)?;
     if seen == following.end_of_past() {
+        if following.is_over() {
+            // A client that comes again by itself stops at this (WHATWG HTML,
+            // *Server-sent events*).
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
         following.wait_for_a_resumption();
     }
-    Ok(EventStream::new(following, seen, heartbeat.0))
+    Ok(EventStream::new(following, seen, heartbeat.0).into_response())
 }
 
 /// The number of the last event that the client has seen, as it says.
@@ -104,6 +110,10 @@ pub fn described() -> PathItem {
         .parameter(parameters::last_event_id())
         .parameter(parameters::starting_after())
         .answer(200, answers::events())
+        .answer(
+            204,
+            answers::empty("All events have been seen, and no more come."),
+        )
         .problems(&["invalid_cursor", "unknown_job"])
         .on(HttpMethod::Get)
 }

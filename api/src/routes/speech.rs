@@ -26,6 +26,14 @@ use crate::{
 
 const WAV: (HeaderName, &str) = (header::CONTENT_TYPE, "audio/wav");
 
+/// Of what is sent while it is being spoken.
+const STREAMED: [(HeaderName, &str); 4] = [
+    WAV,
+    (header::ACCEPT_RANGES, "none"),
+    (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+];
+
 pub async fn get(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
@@ -39,6 +47,11 @@ pub async fn get(
     };
     let mut view = look().await?;
     if is_yet_to_speak(&view) {
+        if method == Method::HEAD {
+            // Its length is not known before it is spoken.
+            let unknown = futures::stream::empty::<Result<Bytes, std::convert::Infallible>>();
+            return Ok((STREAMED, Body::from_stream(unknown)).into_response());
+        }
         if let Some(stream) = streamed(&gateway, &caller, id).await? {
             return Ok(stream);
         }
@@ -62,15 +75,7 @@ async fn streamed(
     let following = following.ok_or_else(Problem::unknown_job)?;
     let spoken = SpokenStream::begin(following).await;
     let spoken = spoken.map_err(|_| Problem::dependency_away())?;
-    Ok(spoken.map(|spoken| {
-        let headers = [
-            WAV,
-            (header::ACCEPT_RANGES, "none"),
-            (header::CACHE_CONTROL, "no-store"),
-            (HeaderName::from_static("x-accel-buffering"), "no"),
-        ];
-        (headers, Body::from_stream(spoken)).into_response()
-    }))
+    Ok(spoken.map(|spoken| (STREAMED, Body::from_stream(spoken)).into_response()))
 }
 
 async fn whole(gateway: &Gateway, view: &JobView) -> Result<Bytes, Problem> {
@@ -96,6 +101,13 @@ fn answered(wav: Bytes, method: &Method, asked: &HeaderMap) -> Response {
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::ETAG, tag.clone()),
     ];
+    match precondition(asked, &tag) {
+        Precondition::Holds => {}
+        Precondition::Failed => return (about, precondition_failed()).into_response(),
+        Precondition::NotModified => {
+            return (StatusCode::NOT_MODIFIED, about).into_response();
+        }
+    }
     let content_range = |range: String| [(header::CONTENT_RANGE, format!("bytes {range}"))];
     match wanted(asked, method, &tag, length) {
         Wanted::Whole => (about, [WAV], wav).into_response(),
@@ -109,6 +121,42 @@ fn answered(wav: Bytes, method: &Method, asked: &HeaderMap) -> Response {
             (about, range, unsatisfiable()).into_response()
         }
     }
+}
+
+enum Precondition {
+    Holds,
+    Failed,
+    NotModified,
+}
+
+/// `If-Match` first, then `If-None-Match` (RFC 9110, sections 13.1 and 13.2.2).
+/// There is no date to compare with one that is given.
+fn precondition(asked: &HeaderMap, tag: &str) -> Precondition {
+    let named = |name: &HeaderName, is_same: fn(&str, &str) -> bool| {
+        let lines = asked.get_all(name).iter();
+        let mut tags = lines
+            .flat_map(|line| line.to_str().unwrap_or("?").split(','))
+            .map(str::trim)
+            .peekable();
+        tags.peek()?;
+        Some(tags.any(|given| given == "*" || is_same(given, tag)))
+    };
+    let weakly = |given: &str, tag: &str| given.trim_start_matches("W/") == tag;
+    if named(&header::IF_MATCH, |given, tag| given == tag) == Some(false) {
+        Precondition::Failed
+    } else if named(&header::IF_NONE_MATCH, weakly) == Some(true) {
+        Precondition::NotModified
+    } else {
+        Precondition::Holds
+    }
+}
+
+fn precondition_failed() -> Problem {
+    Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "precondition_failed",
+        "The audio is not the one that If-Match names.",
+    )
 }
 
 /// `Range` is for `GET` alone, and after an `If-Range` for the file that is
@@ -149,8 +197,16 @@ pub fn described() -> PathItem {
         .parameter(parameters::job_id())
         .parameter(parameters::range())
         .parameter(parameters::if_range())
+        .parameter(parameters::if_match())
+        .parameter(parameters::if_none_match())
         .answer(200, answers::audio())
         .answer(206, answers::part_of_audio())
-        .problems(&["unknown_job", "no_audio", "range_not_satisfiable"])
+        .answer(304, answers::empty("`If-None-Match` names this WAV."))
+        .problems(&[
+            "unknown_job",
+            "no_audio",
+            "precondition_failed",
+            "range_not_satisfiable",
+        ])
         .on(HttpMethod::Get)
 }

@@ -2,12 +2,15 @@
 
 use common::{envelope::Job, pipeline::Route, reply::Event};
 use reqwest::{Method, Response, StatusCode};
+use tokio::time::timeout;
 
 use super::{
     doors::{Doors, path, wav},
     with_doors,
 };
 use crate::deployment::problem;
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(5);
 
 async fn spoken(doors: &Doors, file: Vec<u8>) -> Job {
     let job = doors.accept(Route::Voice).await;
@@ -94,6 +97,48 @@ async fn head_tells_of_the_file_without_it(doors: Doors) {
     assert_eq!(header(&answer, "accept-ranges"), "bytes");
     assert!(!header(&answer, "etag").is_empty());
     assert_eq!(answer.bytes().await.unwrap().len(), 0);
+}
+
+async fn head_waits_for_nobody_to_speak(doors: Doors) {
+    let job = doors.accept(Route::Voice).await;
+    let request = doors.at(0, Method::HEAD, &path(&job, "/audio"));
+    let answer = timeout(SOON, request.send()).await;
+    let answer = answer.expect("at once").unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(header(&answer, "content-type"), "audio/wav");
+    assert_eq!(header(&answer, "accept-ranges"), "none");
+    assert_eq!(header(&answer, "content-length"), "");
+}
+
+async fn who_has_the_audio_is_not_sent_it_again(doors: Doors) {
+    let job = spoken(&doors, wav(16_000, 28, 7)).await;
+    let address = path(&job, "/audio");
+    let whole = doors.get(0, &address).send().await.unwrap();
+    let ours = header(&whole, "etag").to_owned();
+    let weak = format!("\"x\", W/{ours}");
+    for (condition, tags, status) in [
+        ("If-None-Match", ours.as_str(), 304),
+        ("If-None-Match", &weak, 304),
+        ("If-None-Match", "*", 304),
+        ("If-None-Match", "\"x\"", 206),
+        ("If-Match", &ours, 206),
+        ("If-Match", "*", 206),
+        ("If-Match", &weak, 412),
+        ("If-Match", "\"x\"", 412),
+    ] {
+        let request = doors.get(1, &address).header("Range", "bytes=50-");
+        let answer = request.header(condition, tags).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{condition}: {tags}");
+        assert_eq!(header(&answer, "etag"), ours);
+        match status {
+            304 => assert_eq!(answer.bytes().await.unwrap().len(), 0),
+            412 => {
+                let code = &problem(answer, 412, tags).await["code"];
+                assert_eq!(code, "precondition_failed");
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The header of a WAV of unknown length, and this many samples of each kind.
@@ -216,6 +261,8 @@ with_doors!(
     a_part_of_the_audio_can_be_had,
     a_download_is_continued_only_if_the_file_is_the_same,
     head_tells_of_the_file_without_it,
+    head_waits_for_nobody_to_speak,
+    who_has_the_audio_is_not_sent_it_again,
     sentences_are_heard_while_others_are_being_spoken,
     a_stream_of_speech_breaks_off_where_it_cannot_go_on,
     a_job_without_speech_has_no_audio,

@@ -263,7 +263,7 @@ async fn a_cursor_must_be_a_place_in_the_log(doors: Doors) {
         for request in asked {
             let answer = request.send().await.unwrap();
             if good {
-                assert_eq!(answer.status(), 200, "{cursor}");
+                assert!(answer.status().is_success(), "{cursor}");
             } else {
                 let body = problem(answer, 400, cursor).await;
                 assert_eq!(body["code"], "invalid_cursor");
@@ -294,8 +294,7 @@ async fn after_the_end_there_is_nothing(doors: Doors) {
     doors.append(&job, &[Event::Cancelled]).await;
     let request = doors.get(0, &path(&job, "/events"));
     let answer = request.header("Last-Event-ID", "2").send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    assert_eq!(answer.status(), 204);
     assert_eq!(answer.text().await.unwrap(), "");
 }
 
