@@ -244,9 +244,17 @@ async fn replay_all(
     let mut told = Vec::new();
     let mut left = 0;
     let count = found.len();
+    let mut goes_on = true;
     for held in found {
         let letter = held.letter.clone();
-        let outcome = replay(backends, held).await;
+        let outcome = if goes_on {
+            replay(backends, held).await
+        } else {
+            held.put_back().await;
+            Outcome::NotTried
+        };
+        // A job that is taken up and gets no message only waits for its deadline.
+        goes_on &= !matches!(outcome, Outcome::Failed(_));
         left += usize::from(!outcome.is_replayed());
         if as_json {
             let mut one = shown::listed(&letter, UnixMillis::now());

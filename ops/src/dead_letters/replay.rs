@@ -30,6 +30,8 @@ pub enum Outcome {
     Unreadable,
     /// It stays: a server could not do it now.
     Failed(anyhow::Error),
+    /// It stays, untried: a server could not do the one before it.
+    NotTried,
 }
 
 impl Outcome {
@@ -45,6 +47,7 @@ impl Outcome {
             Self::Gone => "gone",
             Self::Unreadable => "unreadable",
             Self::Failed(_) => "failed",
+            Self::NotTried => "not_tried",
         }
     }
 
@@ -56,6 +59,7 @@ impl Outcome {
             Self::Gone => "left: its job is kept no longer",
             Self::Unreadable => "left: it cannot be read",
             Self::Failed(_) => "left: not now",
+            Self::NotTried => "left: not tried, after the one before",
         }
     }
 }
