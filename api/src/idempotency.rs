@@ -134,13 +134,22 @@ pub async fn submit_once(
         at: UnixMillis::now(),
         queued: false,
     };
-    if let Some(earlier) = earlier_job(gateway, &caller.tenant, &key, &claim).await? {
-        if earlier.may_be_half_done() {
-            let job = earlier.view.job.clone();
-            gateway.resume(job, turn).await?;
-            confirm(gateway, &key, earlier.view.job.correlation_id).await;
+    let earlier_job = || earlier_job(gateway, &caller.tenant, &key, &claim);
+    let mut earlier = earlier_job().await?;
+    if let Some(Earlier { view, .. }) = earlier.take_if(|it| it.may_be_half_done()) {
+        let id = view.job.correlation_id;
+        if gateway.resume(view.job.clone(), turn.clone()).await? {
+            confirm(gateway, &key, id).await;
+            return Ok(Submitted::Before(view));
         }
-        return Ok(Submitted::Before(earlier.view));
+        // It was withdrawn in this moment, and its key stands for nothing.
+        earlier = earlier_job().await?;
+        if earlier.as_ref().is_some_and(Earlier::may_be_half_done) {
+            return Err(Problem::first_still_running(id));
+        }
+    }
+    if let Some(Earlier { view, .. }) = earlier {
+        return Ok(Submitted::Before(view));
     }
     let submitting = gateway.submit_as(claim.job, turn, caller);
     let submitted = timeout_at(given_up, submitting).await;

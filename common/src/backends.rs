@@ -102,9 +102,16 @@ impl BackendConfig {
         Ok(Self {
             mode: Mode::from_environment(env, program)?,
             conversation_ttl: env.seconds("CONVERSATION_TTL", 1..=31_536_000, 86_400)?,
-            retention: Retention(env.seconds("JOB_TTL", 60..=31_536_000, 86_400)?),
+            retention: retention(env)?,
         })
     }
+}
+
+/// How long a job is kept. The least is longer than any job has time for: its log
+/// must not vanish while it waits in a queue.
+pub fn retention(env: &Environment) -> Result<Retention, ConfigError> {
+    let kept = env.seconds("JOB_TTL", 7_200..=31_536_000, 86_400)?;
+    Ok(Retention(kept))
 }
 
 impl BackendConfig {

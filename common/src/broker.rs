@@ -234,6 +234,12 @@ impl Delivery {
         }
     }
 
+    /// Whether the message is still ours, as far as is known here: it is given to
+    /// another when the connection is lost over which it came.
+    pub fn is_held(&self) -> bool {
+        self.receipt.as_ref().is_some_and(|it| it.is_held())
+    }
+
     /// The message is done with.
     pub async fn ack(mut self) -> Result<(), SettleError> {
         self.take_receipt().ack().await
@@ -278,6 +284,10 @@ impl fmt::Debug for Delivery {
 /// What an adapter implements for [`Delivery`].
 #[async_trait]
 pub trait Receipt: Send + Sync {
+    /// See [`Delivery::is_held`].
+    fn is_held(&self) -> bool {
+        true
+    }
     async fn ack(self: Box<Self>) -> Result<(), SettleError>;
     async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError>;
     async fn dead_letter(

@@ -20,7 +20,7 @@ use crate::{
     envelope::{Envelope, Job},
     ids::CorrelationId,
     pipeline::Route,
-    time::UnixMillis,
+    time::{UnixMillis, whole_millis},
     turn::{Input, Turn},
 };
 
@@ -28,7 +28,7 @@ use crate::{
 pub const LONGEST_URL: usize = 2_048;
 
 /// Time to tell, beyond that of the job that is told of.
-const TIME_TO_TELL: Duration = Duration::from_secs(24 * 60 * 60);
+pub const TIME_TO_TELL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The first message of the job that tells of the next end of `job`; `None` when
 /// nobody asked for it.
@@ -47,6 +47,16 @@ pub fn watching(job: &Job, now: UnixMillis) -> Option<Envelope> {
     };
     let turn = Turn::new(Input::Callback { url });
     Some(Envelope::first(watching, turn, now))
+}
+
+/// When the job that `watching` tells of is over at the latest.
+pub fn deadline_of_watched(watching: &Job) -> UnixMillis {
+    UnixMillis(
+        watching
+            .deadline
+            .0
+            .saturating_sub(whole_millis(TIME_TO_TELL)),
+    )
 }
 
 /// The job that tells of the end of `job` after it is resumed until `deadline`:

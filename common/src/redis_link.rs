@@ -71,9 +71,11 @@ impl RedisLink {
         bytes: usize,
         command: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, LinkError> {
-        let _turn = self.line.turn(ANSWER).await?;
         let transfer = Duration::from_millis(bytes as u64 * 1000 / SLOWEST_TRANSFER);
-        let answer = timeout(ANSWER + transfer, command).await;
+        // Those ahead may have as much to move.
+        let patience = ANSWER + transfer;
+        let _turn = self.line.turn(patience).await?;
+        let answer = timeout(patience, command).await;
         if answer.is_ok() {
             self.line.moves();
         }

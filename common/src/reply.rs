@@ -64,12 +64,14 @@ pub trait ReplyLog: Send + Sync + 'static {
     /// `job`, so that the caller can still be answered.
     async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError>;
 
-    /// Appends `events` at once; a terminal one, if any, comes last.
+    /// Appends `events` at once; a terminal one, if any, comes last. Never begins
+    /// a log: one without its [`Event::Accepted`] could be read by nobody.
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError>;
 
     /// Says that another process submits the job as well, one that may have been
     /// left half submitted: whoever began with it does not withdraw it any more.
-    async fn resubmit(&self, id: CorrelationId) -> Result<(), ReplyError>;
+    /// `false` when the job is over, so that there is nothing to submit.
+    async fn resubmit(&self, id: CorrelationId) -> Result<bool, ReplyError>;
 
     /// Ends a job with `end`, unless a stage has begun on it: then it is under
     /// way, or was.
@@ -115,8 +117,10 @@ pub trait ReplyLog: Send + Sync + 'static {
     ) -> Result<Speaking, ReplyError>;
 
     /// Ends the job as failed by `message`, which is about to be put aside, and
-    /// keeps in mind which it was. Of a `run` that was superseded, and of a
-    /// sentence of an answer that was begun anew, nobody hears.
+    /// keeps in mind which it was, unless nobody can resume what ends so. Of a
+    /// `run` that was superseded, and of a sentence of an answer that was begun
+    /// anew, nobody hears. Begins a log that is gone as
+    /// [`begin_stage`](Self::begin_stage) does.
     async fn fail(
         &self,
         job: &Job,
@@ -128,12 +132,14 @@ pub trait ReplyLog: Send + Sync + 'static {
     /// How the job ended; `None` while it is not over.
     async fn ending(&self, id: CorrelationId) -> Result<Option<Ending>, ReplyError>;
 
-    /// Ends the job as expired, by the deadline that `job` has.
+    /// Ends the job as expired, by the deadline that `job` has. Begins a log that
+    /// is gone as [`begin_stage`](Self::begin_stage) does.
     async fn expire(&self, job: &Job) -> Result<Appended, ReplyError>;
 
     /// Takes a job up again that failed, until `resumption.deadline`. May be
     /// repeated: a job that goes on is told with the deadline that it has, unless
-    /// that has passed and nothing came of it.
+    /// that has passed and nothing came of it. Nor did anything come of it where
+    /// the job expired without having begun.
     async fn resume(
         &self,
         id: CorrelationId,
@@ -295,8 +301,8 @@ pub enum Resumed {
     /// It is under way, by this call or since an earlier one; `None` when it
     /// has never been resumed.
     UnderWay(Option<Resumption>),
-    /// It ended in a way that is for good: it is complete, called off or expired,
-    /// or failed by its own input.
+    /// It ended in a way that is for good: it is complete, called off or expired
+    /// under way, or failed by its own input.
     Over,
     /// There is no such log, or it is kept no longer.
     Gone,
@@ -315,6 +321,16 @@ pub struct FailedBy {
     pub message: MessageId,
     /// That of the [`Failure`].
     pub code: String,
+}
+
+impl FailedBy {
+    /// `None` when the job cannot be resumed, and so nothing is put aside.
+    fn of(message: &MessageId, failure: &Failure) -> Option<Self> {
+        failure.can_be_resumed().then(|| Self {
+            message: message.clone(),
+            code: failure.code.clone(),
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -428,9 +444,14 @@ pub enum Appended {
     Recorded,
     /// The job was over before; nothing was recorded.
     Closed,
-    /// A newer run of the same stage has taken over, or the job was resumed;
-    /// nothing was recorded.
+    /// A newer run of the same stage has taken over; nothing was recorded.
     Superseded,
+    /// The message is left over: its job was resumed since, or its answer begun
+    /// anew. Nothing was recorded.
+    Void,
+    /// The store has lost the log, or the run with it: nothing was recorded, and
+    /// the stage must begin again.
+    Lost,
 }
 
 /// What became of a job that was to be withdrawn.
@@ -467,6 +488,8 @@ pub enum Speaking {
     Over,
     /// See [`Begun::CrashesWorkers`].
     CrashesWorkers,
+    /// See [`Appended::Lost`].
+    Lost,
 }
 
 /// A whole answer whose sentences are spoken one by one.

@@ -5,6 +5,7 @@ pub mod providers;
 use std::{path::PathBuf, time::Duration};
 
 use common::{
+    backends::retention,
     callback::CallbackConfig,
     config::{ConfigError, Environment},
     pipeline::Stage,
@@ -170,11 +171,6 @@ fn stage_settings(
         config,
         call_timeout,
     })
-}
-
-fn retention(env: &Environment) -> Result<Retention, ConfigError> {
-    let kept = env.seconds("JOB_TTL", 60..=31_536_000, 86_400)?;
-    Ok(Retention(kept))
 }
 
 fn provision(env: &Environment) -> Result<ProvisionConfig, ConfigError> {

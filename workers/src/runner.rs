@@ -28,7 +28,7 @@ use common::{
 };
 use futures::FutureExt as _;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, SetOnce, watch},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -156,7 +156,7 @@ impl Runner {
         );
         let (id, message) = (envelope.correlation_id(), envelope.message_id());
         let settled = async {
-            let outcome = self.outcome_of(&delivery.envelope).await;
+            let outcome = self.outcome_of(&delivery).await;
             self.carry_out(outcome, delivery).await
         };
         let settled = async {
@@ -174,7 +174,8 @@ impl Runner {
         }
     }
 
-    async fn outcome_of(&self, envelope: &Envelope) -> Outcome {
+    async fn outcome_of(&self, delivery: &Delivery) -> Outcome {
+        let envelope = &delivery.envelope;
         let now = UnixMillis::now();
         if envelope.job.is_expired(now) {
             return Outcome::Expired;
@@ -192,11 +193,18 @@ impl Runner {
         }
         let replies = &self.backends.replies;
         let begun = until_there("reply log", async || {
-            readable(replies.begin_stage(&envelope.job, started.clone()).await)
+            // Who has it now is not to be superseded by who has it no more.
+            if !delivery.is_held() {
+                return Ok(None);
+            }
+            readable(replies.begin_stage(&envelope.job, started.clone()).await).map(Some)
         });
-        match begun.await {
+        let Some(begun) = begun.await else {
+            return Outcome::NotRecorded(Appended::Lost);
+        };
+        match begun {
             None => Outcome::failed(envelope, unreadable_log()),
-            Some(Begun::Closed) => Outcome::AlreadyOver,
+            Some(Begun::Closed) => Outcome::NotRecorded(Appended::Closed),
             Some(Begun::AlreadyCompleted { turn, take }) => Outcome::CompletedBefore { turn, take },
             Some(Begun::CrashesWorkers) => Outcome::failed(envelope, crashed_worker()),
             Some(Begun::Started(run)) => self.run_stage(envelope, run, queued).await,
@@ -207,8 +215,9 @@ impl Runner {
         let begun = Instant::now();
         let telling = Mutex::new(Telling::new(run.told.clone(), next_of(envelope)));
         let narrated = self.handle_and_narrate(envelope, &run, &telling);
-        let Some((result, told)) = narrated.await else {
-            return Outcome::AlreadyOver;
+        let (result, told) = match narrated.await {
+            Ok(narrated) => narrated,
+            Err(why) => return Outcome::NotRecorded(why),
         };
         if result.is_err() && envelope.job.is_expired(UnixMillis::now()) {
             return Outcome::Expired;
@@ -228,16 +237,16 @@ impl Runner {
     }
 
     /// Runs the handler while what it tells is recorded and its sentences are
-    /// sent on; gives what it told at the very end beside its result. `None`
-    /// when it need not go on: the job is over, or another run has taken over.
+    /// sent on; gives what it told at the very end beside its result, or why it
+    /// need not go on: the job is over, or another run has taken over.
     async fn handle_and_narrate(
         &self,
         envelope: &Envelope,
         run: &Run,
         telling: &Mutex<Telling>,
-    ) -> Option<(Result<Turn, StageError>, Vec<Event>)> {
+    ) -> Result<(Result<Turn, StageError>, Vec<Event>), Appended> {
         let narration = Narration::default();
-        let needless = CancellationToken::new();
+        let needless = SetOnce::new();
         let steps = AtomicU32::new(0);
         let record = async |events: Vec<Event>| {
             let tidings = tell(telling, events);
@@ -247,13 +256,18 @@ impl Runner {
                     measures::first_token(&envelope.job, &tidings);
                     self.send_sentences(envelope, tidings.sentences).await;
                 }
-                Appended::Closed | Appended::Superseded => needless.cancel(),
+                why => {
+                    // Once is enough.
+                    let _ = needless.set(why);
+                }
             }
         };
         let work = self.unless_interrupted(envelope, self.handle(envelope, &narration));
         tokio::select! {
-            (result, told) = narration.during(work, record) => Some((result?, told)),
-            () = needless.cancelled() => None,
+            (result, told) = narration.during(work, record) => {
+                Ok((result.ok_or(Appended::Closed)?, told))
+            }
+            why = needless.wait() => Err(*why),
         }
     }
 
@@ -309,8 +323,8 @@ impl Runner {
 
 /// What became of one try.
 enum Outcome {
-    /// The job had ended before.
-    AlreadyOver,
+    /// Nothing was done, or nothing that counts.
+    NotRecorded(Appended),
     Expired,
     /// Something else has to happen before the stage may begin.
     NotYet,
@@ -424,3 +438,6 @@ where
         backoff.wait().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

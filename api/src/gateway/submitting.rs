@@ -165,14 +165,17 @@ impl Gateway {
     }
 
     /// Goes on with a submission that a process may have left when it died. All
-    /// that it does may have been done before, and does no harm twice.
-    pub async fn resume(&self, job: Job, new: NewTurn) -> Result<(), GatewayError> {
+    /// that it does may have been done before, and does no harm twice. `false`
+    /// when the job is over: whoever began with it has withdrawn it.
+    pub async fn resume(&self, job: Job, new: NewTurn) -> Result<bool, GatewayError> {
+        if !self.backends.replies.resubmit(job.correlation_id).await? {
+            return Ok(false);
+        }
         let first = self.first_messages(&job, new).await?;
-        self.backends.replies.resubmit(job.correlation_id).await?;
-        self.record(&job).await?;
+        self.record(&job).await.map_err(Unsubmitted::into_error)?;
         self.queue(&first).await?;
         info!(correlation_id = %job.correlation_id, "queued a job that was left half submitted");
-        Ok(())
+        Ok(true)
     }
 
     /// Checks the input in.
@@ -257,7 +260,7 @@ impl Gateway {
 
     /// Opens the log of `job` and gives it its place in its conversation, both
     /// at once. Before its message is published: a worker must find them.
-    async fn record(&self, job: &Job) -> Result<(), GatewayError> {
+    async fn record(&self, job: &Job) -> Result<(), Unsubmitted> {
         let Backends {
             replies,
             conversations,
@@ -276,12 +279,18 @@ impl Gateway {
             (Ok(()), Ok(())) => return Ok(()),
             // The store is away: to tell it of the end as well would only keep
             // the caller waiting.
-            (Err(error), Err(_)) => return Err(error.into()),
+            (Err(error), Err(_)) => return Err(Unsubmitted::Maybe(error.into())),
             (Err(error), Ok(())) => GatewayError::from(error),
             (Ok(()), Err(error)) => GatewayError::from(error),
         };
-        self.abandon(job, &half_done).await;
-        Err(half_done)
+        Err(match self.withdraw(job, &half_done).await {
+            Ok(Withdrawn::Ended) => {
+                self.pass_over(job).await;
+                Unsubmitted::Nothing(half_done)
+            }
+            // Another process submits it, or that could not be found out.
+            Ok(Withdrawn::Begun | Withdrawn::Resubmitted) | Err(_) => Unsubmitted::Maybe(half_done),
+        })
     }
 
     /// For a job that could not be queued, as far as is known. Its message may
@@ -295,7 +304,8 @@ impl Gateway {
             }
             Ok(Withdrawn::Ended) => {
                 if let Some(callback) = &first.callback {
-                    self.abandon(&callback.job, &error).await;
+                    // What cannot be undone now is over at its deadline.
+                    let _ = self.withdraw(&callback.job, &error).await;
                 }
                 self.pass_over(job).await;
                 Err(Unsubmitted::Nothing(error))
@@ -304,13 +314,8 @@ impl Gateway {
         }
     }
 
-    /// The caller is told that nothing was accepted, so nothing must come of
-    /// it. What cannot be undone now is over at the job's deadline.
-    async fn abandon(&self, job: &Job, error: &impl std::fmt::Display) {
-        let (_, ()) = tokio::join!(self.withdraw(job, error), self.pass_over(job));
-    }
-
-    /// Should the message of `job` have been stored after all, its worker finds
+    /// The caller is told that nothing was accepted, so nothing must come of it:
+    /// should the message of `job` have been stored after all, its worker finds
     /// the job over.
     async fn withdraw(
         &self,

@@ -66,8 +66,13 @@ impl Log {
             .is_some_and(|record| record.event.is_terminal())
     }
 
+    /// Only what begins with its acceptance can be read.
+    fn is_lost(&self) -> bool {
+        self.records.is_empty()
+    }
+
     fn open(&mut self, job: &Job) {
-        if self.records.is_empty() {
+        if self.is_lost() {
             self.append(&[Event::Accepted { job: job.clone() }]);
         }
     }
@@ -77,6 +82,8 @@ impl Log {
         let newest = by.and_then(|run| self.runs.get(&run.stage));
         if self.is_closed() {
             Appended::Closed
+        } else if self.is_lost() || (by.is_some() && newest.is_none()) {
+            Appended::Lost
         } else if newest.is_some_and(|(newest, _)| by.is_some_and(|run| run.number != *newest)) {
             Appended::Superseded
         } else {
@@ -92,19 +99,21 @@ impl Log {
     }
 
     fn resume(&mut self, resumption: &Resumption) -> Resumed {
-        let failure = match self.records.last().map(|record| &record.event) {
-            None => return Resumed::Gone,
-            Some(Event::Failed { error }) => Some(error),
-            Some(event) if event.is_terminal() => return Resumed::Over,
-            Some(_) => match &self.resumption {
-                Some(standing) if standing.deadline <= UnixMillis::now() => None,
+        let mut last = self.records.iter().rev().map(|record| &record.event);
+        match (last.next(), last.next()) {
+            (None, _) => return Resumed::Gone,
+            (Some(Event::Failed { error }), _) if error.can_be_resumed() => {}
+            // Nothing had come of it.
+            (Some(Event::Expired), Some(Event::Resumed(_))) => {}
+            (Some(event), _) if event.is_terminal() => return Resumed::Over,
+            (Some(_), _) => match &self.resumption {
+                Some(standing) if standing.deadline <= UnixMillis::now() => {}
                 standing => return Resumed::UnderWay(standing.clone()),
             },
-        };
-        if failure.is_some_and(|failure| !failure.can_be_resumed()) {
-            return Resumed::Over;
         }
         self.failed = None;
+        // Its sentences begin anew, as far as they are missing.
+        self.runs.remove(&Stage::Tts);
         self.resumption = Some(resumption.clone());
         self.append(&[Event::Resumed(resumption.clone())]);
         Resumed::UnderWay(self.resumption.clone())
@@ -222,11 +231,12 @@ impl ReplyLog for MemoryReplyLog {
         Ok(self.with(id, |log| log.append_by(None, events)))
     }
 
-    async fn resubmit(&self, id: CorrelationId) -> Result<(), ReplyError> {
-        if let Some(log) = self.logs().get_mut(&id) {
-            log.is_resubmitted = true;
-        }
-        Ok(())
+    async fn resubmit(&self, id: CorrelationId) -> Result<bool, ReplyError> {
+        Ok(self.logs().get_mut(&id).is_none_or(|log| {
+            let is_open = !log.is_closed();
+            log.is_resubmitted |= is_open;
+            is_open
+        }))
     }
 
     async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError> {
@@ -238,7 +248,9 @@ impl ReplyLog for MemoryReplyLog {
             if log.is_resubmitted && !log.is_closed() {
                 return Withdrawn::Resubmitted;
             }
-            log.append_by(None, std::slice::from_ref(end));
+            if !log.is_closed() {
+                log.append(std::slice::from_ref(end));
+            }
             Withdrawn::Ended
         }))
     }
@@ -309,6 +321,9 @@ impl ReplyLog for MemoryReplyLog {
         spoken: &SpokenSentence,
     ) -> Result<Speaking, ReplyError> {
         Ok(self.with(id, |log| {
+            if log.is_lost() {
+                return Speaking::Lost;
+            }
             if log.is_over(sentence) {
                 return Speaking::Over;
             }
@@ -326,17 +341,16 @@ impl ReplyLog for MemoryReplyLog {
         failure: &Failure,
     ) -> Result<Appended, ReplyError> {
         Ok(self.with(job.correlation_id, |log| {
+            log.open(job);
             let is_void = message.take().is_some_and(|take| take < log.spoken.take);
             if (log.is_void(job) || is_void) && !log.is_closed() {
-                return Appended::Superseded;
+                return Appended::Void;
             }
+            let run = run.filter(|run| log.runs.contains_key(&run.stage));
             let error = failure.clone();
             let appended = log.append_by(run, &[Event::Failed { error }]);
             if appended == Appended::Recorded {
-                log.failed = Some(FailedBy {
-                    message: message.clone(),
-                    code: failure.code.clone(),
-                });
+                log.failed = FailedBy::of(message, failure);
             }
             appended
         }))
@@ -352,8 +366,9 @@ impl ReplyLog for MemoryReplyLog {
 
     async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
         Ok(self.with(job.correlation_id, |log| {
+            log.open(job);
             if log.is_void(job) && !log.is_closed() {
-                return Appended::Superseded;
+                return Appended::Void;
             }
             log.append_by(None, &[Event::Expired])
         }))

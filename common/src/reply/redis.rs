@@ -27,8 +27,7 @@
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use redis::{Script, streams::StreamRangeReply};
-use serde::{Deserialize, Serialize};
+use redis::Script;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -46,12 +45,14 @@ use crate::{
     turn::{Sentence, Turn},
 };
 use announcements::Announcements;
+use entries::{entry, json, parse, read};
 use scripts::{
     APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, EXPIRE, FAIL, LET_GO, OPEN, RESUBMIT, RESUME,
     WITHDRAW,
 };
 
 mod announcements;
+mod entries;
 mod scripts;
 
 pub struct RedisReplyLog {
@@ -60,13 +61,6 @@ pub struct RedisReplyLog {
     retention: Retention,
     /// Another for each process.
     process: String,
-}
-
-/// An entry of the stream, as JSON in its field `e`.
-#[derive(Serialize, Deserialize)]
-struct Entry<E> {
-    at: UnixMillis,
-    event: E,
 }
 
 /// Who appends, where that matters.
@@ -185,8 +179,15 @@ fn appended(outcome: &str) -> Appended {
     match outcome {
         "recorded" => Appended::Recorded,
         "superseded" => Appended::Superseded,
+        "void" => Appended::Void,
+        "lost" => Appended::Lost,
         _ => Appended::Closed,
     }
+}
+
+/// What a log begins with.
+fn accepted(job: &Job) -> String {
+    entry(&Event::Accepted { job: job.clone() })
 }
 
 fn state_key(stream: &str) -> String {
@@ -199,6 +200,7 @@ fn speaking(answer: &[String]) -> Result<Speaking, ReplyError> {
         [word] if word == "missing" => Ok(Speaking::Missing),
         [word] if word == "spoken" => Ok(Speaking::Spoken),
         [word] if word == "crashes" => Ok(Speaking::CrashesWorkers),
+        [word] if word == "lost" => Ok(Speaking::Lost),
         [word, turn, sentences @ ..] if word == "all" => {
             let sentences = sentences.iter().map(|json| parse(json));
             Ok(Speaking::AllSpoken(Box::new(SpokenAnswer {
@@ -213,8 +215,7 @@ fn speaking(answer: &[String]) -> Result<Speaking, ReplyError> {
 #[async_trait]
 impl ReplyLog for RedisReplyLog {
     async fn open(&self, job: &Job) -> Result<(), ReplyError> {
-        let first = entry(&Event::Accepted { job: job.clone() });
-        let arguments = [self.ttl_ms().to_string(), first];
+        let arguments = [self.ttl_ms().to_string(), accepted(job)];
         self.run(&OPEN, job.correlation_id, &arguments).await
     }
 
@@ -224,7 +225,7 @@ impl ReplyLog for RedisReplyLog {
         let attempt = started.attempt;
         let mut arguments = vec![
             self.ttl_ms().to_string(),
-            entry(&Event::Accepted { job: job.clone() }),
+            accepted(job),
             stage.to_string(),
             entry(&Event::StageStarted(started)),
         ];
@@ -253,7 +254,7 @@ impl ReplyLog for RedisReplyLog {
         self.append_by(id, events, Author::default()).await
     }
 
-    async fn resubmit(&self, id: CorrelationId) -> Result<(), ReplyError> {
+    async fn resubmit(&self, id: CorrelationId) -> Result<bool, ReplyError> {
         self.run(&RESUBMIT, id, &[]).await
     }
 
@@ -309,7 +310,7 @@ impl ReplyLog for RedisReplyLog {
         let attempt = started.attempt;
         let mut arguments = vec![
             self.ttl_ms().to_string(),
-            entry(&Event::Accepted { job: job.clone() }),
+            accepted(job),
             sentence.take.to_string(),
             sentence.n.to_string(),
             u8::from(sentence.last).to_string(),
@@ -348,10 +349,7 @@ impl ReplyLog for RedisReplyLog {
         run: Option<&Run>,
         failure: &Failure,
     ) -> Result<Appended, ReplyError> {
-        let by = FailedBy {
-            message: message.clone(),
-            code: failure.code.clone(),
-        };
+        let by = FailedBy::of(message, failure);
         let error = failure.clone();
         let arguments = [
             self.ttl_ms().to_string(),
@@ -359,8 +357,9 @@ impl ReplyLog for RedisReplyLog {
             entry(&Event::Failed { error }),
             run.map(|it| it.stage.to_string()).unwrap_or_default(),
             run.map(|it| it.number.to_string()).unwrap_or_default(),
-            json(&by),
+            by.as_ref().map(json).unwrap_or_default(),
             message.take().map(|it| it.to_string()).unwrap_or_default(),
+            accepted(job),
         ];
         let outcome: String = self.run(&FAIL, job.correlation_id, &arguments).await?;
         Ok(appended(&outcome))
@@ -377,6 +376,7 @@ impl ReplyLog for RedisReplyLog {
             self.ttl_ms().to_string(),
             job.deadline.0.to_string(),
             entry(&Event::Expired),
+            accepted(job),
         ];
         let outcome: String = self.run(&EXPIRE, job.correlation_id, &arguments).await?;
         Ok(appended(&outcome))
@@ -478,49 +478,3 @@ impl From<LinkError> for ReplyError {
 
 /// How long a follower trusts that no announcement means no news.
 const LOOK_ANYWAY: std::time::Duration = std::time::Duration::from_secs(10);
-
-async fn read(link: &RedisLink, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {
-    let mut connection = link.connection();
-    let mut command = redis::cmd("XRANGE");
-    // `(` makes the start exclusive, since Redis 6.2.
-    command
-        .arg(address(id))
-        .arg(format!("({cursor}-0"))
-        .arg("+");
-    let range: StreamRangeReply = link
-        .bounded(0, command.query_async(&mut connection))
-        .await
-        .map_err(ReplyError::from)?;
-    range.ids.iter().map(record).collect()
-}
-
-fn record(entry: &redis::streams::StreamId) -> Result<Record, ReplyError> {
-    let malformed = || ReplyError::Unreadable(format!("entry {} is malformed", entry.id));
-    let sequence_number = entry
-        .id
-        .split_once('-')
-        .and_then(|(number, _)| number.parse().ok())
-        .ok_or_else(malformed)?;
-    let json: String = entry.get("e").ok_or_else(malformed)?;
-    let Entry { at, event } = parse(&json)?;
-    Ok(Record {
-        sequence_number,
-        at,
-        event,
-    })
-}
-
-fn entry(event: &Event) -> String {
-    json(&Entry {
-        at: UnixMillis::now(),
-        event,
-    })
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("events and turns hold nothing that JSON cannot")
-}
-
-fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, ReplyError> {
-    serde_json::from_str(json).map_err(|error| ReplyError::Unreadable(error.to_string()))
-}

@@ -5,10 +5,13 @@ use common::{
     claim_check::Ticket,
     envelope::{Envelope, Job},
     ids::{CorrelationId, MessageId},
+    pipeline::Stage,
     reply::{Appended, CompletedStage, Ending, Event, Failure, Run},
     time::{UnixMillis, whole_millis},
     turn::{Input, Sentence, Turn},
 };
+use futures::StreamExt as _;
+use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use super::{Account, Outcome, Ran, Runner, in_millis, measures, next_of, until_there};
@@ -24,7 +27,7 @@ impl Runner {
         delivery: Delivery,
     ) -> Result<(), SettleError> {
         match outcome {
-            Outcome::AlreadyOver => self.leave(delivery, None).await,
+            Outcome::NotRecorded(why) => self.leave_off(why, delivery, None).await,
             Outcome::Expired => self.expire(delivery).await,
             Outcome::NotYet => {
                 debug!("the job has to wait; it will be taken up again");
@@ -76,21 +79,25 @@ impl Runner {
                 let mut account = account;
                 let sentences = std::mem::take(&mut account.tidings.sentences);
                 let last = None;
-                let appended = self.record_completion(job, &next.turn, last, account).await;
-                // A run that was superseded leaves the rest to the newer one.
-                if appended == Appended::Recorded {
-                    self.forward(&delivery.envelope, next, sentences).await;
+                match self.record_completion(job, &next.turn, last, account).await {
+                    Appended::Recorded => {
+                        self.forward(&delivery.envelope, next, sentences).await;
+                        delivery.ack().await
+                    }
+                    why => self.leave_off(why, delivery, None).await,
                 }
-                delivery.ack().await
             }
             Settlement::Complete { turn } => {
                 let last = Some(Event::Completed {
                     turn: Box::new(turn.clone()),
                 });
-                if self.record_completion(job, &turn, last, account).await == Appended::Recorded {
-                    measures::ended(job, "completed");
+                match self.record_completion(job, &turn, last, account).await {
+                    Appended::Recorded => {
+                        measures::ended(job, "completed");
+                        delivery.ack().await
+                    }
+                    why => self.leave_off(why, delivery, None).await,
                 }
-                delivery.ack().await
             }
             Settlement::Retry {
                 next,
@@ -105,17 +112,18 @@ impl Runner {
                 };
                 match self.append_last(id, &account, retrying).await {
                     Appended::Recorded => delivery.retry(&next, delay).await,
-                    Appended::Closed | Appended::Superseded => delivery.ack().await,
+                    why => self.leave_off(why, delivery, None).await,
                 }
             }
             Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
             Settlement::Refuse { failure } => {
-                self.free_place(job).await;
-                let last = Event::Failed { error: failure };
-                if self.append_last(id, &account, last).await == Appended::Recorded {
-                    measures::ended(job, "failed");
+                match self.fail(&delivery.envelope, &account, failure).await {
+                    Appended::Recorded => {
+                        measures::ended(job, "failed");
+                        delivery.ack().await
+                    }
+                    why => self.leave_off(why, delivery, None).await,
                 }
-                delivery.ack().await
             }
             Settlement::DeadLetter { failure, reason } => {
                 // The caller first: should the process end between the two,
@@ -125,8 +133,7 @@ impl Runner {
                         measures::ended(job, "failed");
                         self.put_aside(delivery, &reason).await
                     }
-                    Appended::Closed => self.leave(delivery, Some(reason)).await,
-                    Appended::Superseded => delivery.ack().await,
+                    why => self.leave_off(why, delivery, Some(reason)).await,
                 }
             }
         }
@@ -156,6 +163,58 @@ impl Runner {
         }
     }
 
+    /// What becomes of a message whose outcome does not count, by `why` that is.
+    async fn leave_off(
+        &self,
+        why: Appended,
+        delivery: Delivery,
+        reason: Option<DeadLetterReason>,
+    ) -> Result<(), SettleError> {
+        match why {
+            Appended::Recorded => delivery.ack().await,
+            Appended::Closed => self.leave(delivery, reason).await,
+            Appended::Superseded => self.stand_by(delivery).await,
+            Appended::Void => {
+                info!("the job was resumed, or its answer begun anew, since this message");
+                delivery.ack().await
+            }
+            Appended::Lost => {
+                info!("the message comes again, here or elsewhere");
+                drop(delivery);
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps a message until the run that has taken over is done: its process may
+    /// hold a delivery that RabbitMQ has taken back and given to us, so that this
+    /// one is all there is. A message that is given back comes again, and a stage
+    /// that is complete is not repeated.
+    async fn stand_by(&self, delivery: Delivery) -> Result<(), SettleError> {
+        if !delivery.is_held() {
+            info!("another worker has been given the message, and has taken over");
+            return Ok(());
+        }
+        let id = delivery.envelope.correlation_id();
+        let done = async {
+            let mut log = self.backends.replies.follow(id, 0);
+            while let Some(record) = log.next().await {
+                if record.is_ok_and(|record| completes(self.config.stage, &record.event)) {
+                    return;
+                }
+            }
+        };
+        info!("another worker has taken over; standing by");
+        match timeout(self.config.timeout, done).await {
+            Ok(()) => delivery.ack().await,
+            Err(_) => {
+                warn!("nothing came of it in time; the message comes again");
+                drop(delivery);
+                Ok(())
+            }
+        }
+    }
+
     /// Leaves a job alone that is over, or that this message is void of. The one by which it failed is put
     /// aside: its worker may have died after the one and before the other.
     async fn leave(
@@ -167,7 +226,7 @@ impl Runner {
         let id = delivery.envelope.correlation_id();
         let ending = until_there("reply log", || replies.ending(id)).await;
         let Some(Ending { failed_by }) = ending else {
-            info!("another message has taken over; nothing to do");
+            info!("the job was resumed since this message; nothing to do");
             return delivery.ack().await;
         };
         match failed_by.filter(|by| by.message == delivery.envelope.message_id()) {
@@ -196,11 +255,7 @@ impl Runner {
                 measures::ended(job, "expired");
                 delivery.ack().await
             }
-            Appended::Closed => self.leave(delivery, None).await,
-            Appended::Superseded => {
-                info!("the job was resumed; this message is of its life before");
-                delivery.ack().await
-            }
+            why => self.leave_off(why, delivery, None).await,
         }
     }
 
@@ -340,4 +395,8 @@ impl Runner {
         let broker = &self.backends.broker;
         until_there("broker", || broker.publish(envelope)).await;
     }
+}
+
+fn completes(stage: Stage, event: &Event) -> bool {
+    matches!(event, Event::StageCompleted { stage: done, .. } if *done == stage)
 }

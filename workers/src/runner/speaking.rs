@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use common::{
     envelope::Envelope,
-    reply::{Event, Speaking, SpokenAnswer, SpokenSentence, StageStarted},
+    reply::{Appended, Event, Speaking, SpokenAnswer, SpokenSentence, StageStarted},
     turn::Sentence,
 };
 use tokio::time::Instant;
@@ -46,7 +46,8 @@ impl Runner {
         };
         match speaking {
             Speaking::AllSpoken(answer) => self.join(envelope, *answer).await,
-            Speaking::Over => Outcome::AlreadyOver,
+            Speaking::Over => Outcome::NotRecorded(Appended::Closed),
+            Speaking::Lost => Outcome::NotRecorded(Appended::Lost),
             Speaking::CrashesWorkers => Outcome::failed(envelope, crashed_worker()),
             Speaking::Missing | Speaking::Spoken => Outcome::Spoken,
         }
@@ -61,7 +62,7 @@ impl Runner {
         let begun = Instant::now();
         let work = self.handle(envelope, &Silent);
         let spoken = match self.unless_interrupted(envelope, work).await {
-            None => return Err(Outcome::AlreadyOver),
+            None => return Err(Outcome::NotRecorded(Appended::Closed)),
             Some(Err(error)) => return Err(Outcome::failed(envelope, error)),
             Some(Ok(turn)) => SpokenSentence {
                 speech: turn.speech,
@@ -75,7 +76,8 @@ impl Runner {
             replies.complete_sentence(id, sentence, &spoken)
         });
         let completed = completed.await;
-        if sentence.n == 1 && spoken.speech.is_some() && completed != Speaking::Over {
+        let counts = !matches!(completed, Speaking::Over | Speaking::Lost);
+        if sentence.n == 1 && spoken.speech.is_some() && counts {
             measures::first_audio(&envelope.job);
         }
         Ok(completed)

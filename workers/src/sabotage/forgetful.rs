@@ -50,7 +50,7 @@ impl ReplyLog for Log {
         self.0.append(id, events).await
     }
 
-    async fn resubmit(&self, id: CorrelationId) -> Result<(), ReplyError> {
+    async fn resubmit(&self, id: CorrelationId) -> Result<bool, ReplyError> {
         self.0.resubmit(id).await
     }
 

@@ -314,7 +314,7 @@ impl RabbitReceipt {
             match self.publisher.publish(queue, body, properties).await {
                 Ok(()) => return self.acknowledge().await,
                 // The broker has taken it back.
-                Err(error) if !self.session.channel.status().connected() => {
+                Err(error) if !self.is_held() => {
                     return Err(SettleError(error.to_string()));
                 }
                 Err(error) => {
@@ -328,6 +328,10 @@ impl RabbitReceipt {
 
 #[async_trait]
 impl Receipt for RabbitReceipt {
+    fn is_held(&self) -> bool {
+        self.session.channel.status().connected()
+    }
+
     async fn ack(self: Box<Self>) -> Result<(), SettleError> {
         self.acknowledge().await
     }

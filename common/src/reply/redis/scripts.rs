@@ -55,6 +55,11 @@ local function let_go(message)
   count = math.max(tonumber(count) - 1, 0)
   redis.call('HSET', state, field, attempt .. ' ' .. count .. ' ' .. by)
 end
+-- Only what begins with its acceptance can be read.
+local function is_lost(stage, run)
+  if redis.call('EXISTS', state) == 0 then return true end
+  return run ~= '' and redis.call('HEXISTS', state, 'run:' .. stage) == 0
+end
 -- An older run that still has something to tell has lived after all.
 local function is_superseded(stage, run)
   if run == '' then return false end
@@ -105,6 +110,7 @@ pub static APPEND: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 if is_closed() then return 'closed' end
+if is_lost(ARGV[3], ARGV[4]) then return 'lost' end
 if is_superseded(ARGV[3], ARGV[4]) then return 'superseded' end
 if ARGV[7] ~= '' then
   local told = redis.call('HGET', state, 'step:' .. ARGV[3])
@@ -131,10 +137,11 @@ return 'recorded'
     )
 });
 
-/// Without a log there is nothing to withdraw.
+/// Without a log there is nothing to withdraw. Answers 0 when the log is closed.
 pub static RESUBMIT: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
+if is_closed() then return 0 end
 if redis.call('EXISTS', state) == 1 then redis.call('HSET', state, 'resubmitted', 1) end
 return 1
 ",
@@ -160,28 +167,32 @@ return 'ended'
 });
 
 /// ARGV: ttl in ms, deadline, failed entry, stage, its run or `''`, by which
-/// message, which beginning of the answer that is about or `''`.
+/// message or `''`, which beginning of the answer that is about or `''`, accepted
+/// entry.
 pub static FAIL: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
+open(ARGV[8])
 if is_closed() then return 'closed' end
-if is_void(ARGV[2]) or is_superseded(ARGV[4], ARGV[5]) then return 'superseded' end
-if ARGV[7] ~= '' and tonumber(ARGV[7]) < take() then return 'superseded' end
+if is_void(ARGV[2]) then return 'void' end
+if ARGV[7] ~= '' and tonumber(ARGV[7]) < take() then return 'void' end
+if is_superseded(ARGV[4], ARGV[5]) then return 'superseded' end
 add(ARGV[3])
 close()
-redis.call('HSET', state, 'failed', ARGV[6])
+if ARGV[6] ~= '' then redis.call('HSET', state, 'failed', ARGV[6]) end
 publish(ARGV[1])
 return 'recorded'
 ",
     )
 });
 
-/// ARGV: ttl in ms, deadline, expired entry.
+/// ARGV: ttl in ms, deadline, expired entry, accepted entry.
 pub static EXPIRE: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
+open(ARGV[4])
 if is_closed() then return 'closed' end
-if is_void(ARGV[2]) then return 'superseded' end
+if is_void(ARGV[2]) then return 'void' end
 add(ARGV[3])
 close()
 publish(ARGV[1])
@@ -192,25 +203,31 @@ return 'recorded'
 
 /// ARGV: ttl in ms, deadline, resumed entry, how the job differs from then on,
 /// now. The last entry tells how the job ended: whatever closed the log wrote
-/// one. A resumption of which nothing came until its deadline is made anew.
+/// one. A resumption of which nothing came until its deadline is made anew, also
+/// when that was noticed.
 pub static RESUME: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 if redis.call('EXISTS', stream) == 0 then return {'gone', ''} end
 if is_closed() then
-  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1][2][2]
-  local event = cjson.decode(last).event
-  local is_for_good = event.type ~= 'job.failed'
-    or event.error.kind == 'unprocessable_input'
-    or not event.error.stage
-  if is_for_good then return {'over', ''} end
+  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 2)
+  local function event(back)
+    return last[back] and cjson.decode(last[back][2][2]).event or {}
+  end
+  local ending = event(1)
+  local has_lapsed = ending.type == 'job.expired' and event(2).type == 'job.resumed'
+  local may_go_on = ending.type == 'job.failed'
+    and ending.error.kind ~= 'unprocessable_input'
+    and ending.error.stage
+  if not (has_lapsed or may_go_on) then return {'over', ''} end
 else
   local standing = redis.call('HGET', state, 'deadline')
   if not standing or tonumber(standing) > tonumber(ARGV[5]) then
     return {'under way', redis.call('HGET', state, 'resumption') or ''}
   end
 end
-redis.call('HDEL', state, 'closed', 'failed')
+-- Its sentences begin anew, as far as they are missing.
+redis.call('HDEL', state, 'closed', 'failed', 'run:tts')
 for _, field in ipairs(redis.call('HKEYS', state)) do
   if string.find(field, '^begun:') then redis.call('HDEL', state, field) end
 end
@@ -268,6 +285,7 @@ return {{'missing'}}
 pub static COMPLETE_SENTENCE: LazyLock<Script> = LazyLock::new(|| {
     script(&format!(
         r"{SENTENCES}
+if is_lost('tts', '') then return {{'lost'}} end
 if is_over(ARGV[2]) then return {{'over'}} end
 number(ARGV[3], ARGV[4])
 if redis.call('HSETNX', state, 'sentence:' .. ARGV[3], ARGV[5]) == 0 then return spoken() end

@@ -106,10 +106,10 @@ pub async fn a_job_is_withdrawn_unless_a_stage_has_begun_on_it(backends: Backend
 pub async fn a_job_that_another_process_submits_too_is_withdrawn_by_none(backends: Backends) {
     let job = job(Route::Text);
     let (log, id) = (&backends.replies, job.correlation_id);
-    log.resubmit(id).await.unwrap();
+    assert_eq!(log.resubmit(id).await, Ok(true));
     assert_eq!(log.read(id, 0).await, Ok(Vec::new()), "makes no log");
     log.open(&job).await.unwrap();
-    log.resubmit(id).await.unwrap();
+    assert_eq!(log.resubmit(id).await, Ok(true));
     let withdrawn = log.withdraw(id, &Event::Cancelled).await;
     assert_eq!(withdrawn, Ok(Withdrawn::Resubmitted));
     // Whoever it belongs to still calls it off.
@@ -117,6 +117,63 @@ pub async fn a_job_that_another_process_submits_too_is_withdrawn_by_none(backend
     assert_eq!(cancelled, Ok(Appended::Recorded));
     let withdrawn = log.withdraw(id, &Event::Cancelled).await;
     assert_eq!(withdrawn, Ok(Withdrawn::Ended));
+}
+
+pub async fn a_job_that_is_over_is_submitted_by_nobody(backends: Backends) {
+    let job = job(Route::Text);
+    let (log, id) = (&backends.replies, job.correlation_id);
+    log.open(&job).await.unwrap();
+    log.withdraw(id, &Event::Cancelled).await.unwrap();
+    assert_eq!(log.resubmit(id).await, Ok(false));
+}
+
+/// The store has lost it, or kept it for so long. Without its beginning a log
+/// could be read by nobody.
+pub async fn a_log_that_is_gone_is_begun_with_its_job_or_not_at_all(backends: Backends) {
+    let log = &backends.replies;
+    let (gone, failed, expired) = (job(Route::Voice), job(Route::Text), job(Route::Text));
+    let id = gone.correlation_id;
+    let run = Run {
+        stage: Stage::Rag,
+        number: 1,
+        told: Told::default(),
+    };
+    let turn = text_turn("apa?");
+    let completed_by = |run| CompletedStage {
+        stage: Stage::Rag,
+        run,
+        turn: &turn,
+    };
+    let one = [delta("a")];
+    for appended in [
+        log.append(id, &one).await,
+        log.narrate(id, &run, 1, &one).await,
+        log.complete_stage(id, &one, &completed_by(Some(&run)))
+            .await,
+        log.complete_stage(id, &one, &completed_by(None)).await,
+    ] {
+        assert_eq!(appended, Ok(Appended::Lost));
+    }
+    let only = sentence(1, 1, true);
+    let late = log.complete_sentence(id, &only, &spoken(false)).await;
+    assert_eq!(late, Ok(Speaking::Lost));
+    assert_eq!(log.read(id, 0).await, Ok(Vec::new()));
+
+    // Begun again by another message, it knows nothing of that run.
+    log.begin_stage(&gone, started(Stage::Tts)).await.unwrap();
+    let late = log.narrate(id, &run, 1, &one).await;
+    assert_eq!(late, Ok(Appended::Lost));
+
+    let message = MessageId::of(failed.correlation_id, Stage::Rag);
+    let why = super::resumptions::failure();
+    let by = log.fail(&failed, &message, Some(&run), &why).await;
+    assert_eq!(by, Ok(Appended::Recorded));
+    assert_eq!(log.expire(&expired).await, Ok(Appended::Recorded));
+    for job in [failed, expired] {
+        let records = log.read(job.correlation_id, 0).await.unwrap();
+        assert_eq!(records.len(), 2);
+        assert_eq!(records[0].event, Event::Accepted { job });
+    }
 }
 
 pub async fn opening_twice_leaves_one_beginning(backends: Backends) {

@@ -207,13 +207,71 @@ pub async fn a_resumption_of_which_nothing_came_in_time_is_made_anew(backends: B
     assert_eq!(log.resume(id, &lapsed).await, Ok(anew));
 }
 
+/// Somebody has looked at the job after its time.
+pub async fn a_resumption_of_which_nothing_came_is_made_anew_after_its_end(backends: Backends) {
+    let job = failed_speaking(&backends).await;
+    let (log, id) = (&backends.replies, job.correlation_id);
+    resume(&backends, &job).await;
+    let now = later(&job);
+    assert_eq!(log.expire(&now).await, Ok(Appended::Recorded));
+    let again = resumption(&now);
+    let standing = Resumed::UnderWay(Some(again.clone()));
+    assert_eq!(log.resume(id, &again).await, Ok(standing));
+    let now = later(&now);
+    let begun = log.begin_stage(&now, started(Stage::Tts)).await;
+    assert!(matches!(begun, Ok(Begun::Started(_))), "{begun:?}");
+    assert_eq!(log.expire(&now).await, Ok(Appended::Recorded));
+    assert_eq!(resume(&backends, &now).await, Resumed::Over, "under way");
+}
+
+pub async fn a_job_that_is_resumed_begins_to_speak_anew(backends: Backends) {
+    let job = job(Route::Voice);
+    let (log, id) = (&backends.replies, job.correlation_id);
+    log.open(&job).await.unwrap();
+    let begin = async |job: &Job, n: u32| {
+        let sentence = sentence(n);
+        let begun = log.begin_sentence(job, started(Stage::Tts), &sentence);
+        assert_eq!(begun.await, Ok(Speaking::Missing));
+    };
+    begin(&job, 1).await;
+    begin(&job, 2).await;
+    let message = MessageId::of_sentence(id, Stage::Tts, &sentence(2));
+    assert_eq!(failed(&backends, &message, &job).await, Appended::Recorded);
+    resume(&backends, &job).await;
+    begin(&later(&job), 2).await;
+    begin(&later(&job), 1).await;
+    let records = log.read(id, 0).await.unwrap();
+    let expected = [
+        "job.accepted",
+        "stage.started",
+        "job.failed",
+        "job.resumed",
+        "stage.started",
+    ];
+    assert_eq!(types(&records), expected);
+}
+
+pub async fn of_a_job_that_nobody_can_resume_no_message_is_put_aside(backends: Backends) {
+    let job = job(Route::Text);
+    let log = &backends.replies;
+    let why = Failure {
+        kind: FailureKind::UnprocessableInput,
+        ..failure()
+    };
+    let message = MessageId::of(job.correlation_id, Stage::Rag);
+    let by = log.fail(&job, &message, None, &why).await;
+    assert_eq!(by, Ok(Appended::Recorded));
+    let ending = log.ending(job.correlation_id).await;
+    assert_eq!(ending, Ok(Some(Ending { failed_by: None })));
+}
+
 pub async fn a_sentence_of_an_answer_that_was_begun_anew_fails_nothing(backends: Backends) {
     let job = job(Route::Voice);
     let (log, id) = (&backends.replies, job.correlation_id);
     log.open(&job).await.unwrap();
     let void = MessageId::of_sentence(id, Stage::Tts, &sentence(1));
     log.append(id, &[Event::AnswerRestarted]).await.unwrap();
-    assert_eq!(failed(&backends, &void, &job).await, Appended::Superseded);
+    assert_eq!(failed(&backends, &void, &job).await, Appended::Void);
     let newer = Sentence {
         take: 2,
         ..sentence(1)
@@ -231,10 +289,10 @@ pub async fn what_is_left_of_the_life_before_is_void(backends: Backends) {
     let second = sentence(2);
     let begun = log.begin_sentence(&job, started(Stage::Tts), &second).await;
     assert_eq!(begun, Ok(Speaking::Over));
-    assert_eq!(log.expire(&job).await, Ok(Appended::Superseded));
+    assert_eq!(log.expire(&job).await, Ok(Appended::Void));
     let message = MessageId::of(job.correlation_id, Stage::Rag);
     let late = failed(&backends, &message, &job).await;
-    assert_eq!(late, Appended::Superseded);
+    assert_eq!(late, Appended::Void);
 
     let now = later(&job);
     let begun = log.begin_sentence(&now, started(Stage::Tts), &second).await;

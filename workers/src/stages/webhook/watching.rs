@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use common::{
+    callback,
     envelope::Job,
     ids::CorrelationId,
     job::JobView,
@@ -18,8 +19,8 @@ use tokio::time::timeout;
 /// The longest wait of one visit.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// A job has a log before it is watched; without one after this time it has
-/// been forgotten.
+/// A job that has no log after its deadline and this time has been forgotten.
+/// Before, one that the store has lost may be begun again by its message.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// Whether the job that `job` watches is over, now or within a short wait, or
@@ -34,13 +35,19 @@ pub async fn is_over(replies: &dyn ReplyLog, job: &Job) -> Result<bool, ReplyErr
     }
     let now = UnixMillis::now();
     match JobView::of(&records) {
-        None => Ok(now.since(job.accepted_at) >= FORGOTTEN),
+        None => Ok(now >= forgotten_from(job)),
         Some(view) if view.is_overdue(now) => {
             // No worker was there to notice, and nobody may ever ask.
-            Ok(replies.expire(&view.job).await? != Appended::Superseded)
+            Ok(replies.expire(&view.job).await? != Appended::Void)
         }
+        // Another tells of this end: the one that this tells of never came.
+        Some(view) if view.outcome.is_some() => Ok(true),
         Some(_) => Ok(ends_soon(replies, watched, &records).await),
     }
+}
+
+fn forgotten_from(watching: &Job) -> UnixMillis {
+    callback::deadline_of_watched(watching).after(FORGOTTEN)
 }
 
 async fn ends_soon(replies: &dyn ReplyLog, job: CorrelationId, records: &[Record]) -> bool {
@@ -60,6 +67,7 @@ mod tests {
         pipeline::Route,
         reply::{Event, memory::MemoryReplyLog},
         testing::fixtures,
+        time::whole_millis,
     };
 
     use super::*;
@@ -102,11 +110,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_without_a_log_is_given_a_minute() {
+    async fn a_job_without_a_log_is_given_its_time_and_a_minute() {
         let replies = MemoryReplyLog::new(Default::default());
-        let (_, mut job) = watched(Route::Text);
+        let (watched, mut job) = watched(Route::Text);
+        job.deadline = watched.deadline.after(callback::TIME_TO_TELL);
         assert_eq!(is_over(&replies, &job).await, Ok(false));
-        job.accepted_at = UnixMillis(job.accepted_at.0 - 60_000);
+        let age = watched.deadline.since(UnixMillis::now()) + FORGOTTEN;
+        job.deadline = UnixMillis(job.deadline.0 - whole_millis(age) - 1);
+        assert_eq!(is_over(&replies, &job).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn who_tells_of_an_end_that_never_came_has_nothing_to_wait_for() {
+        let replies = MemoryReplyLog::new(Default::default());
+        let (watched, mut job) = watched(Route::Text);
+        job.correlation_id = CorrelationId::new();
+        replies.open(&watched).await.unwrap();
+        let end = [Event::Cancelled];
+        replies.append(watched.correlation_id, &end).await.unwrap();
         assert_eq!(is_over(&replies, &job).await, Ok(true));
     }
 }
