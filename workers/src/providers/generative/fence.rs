@@ -4,6 +4,8 @@
 //! answer, and each of its lines begins with `> `; what looks like a tag, like a citation mark or like the agreed
 //! marker is written otherwise. So no passage can close its fence, open another one, or pass for a message.
 
+use std::borrow::Cow;
+
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::mark::{self, More, Verdict};
@@ -133,9 +135,16 @@ fn label(value: &str) -> String {
 /// A line without tags, marks of citations, the marker, and what cannot be seen.
 fn harmless(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
-    let visible: String = line.chars().filter(|c| !is_hidden(*c)).collect();
-    let mut rest = visible.as_str();
-    while let Some(c) = rest.chars().next() {
+    let visible: Cow<'_, str> = if line.contains(is_hidden) {
+        line.chars().filter(|c| !is_hidden(*c)).collect()
+    } else {
+        line.into()
+    };
+    let mut rest = &*visible;
+    while let Some(at) = rest.find(is_suspect) {
+        clean.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let Some(c) = rest.chars().next() else { break };
         let after = &rest[c.len_utf8()..];
         let mut taken = c.len_utf8();
         match c {
@@ -159,7 +168,14 @@ fn harmless(line: &str) -> String {
         }
         rest = &rest[taken..];
     }
+    clean.push_str(rest);
     clean
+}
+
+/// Whether something may begin with it that is written otherwise: a tag, a mark,
+/// the marker.
+fn is_suspect(c: char) -> bool {
+    matches!(c, '<' | 'n' | 'N') || mark::may_begin(c)
 }
 
 fn round(c: char) -> char {
@@ -172,9 +188,12 @@ fn round(c: char) -> char {
 
 /// Control characters, and those that turn the direction of writing or are not shown at all.
 fn is_hidden(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control() && c != '\t';
+    }
     let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let tags = matches!(c, '\u{e0000}'..='\u{e007f}');
-    (c.is_control() && c != '\t') || is_invisible(c) || turns || tags
+    c.is_control() || is_invisible(c) || turns || tags
 }
 
 #[cfg(test)]

@@ -149,19 +149,19 @@ impl Source {
         let first = self.units.first()?;
         let mut best = Quote {
             span: first.span.clone(),
-            share: claim.share_in(&first.stems),
+            share: claim.share_in(|stem| first.stems.contains(stem)),
         };
-        let mut best_worth = claim.weight_in(&first.stems);
+        let mut best_worth = claim.weight_in(|stem| first.stems.contains(stem));
         for start in 0..self.units.len() {
-            let mut seen = BTreeSet::new();
             for (more, unit) in self.window(start).enumerate() {
-                seen.extend(unit.stems.iter().cloned());
-                let worth = claim.weight_in(&seen) - WORTH_OF_UNIT * more as f32;
+                let seen = &self.units[start..=start + more];
+                let holds = |stem: &str| seen.iter().any(|unit| unit.stems.contains(stem));
+                let worth = claim.weight_in(holds) - WORTH_OF_UNIT * more as f32;
                 if worth > best_worth + f32::EPSILON {
                     best_worth = worth;
                     best = Quote {
                         span: self.units[start].span.start..unit.span.end,
-                        share: claim.share_in(&seen),
+                        share: claim.share_in(holds),
                     };
                 }
             }

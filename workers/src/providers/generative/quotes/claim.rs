@@ -1,6 +1,6 @@
 //! What an answer states, as far as it can be compared with a passage.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     knowledge::{
@@ -45,16 +45,16 @@ impl Claim {
         self.stems.len()
     }
 
-    /// The share of its stems that are among `held`, 0 to 1.
-    pub fn share_in(&self, held: &BTreeSet<String>) -> f32 {
-        let found = self.stems.keys().filter(|stem| held.contains(*stem));
+    /// The share of its stems that a text holds, 0 to 1.
+    pub fn share_in(&self, holds: impl Fn(&str) -> bool) -> f32 {
+        let found = self.stems.keys().filter(|stem| holds(stem));
         found.count() as f32 / self.stems.len().max(1) as f32
     }
 
     /// The same by weight.
-    pub fn weight_in(&self, held: &BTreeSet<String>) -> f32 {
+    pub fn weight_in(&self, holds: impl Fn(&str) -> bool) -> f32 {
         let all: f32 = self.stems.values().sum();
-        let found = self.stems.iter().filter(|(stem, _)| held.contains(*stem));
+        let found = self.stems.iter().filter(|(stem, _)| holds(stem));
         found.map(|(_, weight)| weight).sum::<f32>() / all.max(1.0)
     }
 }
