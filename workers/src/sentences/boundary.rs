@@ -163,7 +163,6 @@ fn dot_ends(before: &str, dot: char, next: Option<char>) -> bool {
         return !goes_on;
     }
     match known(word) {
-        Some(Place::MayEndSentence) if is_of_a_doctor(before, word) => return false,
         Some(Place::MayEndSentence) => {
             return next.is_none_or(|c| c.is_uppercase() || !c.is_alphanumeric());
         }
@@ -225,14 +224,6 @@ fn is_lettered(before: &str, letter: &str) -> bool {
         return is_initial(one_more);
     }
     LETTERED.contains(&previous.as_str())
-}
-
-/// The "Eng" of "Dr.Eng. Budi" and of "Dr. Eng. Budi": a name follows.
-fn is_of_a_doctor(before: &str, word: &str) -> bool {
-    match word.split_once('.') {
-        Some((title, "Eng")) => title == "Dr",
-        _ => word == "Eng" && without_last_word(before, word).1 == "Dr.",
-    }
 }
 
 /// What stands before `word`, the last one, and the last word of that.

@@ -21,7 +21,7 @@ fn solid(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-const TABLE: [(&str, &[&str]); 38] = [
+const TABLE: [(&str, &[&str]); 39] = [
     ("Halo. Apa kabar? Baik!", &["Halo.", "Apa kabar?", "Baik!"]),
     (
         "IPK 3,51 dan Rp2.500.000 cukup. Ya.",
@@ -122,6 +122,10 @@ const TABLE: [(&str, &[&str]); 38] = [
     (
         "Gol. III dari Univ. Indonesia. Ya.",
         &["Gol. III dari Univ. Indonesia.", "Ya."],
+    ),
+    (
+        "Tim mencetak dua gol. Penonton bersorak.",
+        &["Tim mencetak dua gol.", "Penonton bersorak."],
     ),
     ("Oleh Moh. Hatta. Ya.", &["Oleh Moh. Hatta.", "Ya."]),
     (
