@@ -78,8 +78,8 @@ class Client:
                     for event in parsed(stream):
                         seen, tries, last = event["sequence_number"], 0, event["type"]
                         yield event
-                        if last in FOR_GOOD:
-                            return
+                if last in FOR_GOOD:
+                    return
                 reason = "the stream ended before the job"
             except urllib.error.HTTPError as error:
                 if error.code < 500:

@@ -13,7 +13,7 @@ use common::{
     envelope::{Envelope, Job},
     job::JobView,
     pipeline::Stage,
-    reply::{Resumed, Resumption},
+    reply::{ReplyError, Resumed, Resumption},
     time::UnixMillis,
 };
 
@@ -69,6 +69,11 @@ pub async fn replay(backends: &Backends, held: HeldLetter) -> Outcome {
         Some(envelope) => resume(backends, envelope).await,
         None => Ok(Outcome::Unreadable),
     };
+    let outcome = outcome.or_else(|error| match error.downcast_ref() {
+        // Its log was written by another version.
+        Some(ReplyError::Unreadable(_)) => Ok(Outcome::Unreadable),
+        _ => Err(error),
+    });
     match outcome {
         Ok(outcome) if outcome.is_replayed() => match held.remove().await {
             Ok(()) => outcome,
