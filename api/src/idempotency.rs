@@ -144,7 +144,8 @@ pub async fn submit_once(
         }
         // It was withdrawn in this moment, and its key stands for nothing.
         earlier = earlier_job().await?;
-        if earlier.as_ref().is_some_and(Earlier::may_be_half_done) {
+        if let Some(other) = earlier.as_ref().filter(|it| it.may_be_half_done()) {
+            let id = other.view.job.correlation_id;
             return Err(Problem::first_still_running(id));
         }
     }

@@ -8,9 +8,9 @@
 //! - Events are numbered 1, 2, 3 … in the order in which they were appended.
 //! - Nothing follows a terminal event: a late append answers
 //!   [`Appended::Closed`]. One thing alone takes a job up again that has ended,
-//!   an operator's [`resume`](ReplyLog::resume) of one that failed: then
-//!   [`Event::Resumed`] follows, and another terminal event after it. The last
-//!   terminal event is the one that holds.
+//!   an operator's [`resume`](ReplyLog::resume) of one that
+//!   [`can_be_resumed`]: then [`Event::Resumed`] follows, and another terminal
+//!   event after it. The last terminal event is the one that holds.
 //! - A job that was resumed has another deadline, and messages with an earlier
 //!   one are void: what is left of its life before neither begins a stage nor
 //!   ends it.
@@ -284,6 +284,18 @@ impl Event {
             self,
             Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled | Self::Expired
         )
+    }
+}
+
+/// Whether an operator may take up again the job that this log tells of to its
+/// end: it failed so that it can be, or it expired before anything had come of
+/// its last resumption.
+pub fn can_be_resumed(log: &[Record]) -> bool {
+    let mut last = log.iter().rev().map(|record| &record.event);
+    match (last.next(), last.next()) {
+        (Some(Event::Failed { error }), _) => error.can_be_resumed(),
+        (Some(Event::Expired), Some(Event::Resumed(_))) => true,
+        _ => false,
     }
 }
 

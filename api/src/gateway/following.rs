@@ -6,7 +6,7 @@ use bytes::Bytes;
 use common::{
     claim_check::{ClaimError, Ticket},
     ids::{CorrelationId, Tenant},
-    reply::{Event, Record, ReplyError},
+    reply::{Event, Record, ReplyError, can_be_resumed},
     retry::Backoff,
     time::UnixMillis,
 };
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::{Gateway, GatewayError};
-use crate::job::{JobView, Outcome, overdue_from};
+use crate::job::{JobView, overdue_from};
 
 /// Records that are taken from the log in one go.
 const BATCH: usize = 256;
@@ -57,7 +57,7 @@ pub struct Following {
 enum Patience {
     /// The job is overdue.
     LookAfterIt,
-    /// It failed, and nobody has resumed it.
+    /// It may be resumed, and nobody has yet.
     GiveUp,
 }
 
@@ -80,7 +80,7 @@ impl Gateway {
         following.past = past;
         match view.outcome {
             None => {}
-            Some(Outcome::Failed(failure)) if failure.can_be_resumed() => {
+            Some(_) if can_be_resumed(&following.past) => {
                 following.patience = Patience::GiveUp;
                 following.until = Instant::now();
             }

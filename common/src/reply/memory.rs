@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     Appended, Begun, CompletedStage, Ending, Event, FailedBy, Failure, Record, ReplyError,
     ReplyLog, Resumed, Resumption, Retention, Run, Speaking, SpokenAnswer, SpokenSentence,
-    StageStarted, Told, Withdrawn,
+    StageStarted, Told, Withdrawn, can_be_resumed,
 };
 use crate::{
     envelope::Job,
@@ -99,17 +99,15 @@ impl Log {
     }
 
     fn resume(&mut self, resumption: &Resumption) -> Resumed {
-        let mut last = self.records.iter().rev().map(|record| &record.event);
-        match (last.next(), last.next()) {
-            (None, _) => return Resumed::Gone,
-            (Some(Event::Failed { error }), _) if error.can_be_resumed() => {}
-            // Nothing had come of it.
-            (Some(Event::Expired), Some(Event::Resumed(_))) => {}
-            (Some(event), _) if event.is_terminal() => return Resumed::Over,
-            (Some(_), _) => match &self.resumption {
-                Some(standing) if standing.deadline <= UnixMillis::now() => {}
-                standing => return Resumed::UnderWay(standing.clone()),
-            },
+        if self.is_lost() {
+            return Resumed::Gone;
+        }
+        if self.is_closed() && !can_be_resumed(&self.records) {
+            return Resumed::Over;
+        }
+        let has_lapsed = |standing: &Resumption| standing.deadline <= UnixMillis::now();
+        if !self.is_closed() && !self.resumption.as_ref().is_some_and(has_lapsed) {
+            return Resumed::UnderWay(self.resumption.clone());
         }
         self.failed = None;
         // Its sentences begin anew, as far as they are missing.

@@ -171,7 +171,7 @@ impl Runner {
         reason: Option<DeadLetterReason>,
     ) -> Result<(), SettleError> {
         match why {
-            Appended::Recorded => delivery.ack().await,
+            Appended::Recorded => unreachable!("what is recorded counts"),
             Appended::Closed => self.leave(delivery, reason).await,
             Appended::Superseded => self.stand_by(delivery).await,
             Appended::Void => {
@@ -186,16 +186,17 @@ impl Runner {
         }
     }
 
-    /// Keeps a message until the run that has taken over is done: its process may
-    /// hold a delivery that RabbitMQ has taken back and given to us, so that this
-    /// one is all there is. A message that is given back comes again, and a stage
-    /// that is complete is not repeated.
+    /// Keeps a message until the run that has taken over is done, and gives it
+    /// back: the other process may hold a delivery that RabbitMQ has taken from it
+    /// and given to us, so that this one is all there is. When it comes again, what
+    /// the other left undone is done, and no stage that is complete is repeated.
     async fn stand_by(&self, delivery: Delivery) -> Result<(), SettleError> {
         if !delivery.is_held() {
             info!("another worker has been given the message, and has taken over");
             return Ok(());
         }
-        let id = delivery.envelope.correlation_id();
+        let job = &delivery.envelope.job;
+        let id = job.correlation_id;
         let done = async {
             let mut log = self.backends.replies.follow(id, 0);
             while let Some(record) = log.next().await {
@@ -205,14 +206,16 @@ impl Runner {
             }
         };
         info!("another worker has taken over; standing by");
-        match timeout(self.config.timeout, done).await {
-            Ok(()) => delivery.ack().await,
-            Err(_) => {
+        // Enough is to be left for another try.
+        let patience = job.time_left(UnixMillis::now()) / 2;
+        tokio::select! {
+            done = timeout(self.config.timeout.min(patience), done) => if done.is_err() {
                 warn!("nothing came of it in time; the message comes again");
-                drop(delivery);
-                Ok(())
-            }
+            },
+            () = self.stopping.cancelled() => {}
         }
+        drop(delivery);
+        Ok(())
     }
 
     /// Leaves a job alone that is over, or that this message is void of. The one by which it failed is put
@@ -226,7 +229,7 @@ impl Runner {
         let id = delivery.envelope.correlation_id();
         let ending = until_there("reply log", || replies.ending(id)).await;
         let Some(Ending { failed_by }) = ending else {
-            info!("the job was resumed since this message; nothing to do");
+            info!("the message is left over; nothing to do");
             return delivery.ack().await;
         };
         match failed_by.filter(|by| by.message == delivery.envelope.message_id()) {

@@ -310,13 +310,13 @@ impl RabbitReceipt {
     ) -> Result<(), SettleError> {
         let mut backoff = Backoff::reconnecting();
         loop {
+            // The broker has taken it back: with a copy there would be two of it.
+            if !self.is_held() {
+                return Err(SettleError("its channel is closed".into()));
+            }
             let (queue, body, properties) = (queue.clone(), body.clone(), properties.clone());
             match self.publisher.publish(queue, body, properties).await {
                 Ok(()) => return self.acknowledge().await,
-                // The broker has taken it back.
-                Err(error) if !self.is_held() => {
-                    return Err(SettleError(error.to_string()));
-                }
                 Err(error) => {
                     warn!(stage = %self.stage, %error, "holding a message that cannot be moved yet");
                 }
