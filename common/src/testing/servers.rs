@@ -184,8 +184,9 @@ impl RedisServer {
                 "",
                 "--appendonly",
                 "yes",
+                // Written before each answer, which no killed process takes back.
                 "--appendfsync",
-                "always",
+                "no",
             ])
             .args(["--loglevel", "warning", "--dir"])
             .arg(self.folder.path())
