@@ -87,8 +87,8 @@ class Client:
                 reason = f"status {error.code}"
             except (OSError, http.client.HTTPException) as error:
                 reason = f"the line broke ({type(error).__name__})"
-            if last == "job.failed":
-                return  # Until an operator resumes it: then its stream goes on.
+            if last in ("job.completed", "job.cancelled", "job.failed"):
+                return  # One that failed until an operator resumes it: then its stream goes on.
             tries += 1
             if tries > TRIES:
                 raise SystemExit(f"giving up: {reason}; the job is {job}")

@@ -33,7 +33,7 @@ const LOOKS: u32 = 6;
 /// Tries to fetch audio from a store that does not answer.
 const TRIES: u32 = 5;
 
-/// How long a client that has seen a job fail is kept on the line for an
+/// How long a client that has seen the end of a job is kept on the line for an
 /// operator to resume it. Then it may come again.
 const RESUMPTION: Duration = Duration::from_secs(5 * 60);
 
@@ -158,8 +158,8 @@ impl Following {
         }
     }
 
-    /// For a client that has seen the end of a job: stays with one that failed,
-    /// if it may be resumed, for as long as that is worth waiting for.
+    /// For a client that has seen the end of a job: stays with one that may be
+    /// resumed, for as long as that is worth waiting for.
     pub fn wait_for_a_resumption(&mut self) {
         if self.patience == Patience::GiveUp {
             self.until = Instant::now() + RESUMPTION;

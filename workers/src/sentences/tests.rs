@@ -120,8 +120,8 @@ const TABLE: [(&str, &[&str]); 39] = [
         &["Di Km. 21 Kav. 5, Th. 2003.", "Ya."],
     ),
     (
-        "Gol. III dari Univ. Indonesia. Ya.",
-        &["Gol. III dari Univ. Indonesia.", "Ya."],
+        "Gol. III atau gol. 3 dari Univ. Indonesia. Ya.",
+        &["Gol. III atau gol. 3 dari Univ. Indonesia.", "Ya."],
     ),
     (
         "Tim mencetak dua gol. Penonton bersorak.",
