@@ -90,7 +90,6 @@ pub async fn start(
         config,
         handler,
         backends,
-        stopping: stop.clone(),
         out_of_time: CancellationToken::new(),
     });
     Running {
@@ -104,7 +103,6 @@ struct Runner {
     config: StageConfig,
     handler: Arc<dyn Handler>,
     backends: Backends,
-    stopping: CancellationToken,
     /// The grace is over: what is in work is given back.
     out_of_time: CancellationToken,
 }

@@ -1,5 +1,7 @@
 //! What follows from a try, in the order that keeps jobs from being lost.
 
+use std::time::Duration;
+
 use common::{
     broker::{DeadLetterReason, Delivery, SettleError},
     claim_check::Ticket,
@@ -19,6 +21,9 @@ use crate::{
     settlement::{Settlement, postpone, settle},
     telling::{Next, sentences_of},
 };
+
+/// Time for the outcome of a stage that is complete to be taken up.
+const PASSING_ON: Duration = Duration::from_secs(2);
 
 impl Runner {
     pub(super) async fn carry_out(
@@ -186,34 +191,45 @@ impl Runner {
         }
     }
 
-    /// Keeps a message until the run that has taken over is done, and gives it
-    /// back: the other process may hold a delivery that RabbitMQ has taken from it
-    /// and given to us, so that this one is all there is. When it comes again, what
-    /// the other left undone is done, and no stage that is complete is repeated.
+    /// Keeps a message until the run that has taken over is done, and its outcome
+    /// with whom it belongs: the other process may hold a delivery that RabbitMQ
+    /// has taken from it and given to us, so that this one is all there is. Where
+    /// that cannot be told, or nothing more comes of the run, the message is given
+    /// back; when it comes again, what was left undone is done.
     async fn stand_by(&self, delivery: Delivery) -> Result<(), SettleError> {
         if !delivery.is_held() {
             info!("another worker has been given the message, and has taken over");
             return Ok(());
         }
-        let job = &delivery.envelope.job;
-        let id = job.correlation_id;
-        let done = async {
-            let mut log = self.backends.replies.follow(id, 0);
-            while let Some(record) = log.next().await {
-                if record.is_ok_and(|record| completes(self.config.stage, &record.event)) {
-                    return;
-                }
-            }
-        };
         info!("another worker has taken over; standing by");
-        // Enough is to be left for another try.
-        let patience = job.time_left(UnixMillis::now()) / 2;
-        tokio::select! {
-            done = timeout(self.config.timeout.min(patience), done) => if done.is_err() {
-                warn!("nothing came of it in time; the message comes again");
-            },
-            () = self.stopping.cancelled() => {}
+        let job = &delivery.envelope.job;
+        let mut log = self.backends.replies.follow(job.correlation_id, 0);
+        let mut is_complete = false;
+        loop {
+            let patience = if is_complete {
+                PASSING_ON
+            } else {
+                // Enough is to be left for another try.
+                let left = job.time_left(UnixMillis::now());
+                self.config.timeout.min(left / 2)
+            };
+            let Ok(Some(record)) = timeout(patience, log.next()).await else {
+                break;
+            };
+            match record.map(|record| record.event) {
+                Ok(Event::StageCompleted { stage, .. }) if stage == self.config.stage => {
+                    is_complete = true;
+                }
+                Ok(Event::Completed { .. }) => return delivery.ack().await,
+                // Of the sentences one may have come, and others not.
+                Ok(Event::StageStarted(next)) if is_complete && next.stage != Stage::Tts => {
+                    return delivery.ack().await;
+                }
+                // A store that is away only costs time.
+                _ => {}
+            }
         }
+        info!("the message comes again");
         drop(delivery);
         Ok(())
     }
@@ -398,8 +414,4 @@ impl Runner {
         let broker = &self.backends.broker;
         until_there("broker", || broker.publish(envelope)).await;
     }
-}
-
-fn completes(stage: Stage, event: &Event) -> bool {
-    matches!(event, Event::StageCompleted { stage: done, .. } if *done == stage)
 }
