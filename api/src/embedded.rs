@@ -117,9 +117,9 @@ fn preparing(asset: &AssetState) -> SpeechState {
     }
 }
 
-/// Takes over when this process was started to speak.
-pub fn speak_role(arguments: &[OsString]) -> Option<ExitCode> {
-    workers::program::speak_role(arguments)
+/// Takes over when this process was started as a child of the workers.
+pub fn child_role(arguments: &[OsString]) -> Option<ExitCode> {
+    workers::program::child_role(arguments)
 }
 
 /// JSON where machines collect the logs of many processes.

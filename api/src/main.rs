@@ -6,7 +6,7 @@ use common::{config::Environment, shutdown, telemetry};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    if let Some(exit) = api::embedded::speak_role(&arguments) {
+    if let Some(exit) = api::embedded::child_role(&arguments) {
         return exit;
     }
     let result = match arguments.first().and_then(|first| first.to_str()) {

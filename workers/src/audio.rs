@@ -5,15 +5,16 @@
 //! * The kind of file is read from its content. Names and media types are never consulted.
 //! * Work and memory follow [`Limits::max_duration`], not what a header claims: the limit is enforced while decoding,
 //!   so a small file that would decode to hours ends after the first minutes of it.
-//! * Any sequence of bytes gives a [`Clip`] or a [`DecodeError`]. A panic inside a codec is caught and reported as
+//! * Any sequence of bytes gives a [`Clip`] or a [`DecodeError`], unless a codec asks for more memory than there is or
+//!   for minutes of work: then [`isolated`] bounds it. A panic inside a codec is caught and reported as
 //!   [`DecodeError::Damaged`] (this needs `panic = "unwind"`, the default).
 //! * A file that was cut short gives what is there, unless that is less than [`SHORTEST_REMAINDER`].
 //!
 //! # Deliberately absent
 //!
-//! Encoding to anything but WAV, tags, seeking, and anything asynchronous: decoding is CPU work, the caller puts it on a
-//! blocking thread.
+//! Encoding to anything but WAV, tags, and seeking.
 
+pub mod isolated;
 pub mod loudness;
 pub mod pieces;
 pub mod wav;
@@ -28,9 +29,10 @@ mod riff;
 mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sandbox::Progress;
+use serde::{Deserialize, Serialize};
 use symphonia::core::errors::Error as ReadError;
 use symphonia::core::formats::FormatReader;
 
@@ -50,7 +52,7 @@ const MAX_BARREN_PACKETS: u32 = 10_000;
 const MAX_RECORDINGS: u32 = 100;
 
 /// What a file may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// The longest audio accepted, in playing time.
     pub max_duration: Duration,
@@ -65,7 +67,7 @@ impl Default for Limits {
 }
 
 /// Why there is no clip.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DecodeError {
     /// None of the accepted kinds of file: the caller should send another kind.
     #[error("the file is not wav, mp3, flac, ogg, m4a or webm audio")]
@@ -91,9 +93,9 @@ pub enum DecodeError {
         /// The limit that it passed.
         limit: Duration,
     },
-    /// The caller asked to stop.
-    #[error("decoding was stopped")]
-    Stopped,
+    /// It takes more memory or time to decode than any honest recording of its length.
+    #[error("the audio takes more memory or time to decode than is allowed")]
+    TooCostly,
 }
 
 impl DecodeError {
@@ -108,26 +110,31 @@ impl DecodeError {
     }
 }
 
-/// Decodes a whole file. Blocking: about 0.1–1 s of CPU for five minutes of audio.
-///
-/// `stop` is looked at between packets, at most some tens of milliseconds apart.
+/// Decodes a whole file in this process. Blocking: about 0.1–1 s of CPU for five minutes of audio. For files that this
+/// program or its operator made; what callers send goes through [`isolated`].
 ///
 /// # Errors
 ///
-/// See [`DecodeError`]; all but `Stopped` are properties of the file and will not change when tried again.
-pub fn decode(bytes: &[u8], limits: &Limits, stop: &AtomicBool) -> Result<Clip, DecodeError> {
+/// See [`DecodeError`]; all are properties of the file and will not change when tried again.
+pub fn decode(bytes: &[u8], limits: &Limits, progress: &Progress) -> Result<Clip, DecodeError> {
     // The codecs are other people's code over hostile input. Nothing that they touch outlives the call.
-    catch_unwind(AssertUnwindSafe(|| decode_unguarded(bytes, limits, stop)))
-        .unwrap_or_else(|_| Err(DecodeError::damaged("its codec gave up on it")))
+    catch_unwind(AssertUnwindSafe(|| {
+        decode_unguarded(bytes, limits, progress)
+    }))
+    .unwrap_or_else(|_| Err(DecodeError::damaged("its codec gave up on it")))
 }
 
-fn decode_unguarded(bytes: &[u8], limits: &Limits, stop: &AtomicBool) -> Result<Clip, DecodeError> {
+fn decode_unguarded(
+    bytes: &[u8],
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Clip, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
     let mut container = container::open(bytes)?;
     let mut recording = Recording::new(limits.max_duration);
-    let end = record(container.reader.as_mut(), &mut recording, stop)?;
+    let end = record(container.reader.as_mut(), &mut recording, progress)?;
     let whole = end == End::Whole && !container.cut;
     judge(recording.finish()?, whole)
 }
@@ -144,16 +151,13 @@ enum End {
 fn record(
     reader: &mut dyn FormatReader,
     recording: &mut Recording,
-    stop: &AtomicBool,
+    progress: &Progress,
 ) -> Result<End, DecodeError> {
     let mut decoder = Decoder::for_first_track(reader)?;
     let mut end = End::Whole;
     let mut barren = 0;
     let mut recordings = 1;
     while barren < MAX_BARREN_PACKETS {
-        if stop.load(Ordering::Relaxed) {
-            return Err(DecodeError::Stopped);
-        }
         barren += 1;
         let packet = match reader.next_packet() {
             Ok(Some(packet)) => packet,
@@ -179,6 +183,7 @@ fn record(
             Ok(sound) => {
                 barren = 0;
                 recording.push(sound)?;
+                progress.earn(isolated::earned(sound.duration()));
             }
             // One bad packet is a click; the rest of the file may be whole.
             Err(_) => end = End::Flawed,

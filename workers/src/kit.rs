@@ -1,8 +1,14 @@
 //! What the stages of a process work with, made when a stage first asks.
 
-use common::{backends::Backends, config::ConfigError};
+use std::sync::{Arc, OnceLock};
 
-use crate::{config::WorkerConfig, providers::whisper::LoadError, provision::Provision};
+use common::{backends::Backends, config::ConfigError};
+use sandbox::Sandbox;
+
+use crate::{
+    audio::isolated::DecodeRecording, config::WorkerConfig, providers::whisper::LoadError,
+    provision::Provision, recording::Recordings,
+};
 
 mod answering;
 mod speech;
@@ -13,6 +19,7 @@ pub struct Kit {
     pub backends: Backends,
     pub config: WorkerConfig,
     pub provision: Provision,
+    decoder: OnceLock<Arc<Sandbox<DecodeRecording>>>,
 }
 
 /// A stage cannot begin.
@@ -42,6 +49,17 @@ impl Kit {
             backends,
             provision: Provision::new(config.provision.clone()),
             config,
+            decoder: OnceLock::new(),
+        }
+    }
+
+    /// Where recordings come from; one decoder for all stages of the process. Must be called within a runtime.
+    pub fn recordings(&self) -> Recordings {
+        let decoder = self.decoder.get_or_init(Arc::default);
+        Recordings {
+            claims: Arc::clone(&self.backends.claims),
+            decoder: Arc::clone(decoder),
+            limits: self.config.audio,
         }
     }
 }

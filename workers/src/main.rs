@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    if let Some(exit) = workers::program::speak_role(&arguments) {
+    if let Some(exit) = workers::program::child_role(&arguments) {
         return exit;
     }
     match workers::program::main(arguments) {

@@ -12,10 +12,12 @@ use common::{
     shutdown,
     telemetry::{self, LogFormat},
 };
+use sandbox::Entry;
 use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::{
+    audio::isolated::DecodeRecording,
     config::{PROBE_TIMEOUT, WorkerConfig, parse_stages},
     health::{self, HealthConfig},
     kit::Kit,
@@ -40,11 +42,14 @@ enum Command {
     Health,
 }
 
-/// Takes over when this process was started to speak: eSpeak NG runs in a
-/// process of its own.
-pub fn speak_role(arguments: &[OsString]) -> Option<ExitCode> {
+/// Takes over when this process was started as a child: to decode a recording, or
+/// to speak with eSpeak NG. `arguments` are those after the program's name.
+pub fn child_role(arguments: &[OsString]) -> Option<ExitCode> {
     let (role, rest) = arguments.split_first()?;
-    (role == espeak::SPEAK_ROLE).then(|| espeak::speak_role(rest.iter().cloned()))
+    if role == espeak::SPEAK_ROLE {
+        return Some(espeak::speak_role(rest.iter().cloned()));
+    }
+    sandbox::child_role(arguments, &[Entry::of::<DecodeRecording>()])
 }
 
 /// The whole program, with `arguments` after its name.

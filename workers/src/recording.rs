@@ -7,10 +7,13 @@ use common::{
     claim_check::{ClaimCheck, ClaimError, Ticket},
     turn::{Input, Turn},
 };
+use sandbox::Sandbox;
 
 use crate::{
-    audio::{self, Clip, DecodeError, Limits},
-    blocking::StopOnDrop,
+    audio::{
+        Clip, DecodeError, Limits,
+        isolated::{DecodeRecording, IsolatedError, decode_isolated},
+    },
     handler::StageError,
 };
 
@@ -20,18 +23,36 @@ pub struct Recording {
     pub clip: Arc<Clip>,
 }
 
-impl Recording {
+/// Where the recordings of turns are, and what decodes them.
+#[derive(Clone)]
+pub struct Recordings {
+    pub claims: Arc<dyn ClaimCheck>,
+    pub decoder: Arc<Sandbox<DecodeRecording>>,
+    pub limits: Limits,
+}
+
+impl Recordings {
     /// That of `turn`, decoded.
-    pub async fn of(
-        turn: &Turn,
-        claims: &dyn ClaimCheck,
-        limits: Limits,
-    ) -> Result<Self, StageError> {
-        let bytes = fetch(ticket(turn)?, claims).await?;
-        let clip = decode(bytes.clone(), limits).await?;
-        Ok(Self {
+    ///
+    /// # Errors
+    ///
+    /// A permanent one where the recording cannot be worked with; its code and message are for the caller.
+    pub async fn of(&self, turn: &Turn) -> Result<Recording, StageError> {
+        let bytes = self.fetch(ticket(turn)?).await?;
+        let clip = decode_isolated(&self.decoder, &bytes, &self.limits)
+            .await
+            .map_err(refused)?;
+        Ok(Recording {
             bytes,
             clip: Arc::new(clip),
+        })
+    }
+
+    async fn fetch(&self, ticket: &Ticket) -> Result<Bytes, StageError> {
+        let redeemed = self.claims.redeem(ticket).await;
+        redeemed.map_err(|error| match error {
+            ClaimError::Gone => StageError::internal("recording_gone", error),
+            ClaimError::Unavailable(_) => StageError::transient("claim_check_unavailable", error),
         })
     }
 }
@@ -46,29 +67,19 @@ fn ticket(turn: &Turn) -> Result<&Ticket, StageError> {
     }
 }
 
-async fn fetch(ticket: &Ticket, claims: &dyn ClaimCheck) -> Result<Bytes, StageError> {
-    claims.redeem(ticket).await.map_err(|error| match error {
-        ClaimError::Gone => StageError::internal("recording_gone", error),
-        ClaimError::Unavailable(_) => StageError::transient("claim_check_unavailable", error),
-    })
-}
-
-async fn decode(bytes: Bytes, limits: Limits) -> Result<Clip, StageError> {
-    let stop = StopOnDrop::default();
-    let stopped = stop.flag();
-    tokio::task::spawn_blocking(move || audio::decode(&bytes, &limits, &stopped))
-        .await
-        .map_err(|error| StageError::broken_off("decoder_failed", &error))?
-        .map_err(refused)
-}
-
-fn refused(error: DecodeError) -> StageError {
+fn refused(error: IsolatedError) -> StageError {
+    let error = match error {
+        IsolatedError::File(error) => error,
+        error @ IsolatedError::Unavailable(_) => {
+            return StageError::transient("decoder_unavailable", error);
+        }
+    };
     let code = match &error {
         DecodeError::Unrecognised | DecodeError::Unsupported { .. } => "unsupported_audio",
         DecodeError::Damaged { .. } => "damaged_audio",
         DecodeError::Empty => "empty_audio",
         DecodeError::TooLong { .. } => "audio_too_long",
-        DecodeError::Stopped => return StageError::transient("stopped", error),
+        DecodeError::TooCostly => "audio_too_costly",
     };
     let mut message = error.to_string();
     message[..1].make_ascii_uppercase();

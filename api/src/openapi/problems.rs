@@ -190,6 +190,11 @@ pub const KNOWN: &[KnownProblem] = &[
         "audio_too_long",
         "The recording is longer than is taken.",
     ),
+    problem(
+        422,
+        "audio_too_costly",
+        "The recording takes more memory or time to decode than is allowed.",
+    ),
     problem(422, "no_speech", "No speech was heard in the recording."),
     problem(
         422,

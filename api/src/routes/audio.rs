@@ -43,6 +43,11 @@ pub fn described() -> PathItem {
         .body(forms::recording())
         .problems(&["missing_conversation_id"])
         .problems(forms::PROBLEMS)
-        .problems(&["damaged_audio", "audio_too_long", "no_speech"])
+        .problems(&[
+            "damaged_audio",
+            "audio_too_long",
+            "audio_too_costly",
+            "no_speech",
+        ])
         .on(HttpMethod::Post)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::DecodeError;
-use super::codec::Sound;
+use super::codec::{Sound, tame};
 use super::resample::Resampler;
 
 /// Samples per second of every [`Clip`]: what Whisper's mel filters are made for.
@@ -27,6 +27,22 @@ impl Clip {
     /// Playing time.
     pub fn duration(&self) -> Duration {
         duration_of(self.samples.len() as u64, RATE)
+    }
+
+    /// The samples as `f32`, little endian.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let bytes = self.samples.iter().flat_map(|sample| sample.to_le_bytes());
+        bytes.collect()
+    }
+
+    /// What [`to_bytes`](Self::to_bytes) made. The bytes come from a decoder that hostile input may have taken over, so
+    /// the samples are made to keep the promise.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        let (samples, _) = bytes.as_chunks();
+        let samples = samples.iter().copied().map(f32::from_le_bytes);
+        Self {
+            samples: samples.map(tame).collect(),
+        }
     }
 }
 
@@ -56,10 +72,7 @@ impl Recording {
 
     /// Adds sound. The rate may change on the way, as it does in chained streams.
     pub(super) fn push(&mut self, sound: &Sound) -> Result<(), DecodeError> {
-        let (heard, limit) = (
-            self.heard + duration_of(sound.samples.len() as u64, sound.rate),
-            self.limit,
-        );
+        let (heard, limit) = (self.heard + sound.duration(), self.limit);
         let resampler = self.at_rate(sound.rate)?;
         if heard > limit + GRACE {
             return Err(DecodeError::TooLong { limit });

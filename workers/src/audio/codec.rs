@@ -1,5 +1,7 @@
 //! Packets of one track into mono samples.
 
+use std::time::Duration;
+
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::CodecParameters;
 use symphonia::core::codecs::audio::well_known::CODEC_ID_OPUS;
@@ -11,6 +13,7 @@ use symphonia::core::formats::{FormatReader, Track, TrackType};
 use symphonia::core::packet::Packet;
 
 use super::DecodeError;
+use super::clip::duration_of;
 use super::opus::OpusDecoder;
 
 /// Mono samples at the rate of the file; finite, within -1.0..=1.0.
@@ -21,6 +24,11 @@ pub(super) struct Sound {
 }
 
 impl Sound {
+    /// Playing time.
+    pub(super) fn duration(&self) -> Duration {
+        duration_of(self.samples.len() as u64, self.rate)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.samples.is_empty()
     }
@@ -42,7 +50,7 @@ impl Sound {
 }
 
 /// Float files can carry anything, also what would poison every sum after it.
-fn tame(sample: f32) -> f32 {
+pub(super) fn tame(sample: f32) -> f32 {
     if sample.is_finite() {
         sample.clamp(-1.0, 1.0)
     } else {

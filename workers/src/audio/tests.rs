@@ -7,12 +7,13 @@ mod real;
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::AtomicBool;
+
+use sandbox::Progress;
 
 use super::{Clip, DecodeError, Limits, decode};
 
 fn decoded(bytes: &[u8]) -> Result<Clip, DecodeError> {
-    decode(bytes, &Limits::default(), &AtomicBool::new(false))
+    decode(bytes, &Limits::default(), &Progress::default())
 }
 
 /// Runs a program of the machine. False, and a visible skip, when it is not there or cannot do what is asked.

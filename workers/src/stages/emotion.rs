@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use common::{
-    claim_check::ClaimCheck,
     envelope::Job,
     reply::Event,
     turn::{self, EmotionLabel, Turn},
@@ -13,30 +12,27 @@ use common::{
 use tracing::warn;
 
 use crate::{
-    audio::Limits,
     handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
     providers::EmotionClassifier,
-    recording::Recording,
+    recording::Recordings,
 };
 
 pub struct Emotion {
-    claims: Arc<dyn ClaimCheck>,
-    limits: Limits,
+    recordings: Recordings,
     classifier: Arc<dyn EmotionClassifier>,
 }
 
 impl Emotion {
     pub fn new(kit: &Kit) -> Result<Self, KitError> {
         Ok(Self {
-            claims: Arc::clone(&kit.backends.claims),
-            limits: kit.config.audio,
+            recordings: kit.recordings(),
             classifier: kit.emotion()?,
         })
     }
 
     async fn classify(&self, turn: &Turn) -> Result<turn::Emotion, StageError> {
-        let recording = Recording::of(turn, self.claims.as_ref(), self.limits).await;
+        let recording = self.recordings.of(turn).await;
         if let Err(error) = &recording {
             warn!(%error, "judging the emotion by the words alone");
         }

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{claim_check::ClaimCheck, envelope::Job, pipeline::Stage, reply::Event, turn::Turn};
+use common::{envelope::Job, pipeline::Stage, reply::Event, turn::Turn};
 
 use crate::{
-    audio::Limits,
     handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
     meter::Meter,
     providers::SpeechToText,
-    recording::Recording,
+    recording::Recordings,
 };
 
 pub struct Stt {
-    claims: Arc<dyn ClaimCheck>,
-    limits: Limits,
+    recordings: Recordings,
     recogniser: Arc<dyn SpeechToText>,
     meter: Meter,
 }
@@ -24,8 +22,7 @@ pub struct Stt {
 impl Stt {
     pub async fn new(kit: &Kit) -> Result<Self, KitError> {
         Ok(Self {
-            claims: Arc::clone(&kit.backends.claims),
-            limits: kit.config.audio,
+            recordings: kit.recordings(),
             recogniser: kit.speech_to_text().await?,
             meter: Meter::of(Stage::Stt, &kit.backends.quotas),
         })
@@ -40,7 +37,7 @@ impl Handler for Stt {
         job: &Job,
         _: &dyn Progress,
     ) -> Result<Turn, StageError> {
-        let recording = Recording::of(&turn, self.claims.as_ref(), self.limits).await?;
+        let recording = self.recordings.of(&turn).await?;
         // Before it is listened to: silence costs as much.
         let length = recording.clip.duration();
         self.meter.audio(job, None, length).await;

@@ -1,4 +1,4 @@
-//! Small files that are hours of sound, or many times their size.
+//! Small files that are hours of sound, or many times their size, or minutes of work.
 
 use std::{
     process::Command,
@@ -6,7 +6,7 @@ use std::{
 };
 
 use common::testing::servers::{find, skipped};
-use workers::testing::prosa::recording;
+use workers::testing::{forged, prosa::recording};
 
 use super::House;
 use crate::{
@@ -57,12 +57,14 @@ async fn a_bomb_costs_little_and_is_told(mode: Mode) {
         .multipart(form(recording()));
     heard.send().await.unwrap();
     let before = peak_megabytes(&house);
-    for (name, arguments) in BOMBS {
-        let bomb = made(arguments);
+    let long = BOMBS.map(|(name, arguments)| (name, made(arguments), "audio_too_long"));
+    let costly = forged::recordings().into_iter();
+    let costly = costly.map(|(name, file)| (name, file, "audio_too_costly"));
+    for (name, bomb, code) in long.into_iter().chain(costly) {
         let (length, started) = (bomb.len(), Instant::now());
         let answer = house.deployment.post("/v1/audio").multipart(form(bomb));
         let body = problem(answer.send().await.unwrap(), 422, name).await;
-        assert_eq!(body["code"], "audio_too_long", "{name}: {body}");
+        assert_eq!(body["code"], code, "{name}: {body}");
         let took = started.elapsed();
         println!("{name}: {length} bytes, refused after {took:?}");
         assert!(took < TIME, "{name}: {took:?}");

@@ -247,7 +247,7 @@ fn a_small_file_that_decodes_to_hours_ends_at_the_limit() {
             max_duration: Duration::from_secs(60),
         };
         let started = Instant::now();
-        let result = decode(&bytes, &limits, &AtomicBool::new(false));
+        let result = decode(&bytes, &limits, &Progress::default());
         assert_eq!(
             result,
             Err(DecodeError::TooLong {
@@ -343,7 +343,7 @@ fn a_bomb_costs_bounded_time_and_memory() {
             max_duration: Duration::from_secs(seconds),
         };
         let started = Instant::now();
-        let (result, held) = memory::peak(|| decode(&bytes, &limits, &AtomicBool::new(false)));
+        let (result, held) = memory::peak(|| decode(&bytes, &limits, &Progress::default()));
         let took = started.elapsed();
         let (length, megabytes) = (bytes.len(), held >> 20);
         println!("{file}: {length} bytes, {took:?}, {megabytes} MB");
@@ -359,22 +359,15 @@ fn a_file_as_long_as_the_limit_is_taken_and_a_longer_one_not() {
     let limits = Limits {
         max_duration: Duration::from_secs(2),
     };
-    let stop = AtomicBool::new(false);
+    let progress = Progress::default();
     let seconds = |halves: usize| wav::write(Format::mono16(8_000), &vec![1; 8_000 * halves]);
-    assert!(decode(&seconds(4), &limits, &stop).is_ok());
+    assert!(decode(&seconds(4), &limits, &progress).is_ok());
     assert_eq!(
-        decode(&seconds(5), &limits, &stop),
+        decode(&seconds(5), &limits, &progress),
         Err(DecodeError::TooLong {
             limit: limits.max_duration
         })
     );
-}
-
-#[test]
-fn a_stop_is_obeyed() {
-    let file = wav::write(Format::mono16(16_000), &[5; 64_000]);
-    let stopped = decode(&file, &Limits::default(), &AtomicBool::new(true));
-    assert_eq!(stopped, Err(DecodeError::Stopped));
 }
 
 /// Cuts every kind of file at many places, and overwrites bytes in it; each must end soon, without a panic getting out.
@@ -433,7 +426,7 @@ fn answer(bytes: &[u8], name: &str) {
     let limits = Limits {
         max_duration: Duration::from_secs(10),
     };
-    let result = decode(bytes, &limits, &AtomicBool::new(false));
+    let result = decode(bytes, &limits, &Progress::default());
     assert!(
         started.elapsed() < Duration::from_secs(10),
         "{name} took {:?}",

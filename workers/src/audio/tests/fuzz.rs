@@ -135,7 +135,7 @@ fn corpus() -> Vec<Vec<u8>> {
 /// A clip within the limit, or an error; within time and memory.
 fn stands(bytes: &[u8]) -> Result<(), TestCaseError> {
     let started = Instant::now();
-    let (result, held) = peak(|| decode(bytes, &LIMITS, &AtomicBool::new(false)));
+    let (result, held) = peak(|| decode(bytes, &LIMITS, &Progress::default()));
     prop_assert!(started.elapsed() < TIME, "{:?}", started.elapsed());
     prop_assert!(held < MEMORY, "{held} bytes for a file of {}", bytes.len());
     if let Ok(clip) = result {

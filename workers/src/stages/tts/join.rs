@@ -1,8 +1,9 @@
 //! Sentences joined into one file.
 
-use std::{sync::atomic::AtomicBool, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
+use sandbox::Progress;
 
 use crate::{
     audio::{
@@ -28,10 +29,10 @@ pub fn join(files: &[Bytes]) -> Result<Vec<u8>, StageError> {
 }
 
 fn mixed(files: &[Bytes]) -> Result<Vec<u8>, DecodeError> {
-    let never = AtomicBool::new(false);
+    let progress = Progress::default();
     let clips = files
         .iter()
-        .map(|file| decode(file, &LONGEST_SENTENCE, &never))
+        .map(|file| decode(file, &LONGEST_SENTENCE, &progress))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(wav::from_clip(&Clip {
         samples: clips.into_iter().flat_map(|clip| clip.samples).collect(),
