@@ -9,7 +9,6 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use common::config::Environment;
 use tokio::{sync::watch, task::JoinHandle};
-use workers::knowledge::passages::passages;
 
 mod articles;
 mod file_store;
@@ -24,10 +23,12 @@ mod summary;
 mod target;
 mod upload;
 
+pub use read::ReadDocument;
+
 use overlap::Overlap;
 use plan::{Plan, Scope};
 use progress::Progress;
-use read::{Content, ReadError};
+use read::{ReadFailure, Readable, Readers};
 use roots::{Candidate, Found};
 use summary::{Failure, Summary};
 use target::Target;
@@ -71,7 +72,6 @@ pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     let target = target::target(env, arguments.to.as_deref())?;
-    read::hush_panics();
     let summary = ingest(&arguments, &target, interrupted()).await?;
     if arguments.json {
         println!("{}", serde_json::to_string(&summary)?);
@@ -138,7 +138,7 @@ async fn ingest(
         stop,
     };
     for (id, error) in std::mem::take(&mut found.unreadable) {
-        run.failed(id, ReadError::Io(error).to_string());
+        run.failed(id, ReadFailure::Io(error).to_string());
     }
     let patience = Patience::default();
     let upload = Upload::new(target.store.clone(), target.embedder.clone(), patience);
@@ -203,6 +203,8 @@ impl Run {
     ) -> anyhow::Result<()> {
         let bytes = files.iter().map(|file| file.bytes).sum();
         let mut progress = Progress::new(files.len(), bytes);
+        let readers = Readers::default();
+        let begin = |file: &Candidate| begin(&readers, file);
         let mut ahead = files.first().map(begin);
         let mut result = Ok(());
         for (at, file) in files.iter().enumerate() {
@@ -232,7 +234,7 @@ impl Run {
     async fn file(
         &mut self,
         file: &Candidate,
-        content: Result<Content, ReadError>,
+        content: Result<Readable, ReadFailure>,
         upload: Option<&mut Upload>,
     ) -> anyhow::Result<()> {
         let content = match content {
@@ -245,8 +247,7 @@ impl Run {
         for fault in content.faults {
             self.failed(file.id.clone(), fault);
         }
-        let mut passages = passages(&content.documents);
-        passages.extend(content.passages);
+        let passages = content.passages;
         let ids = passages.iter().map(|passage| passage.document.id.clone());
         self.documents.extend(ids);
         let changed = self.plan.changed(passages);
@@ -283,7 +284,7 @@ impl Run {
     }
 }
 
-fn begin(file: &Candidate) -> JoinHandle<Result<Content, ReadError>> {
-    let file = file.clone();
-    tokio::task::spawn_blocking(move || read::read(&file))
+fn begin(readers: &Readers, file: &Candidate) -> JoinHandle<Result<Readable, ReadFailure>> {
+    let (readers, file) = (readers.clone(), file.clone());
+    tokio::spawn(async move { readers.read(&file).await })
 }

@@ -1,12 +1,13 @@
 //! `itb-ops`: what operators do by hand.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use common::{
     config::Environment,
     telemetry::{self, LogFormat},
 };
+use sandbox::Entry;
 
 mod chaos;
 mod dead_letters;
@@ -43,6 +44,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some(exit) = child_role(&arguments) {
+        return exit;
+    }
     let arguments = Arguments::parse();
     match run(arguments.command) {
         Ok(code) => code,
@@ -51,6 +56,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Takes over when this process was started as a child: to read a document, or for
+/// what the workers' code is asked to do here.
+fn child_role(arguments: &[OsString]) -> Option<ExitCode> {
+    sandbox::child_role(arguments, &[Entry::of::<ingest::ReadDocument>()])
+        .or_else(|| workers::program::child_role(arguments))
 }
 
 #[tokio::main]

@@ -1,26 +1,21 @@
 //! READERS: one for each format, told by the ending of a file and checked by its content.
 //!
-//! A reader gets the whole file and gives documents. It may panic, loop or ask for too much: it runs apart
-//! ([`contained`]), and what it is given is bounded.
+//! A reader gets the whole file and gives documents. It may panic, loop or ask for too much: it runs in a process of its
+//! own ([`isolated`]), and what it is given is bounded.
 
-use std::{
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-    time::Duration,
-};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use workers::knowledge::{
     DocumentRef, document::Document, markdown::Section, store::StoredPassage,
 };
 
-use super::roots::Candidate;
-
 mod archive;
 mod comma_separated;
-mod contained;
 mod encoding;
 mod html;
+mod isolated;
 mod json;
 mod markdown;
 #[cfg(test)]
@@ -31,7 +26,7 @@ mod row;
 mod sheet;
 mod text;
 
-pub use contained::hush_panics;
+pub use isolated::{ReadDocument, ReadFailure, Readable, Readers};
 
 /// Bytes of one file.
 pub const MAX_FILE: u64 = 100 * 1024 * 1024;
@@ -44,10 +39,7 @@ const MAX_UNPACKED: u64 = 512 * 1024 * 1024;
 
 const MAX_PAGES: usize = 5_000;
 
-/// The longest time that a reader may take for one file.
-const MAX_TIME: Duration = Duration::from_secs(300);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     Markdown,
     Text,
@@ -160,8 +152,6 @@ impl Content {
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error("cannot be read: {0}")]
-    Io(#[from] io::Error),
     #[error("holds more than {limit} {what}")]
     TooMuch { what: &'static str, limit: u64 },
     #[error("is not {0}, whatever its name says")]
@@ -176,10 +166,6 @@ pub enum ReadError {
     Scanned,
     #[error("is broken: {0}")]
     Broken(String),
-    #[error("is so broken that its reader gave up")]
-    Panicked,
-    #[error("could not be read within {0:?}")]
-    TooSlow(Duration),
 }
 
 impl ReadError {
@@ -189,17 +175,12 @@ impl ReadError {
     }
 }
 
-/// Reads a file; blocks for as long as it takes, up to five minutes.
-pub fn read(file: &Candidate) -> Result<Content, ReadError> {
-    let original = Original {
-        id: file.id.clone(),
-        bytes: bounded_bytes(&file.path)?,
-    };
+/// What a file holds, read in this process.
+fn read(original: &Original, format: Format) -> Result<Content, ReadError> {
     if original.bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ReadError::NoText);
     }
-    let reader = file.format.reader();
-    let content = contained::run(MAX_TIME, move || reader(&original))?;
+    let content = format.reader()(original)?;
     match content.text_bytes() {
         0 => Err(ReadError::NoText),
         1..=MAX_TEXT => Ok(content),
@@ -208,18 +189,4 @@ pub fn read(file: &Candidate) -> Result<Content, ReadError> {
             limit: MAX_TEXT as u64,
         }),
     }
-}
-
-fn bounded_bytes(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(ReadError::TooMuch {
-            what: "bytes",
-            limit: MAX_FILE,
-        });
-    }
-    Ok(bytes)
 }

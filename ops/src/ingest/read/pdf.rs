@@ -1,6 +1,6 @@
 //! PDF, page by page.
 //!
-//! `pdf-extract` finds the characters and their places. It panics on some broken files, which [`super::contained`]
+//! `pdf-extract` finds the characters and their places. It panics on some broken files, which [`super::isolated`]
 //! makes failures of those files.
 
 use std::{
