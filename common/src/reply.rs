@@ -358,6 +358,8 @@ pub struct Run {
     pub stage: Stage,
     /// From 1, a new one with each [`ReplyLog::begin_stage`].
     pub number: u32,
+    /// Processes that began this try before and vanished.
+    pub crashes: u32,
     /// What earlier runs have told.
     pub told: Told,
 }
@@ -435,7 +437,10 @@ pub struct SpokenSentence {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Speaking {
     /// Speak it.
-    Missing,
+    Missing {
+        /// See [`Run::crashes`].
+        crashes: u32,
+    },
     /// It is spoken; others are still missing.
     Spoken,
     /// All sentences are spoken: join them. The message that hears this is the

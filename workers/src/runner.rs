@@ -34,12 +34,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
+use company::Seat;
+
 use crate::{
     handler::{Admission, Handler, Progress, StageError},
     narration::Narration,
     telling::{Next, Telling, Tidings},
 };
 
+mod company;
 mod measures;
 mod settling;
 mod speaking;
@@ -188,9 +191,37 @@ impl Runner {
             stage: self.config.stage,
             attempt: envelope.attempt,
         };
-        if let Some(sentence) = &envelope.turn.sentence {
-            return self.speak(envelope, sentence, started, queued).await;
+        let mut seat = Seat::shared().await;
+        loop {
+            let tried = match &envelope.turn.sentence {
+                Some(sentence) => {
+                    self.speak(envelope, sentence, started.clone(), queued, &seat)
+                        .await
+                }
+                None => self.begin(delivery, started.clone(), queued, &seat).await,
+            };
+            match tried {
+                Tried::Outcome(outcome) => return outcome,
+                Tried::InCompany => {
+                    info!("the message was in processes that ended; it is taken up alone");
+                    // The others are not to be blamed for what it does, nor is it for what they do.
+                    let (id, message) = (envelope.correlation_id(), envelope.message_id());
+                    self.let_go(id, &message).await;
+                    drop(seat);
+                    seat = Seat::alone().await;
+                }
+            }
         }
+    }
+
+    async fn begin(
+        &self,
+        delivery: &Delivery,
+        started: StageStarted,
+        queued: Duration,
+        seat: &Seat,
+    ) -> Tried {
+        let envelope = &delivery.envelope;
         let replies = &self.backends.replies;
         let begun = until_there("reply log", async || {
             // Who has it now is not to be superseded by who has it no more.
@@ -200,15 +231,19 @@ impl Runner {
             readable(replies.begin_stage(&envelope.job, started.clone()).await).map(Some)
         });
         let Some(begun) = begun.await else {
-            return Outcome::NotRecorded(Appended::Lost);
+            return Outcome::NotRecorded(Appended::Lost).into();
         };
         match begun {
             None => Outcome::failed(envelope, unreadable_log()),
             Some(Begun::Closed) => Outcome::NotRecorded(Appended::Closed),
             Some(Begun::AlreadyCompleted { turn, take }) => Outcome::CompletedBefore { turn, take },
             Some(Begun::CrashesWorkers) => Outcome::failed(envelope, crashed_worker()),
+            Some(Begun::Started(run)) if seat.is_too_shared_for(run.crashes) => {
+                return Tried::InCompany;
+            }
             Some(Begun::Started(run)) => self.run_stage(envelope, run, queued).await,
         }
+        .into()
     }
 
     async fn run_stage(&self, envelope: &Envelope, run: Run, queued: Duration) -> Outcome {
@@ -318,6 +353,19 @@ impl Runner {
                 format!("not done within {time:?}"),
             )),
         }
+    }
+}
+
+/// What became of taking a message up.
+enum Tried {
+    Outcome(Outcome),
+    /// Nothing was done: it is to be taken up alone.
+    InCompany,
+}
+
+impl From<Outcome> for Tried {
+    fn from(outcome: Outcome) -> Self {
+        Self::Outcome(outcome)
     }
 }
 

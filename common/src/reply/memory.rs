@@ -220,6 +220,7 @@ impl ReplyLog for MemoryReplyLog {
             Begun::Started(Run {
                 stage,
                 number,
+                crashes: 0,
                 told,
             })
         }))
@@ -308,7 +309,7 @@ impl ReplyLog for MemoryReplyLog {
             if is_first || started.attempt > 1 {
                 log.append(&[Event::StageStarted(started)]);
             }
-            Speaking::Missing
+            Speaking::Missing { crashes: 0 }
         }))
     }
 

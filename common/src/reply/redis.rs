@@ -197,7 +197,9 @@ fn state_key(stream: &str) -> String {
 /// What the scripts about sentences answer.
 fn speaking(answer: &[String]) -> Result<Speaking, ReplyError> {
     match answer {
-        [word] if word == "missing" => Ok(Speaking::Missing),
+        [word, crashes] if word == "missing" => Ok(Speaking::Missing {
+            crashes: crashes.parse().unwrap_or_default(),
+        }),
         [word] if word == "spoken" => Ok(Speaking::Spoken),
         [word] if word == "crashes" => Ok(Speaking::CrashesWorkers),
         [word] if word == "lost" => Ok(Speaking::Lost),
@@ -230,12 +232,13 @@ impl ReplyLog for RedisReplyLog {
             entry(&Event::StageStarted(started)),
         ];
         arguments.extend(self.beginning(job, &MessageId::of(id, stage), attempt));
-        let (outcome, number, turn): (String, u32, String) =
+        let (outcome, number, turn, crashes): (String, u32, String, u32) =
             self.run(&BEGIN, id, &arguments).await?;
         match outcome.as_str() {
             "started" => Ok(Begun::Started(Run {
                 stage,
                 number,
+                crashes,
                 told: match number {
                     1 => Told::default(),
                     _ => self.told(id).await?,
@@ -404,7 +407,7 @@ impl ReplyLog for RedisReplyLog {
     }
 
     async fn let_go(&self, id: CorrelationId, message: &MessageId) -> Result<(), ReplyError> {
-        let arguments = [part_of(id, message).to_owned()];
+        let arguments = [part_of(id, message).to_owned(), self.process.clone()];
         self.run(&LET_GO, id, &arguments).await
     }
 

@@ -11,8 +11,8 @@ use common::{
 use tokio::time::Instant;
 
 use super::{
-    Account, Outcome, Ran, Runner, crashed_worker, from_millis, in_millis, measures, readable,
-    unreadable_log, until_there,
+    Account, Outcome, Ran, Runner, Tried, company::Seat, crashed_worker, from_millis, in_millis,
+    measures, readable, unreadable_log, until_there,
 };
 use crate::handler::Progress;
 
@@ -25,7 +25,8 @@ impl Runner {
         sentence: &Sentence,
         started: StageStarted,
         queued: Duration,
-    ) -> Outcome {
+        seat: &Seat,
+    ) -> Tried {
         let replies = &self.backends.replies;
         let begun = until_there("reply log", async || {
             readable(
@@ -35,12 +36,15 @@ impl Runner {
             )
         });
         let Some(begun) = begun.await else {
-            return Outcome::failed(envelope, unreadable_log());
+            return Outcome::failed(envelope, unreadable_log()).into();
         };
         let speaking = match begun {
-            Speaking::Missing => match self.speak_one(envelope, sentence, queued).await {
+            Speaking::Missing { crashes } if seat.is_too_shared_for(crashes) => {
+                return Tried::InCompany;
+            }
+            Speaking::Missing { .. } => match self.speak_one(envelope, sentence, queued).await {
                 Ok(speaking) => speaking,
-                Err(outcome) => return outcome,
+                Err(outcome) => return outcome.into(),
             },
             speaking => speaking,
         };
@@ -49,8 +53,9 @@ impl Runner {
             Speaking::Over => Outcome::NotRecorded(Appended::Closed),
             Speaking::Lost => Outcome::NotRecorded(Appended::Lost),
             Speaking::CrashesWorkers => Outcome::failed(envelope, crashed_worker()),
-            Speaking::Missing | Speaking::Spoken => Outcome::Spoken,
+            Speaking::Missing { .. } | Speaking::Spoken => Outcome::Spoken,
         }
+        .into()
     }
 
     async fn speak_one(

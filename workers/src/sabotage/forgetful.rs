@@ -41,6 +41,7 @@ impl ReplyLog for Log {
             Begun::AlreadyCompleted { .. } | Begun::Closed => Begun::Started(Run {
                 stage,
                 number: 0,
+                crashes: 0,
                 told: Told::default(),
             }),
         })

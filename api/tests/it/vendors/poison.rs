@@ -145,3 +145,47 @@ async fn a_message_that_ends_each_worker_is_put_aside_by_quorum_queues() {
 async fn a_message_that_ends_each_worker_is_put_aside_by_classic_queues() {
     a_message_that_ends_each_worker_is_put_aside("classic").await;
 }
+
+/// Two messages are in worker after worker that is killed. From the third one on
+/// they are not in work at the same time, so that they cannot both be taken for
+/// what ends their workers.
+#[tokio::test]
+async fn a_message_that_was_in_workers_that_ended_is_taken_up_alone() {
+    let Some(servers) = servers() else { return };
+    let vendors = Vendors::start().await;
+    let more = [("JOB_DEADLINE", "600")];
+    let settings = vendors.settings_with(Mode::Distributed(servers), &more);
+    let (program, url) = start_api(&settings);
+    let mut worker: Program = start_worker("rag", &settings);
+    let door = Deployment::of(vec![url], vec![program]).await;
+    vendors.openrouter.is(Mood::Hangs);
+    let jobs = [
+        submit(&door, &conversation(), json!({})).await,
+        submit(&door, &conversation(), json!({})).await,
+    ];
+    // Two beside each other, twice; then one at a time.
+    for asked in [2, 4, 5, 6, 7] {
+        eventually("asked", || async { vendors.openrouter.calls() >= asked }).await;
+        worker.kill();
+        assert_eq!(vendors.openrouter.calls(), asked);
+        if asked == 7 {
+            vendors.openrouter.is(Mood::Well);
+        }
+        worker = start_worker("rag", &settings);
+    }
+    let mut succeeded = 0;
+    for id in &jobs {
+        eventually("ended", || async {
+            let view = door.job(&format!("/v1/jobs/{id}")).await;
+            view["status"] == "succeeded" || view["status"] == "failed"
+        })
+        .await;
+        let view = door.job(&format!("/v1/jobs/{id}")).await;
+        match view["status"] == "succeeded" {
+            true => succeeded += 1,
+            false => assert_eq!(view["error"]["code"], "crashed_worker"),
+        }
+    }
+    // At most one of them was there each time.
+    assert!(succeeded >= 1);
+}

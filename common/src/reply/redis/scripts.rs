@@ -33,7 +33,7 @@ local function close()
   redis.call('PUBLISH', stream .. ':end', '')
 end
 -- Counts the processes that begin a try of a message: one that begins it twice
--- has lived to do so.
+-- has lived to do so. Answers how many have before, or -1 when they are too many.
 local function crashes(message, attempt, process, most)
   local field = 'begun:' .. message
   local count, last = 0, ''
@@ -43,16 +43,19 @@ local function crashes(message, attempt, process, most)
     if tried == attempt then count, last = tonumber(counted), by end
   end
   if last ~= process then count = count + 1 end
-  if count > tonumber(most) then return true end
+  if count > tonumber(most) then return -1 end
   redis.call('HSET', state, field, attempt .. ' ' .. count .. ' ' .. process)
-  return false
+  return count - 1
 end
-local function let_go(message)
+-- By the process that has it, which then counts again when it begins again; or
+-- by another, of an earlier begin.
+local function let_go(message, process)
   local field = 'begun:' .. message
   local begun = redis.call('HGET', state, field)
   if not begun then return end
   local attempt, count, by = string.match(begun, '^(%d+) (%d+) (.*)$')
   count = math.max(tonumber(count) - 1, 0)
+  if by == process then by = '' end
   redis.call('HSET', state, field, attempt .. ' ' .. count .. ' ' .. by)
 end
 -- Only what begins with its acceptance can be read.
@@ -90,15 +93,16 @@ pub static BEGIN: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 open(ARGV[2])
-if is_closed() or is_void(ARGV[5]) then return {'closed', 0, ''} end
+if is_closed() or is_void(ARGV[5]) then return {'closed', 0, '', 0} end
 local done = redis.call('HGET', state, 'done:' .. ARGV[3])
-if done then return {'completed', take(), done} end
-if crashes(ARGV[6], ARGV[7], ARGV[8], ARGV[9]) then return {'crashes', 0, ''} end
+if done then return {'completed', take(), done, 0} end
+local before = crashes(ARGV[6], ARGV[7], ARGV[8], ARGV[9])
+if before < 0 then return {'crashes', 0, '', 0} end
 local run = redis.call('HINCRBY', state, 'run:' .. ARGV[3], 1)
 redis.call('HDEL', state, 'step:' .. ARGV[3])
 add(ARGV[4])
 publish(ARGV[1])
-return {'started', run, ''}
+return {'started', run, '', before}
 ",
     )
 });
@@ -239,8 +243,8 @@ return {'under way', ARGV[4]}
     )
 });
 
-/// ARGV: message.
-pub static LET_GO: LazyLock<Script> = LazyLock::new(|| script("let_go(ARGV[1])"));
+/// ARGV: message, process.
+pub static LET_GO: LazyLock<Script> = LazyLock::new(|| script("let_go(ARGV[1], ARGV[2])"));
 
 /// Follows [`PRELUDE`] in the scripts about sentences.
 const SENTENCES: &str = r"
@@ -270,12 +274,13 @@ open(ARGV[2])
 if is_over(ARGV[3]) or is_void(ARGV[7]) then return {{'over'}} end
 number(ARGV[4], ARGV[5])
 if redis.call('HEXISTS', state, 'sentence:' .. ARGV[4]) == 1 then return spoken() end
-if crashes(ARGV[8], ARGV[9], ARGV[10], ARGV[11]) then return {{'crashes'}} end
+local before = crashes(ARGV[8], ARGV[9], ARGV[10], ARGV[11])
+if before < 0 then return {{'crashes'}} end
 if redis.call('HSETNX', state, 'run:tts', 1) == 1 or ARGV[9] ~= '1' then
   add(ARGV[6])
   publish(ARGV[1])
 end
-return {{'missing'}}
+return {{'missing', tostring(before)}}
 "
     ))
 });

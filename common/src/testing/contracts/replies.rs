@@ -136,6 +136,7 @@ pub async fn a_log_that_is_gone_is_begun_with_its_job_or_not_at_all(backends: Ba
     let run = Run {
         stage: Stage::Rag,
         number: 1,
+        crashes: 0,
         told: Told::default(),
     };
     let turn = text_turn("apa?");
@@ -341,7 +342,7 @@ pub async fn sentences_are_announced_in_order_and_the_last_one_missing_hears_of_
     for n in 1..=4 {
         let sentence = sentence(1, n, n == 4);
         let begun = log.begin_sentence(&job, started(Stage::Tts), &sentence);
-        assert_eq!(begun.await, Ok(Speaking::Missing), "{n}");
+        assert_eq!(begun.await, Ok(Speaking::Missing { crashes: 0 }), "{n}");
     }
     let steps: [(u32, &[u32]); 3] = [(3, &[]), (4, &[]), (1, &[1])];
     for (n, heard) in steps {
@@ -392,7 +393,7 @@ pub async fn sentences_of_an_answer_that_was_begun_anew_are_void(backends: Backe
     }
     let new = sentence(2, 1, true);
     let begun = log.begin_sentence(&job, started(Stage::Tts), &new).await;
-    assert_eq!(begun, Ok(Speaking::Missing));
+    assert_eq!(begun, Ok(Speaking::Missing { crashes: 0 }));
     log.complete_sentence(id, &new, &spoken(false))
         .await
         .unwrap();

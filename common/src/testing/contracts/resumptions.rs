@@ -231,7 +231,7 @@ pub async fn a_job_that_is_resumed_begins_to_speak_anew(backends: Backends) {
     let begin = async |job: &Job, n: u32| {
         let sentence = sentence(n);
         let begun = log.begin_sentence(job, started(Stage::Tts), &sentence);
-        assert_eq!(begun.await, Ok(Speaking::Missing));
+        assert_eq!(begun.await, Ok(Speaking::Missing { crashes: 0 }));
     };
     begin(&job, 1).await;
     begin(&job, 2).await;
@@ -296,7 +296,7 @@ pub async fn what_is_left_of_the_life_before_is_void(backends: Backends) {
 
     let now = later(&job);
     let begun = log.begin_sentence(&now, started(Stage::Tts), &second).await;
-    assert_eq!(begun, Ok(Speaking::Missing));
+    assert_eq!(begun, Ok(Speaking::Missing { crashes: 0 }));
     assert_eq!(log.expire(&now).await, Ok(Appended::Recorded));
     assert_eq!(log.expire(&now).await, Ok(Appended::Closed));
     assert_eq!(resume(&backends, &job).await, Resumed::Over);
