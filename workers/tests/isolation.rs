@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::{Duration, Instant};
+
 use sandbox::Sandbox;
 use workers::{
     audio::{
@@ -42,4 +44,39 @@ async fn a_recording_comes_out_as_if_it_were_decoded_here() {
     let here = workers::audio::decode(&file, &Limits::default(), &Default::default());
     let apart = decode_isolated(&sandbox(), &file, &Limits::default()).await;
     assert!(apart.unwrap() == here.unwrap());
+}
+
+/// What the process of its own costs a spoken turn, against the same work here, by
+/// turns. A measurement, for a machine that does nothing else:
+///
+/// `cargo test --workspace --test isolation -- --ignored --nocapture cost`
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn cost_of_a_process_of_its_own() {
+    const ROUNDS: usize = 101;
+    let sandbox = sandbox();
+    let limits = Limits::default();
+    for seconds in [2, 5, 30] {
+        let samples = vec![1; seconds * 2 * 16_000];
+        let file = wav::write(Format::mono16(16_000), &samples);
+        let (mut here, mut apart) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let started = Instant::now();
+            workers::audio::decode(&file, &limits, &Default::default()).unwrap();
+            here.push(started.elapsed());
+            let started = Instant::now();
+            decode_isolated(&sandbox, &file, &limits).await.unwrap();
+            apart.push(started.elapsed());
+            // A caller comes now and then, and not as soon as the last one is done.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let (here, apart) = (median(here), median(apart));
+        let more = apart.saturating_sub(here);
+        println!("{seconds} s of sound: {here:?} here, {apart:?} apart, {more:?} more");
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }

@@ -2,6 +2,7 @@
 
 mod bombs;
 mod browsers;
+mod neighbours;
 mod rows;
 mod secrets;
 mod slow;

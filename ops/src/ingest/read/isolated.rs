@@ -152,3 +152,48 @@ fn bounded_bytes(path: &Path) -> Result<Vec<u8>, ReadFailure> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::Instant};
+
+    use super::*;
+
+    /// What the processes of their own cost an ingest of 500 files, against the same
+    /// work here. A measurement, for a machine that does nothing else; needs the built
+    /// program:
+    ///
+    /// `cargo test --workspace --bin itb-ops -- --ignored --nocapture cost`
+    #[tokio::test]
+    #[ignore = "a measurement"]
+    async fn cost_of_500_processes() {
+        let fixtures = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"));
+        let documents = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../workers/knowledge"));
+        let found = crate::ingest::roots::find(&[fixtures, documents]).expect("files");
+        let files: Vec<Candidate> = found.files.into_iter().cycle().take(500).collect();
+        // This is a test's program; the real one lies above.
+        let program = std::env::current_exe().expect("a path");
+        let program = program
+            .ancestors()
+            .nth(2)
+            .expect("a folder")
+            .join("itb-ops");
+        let readers = Readers(Arc::new(Sandbox::of_program(program)));
+        for round in 1..=5 {
+            let started = Instant::now();
+            for file in &files {
+                let bytes = bounded_bytes(&file.path).expect("a file");
+                let (id, format) = (file.id.clone(), file.format);
+                let _ = ReadDocument::run(Request { id, format }, bytes, &Progress::default());
+            }
+            let here = started.elapsed();
+            let started = Instant::now();
+            for file in &files {
+                let _ = readers.read(file).await;
+            }
+            let apart = started.elapsed();
+            let times = apart.as_secs_f64() / here.as_secs_f64();
+            println!("round {round}: {here:?} here, {apart:?} apart, {times:.2} times");
+        }
+    }
+}
