@@ -3,17 +3,17 @@
 use std::{net::IpAddr, time::Duration};
 
 use common::{
-    api_key::KeyDigest,
     backends::BackendConfig,
     callback::CallbackConfig,
     config::{ConfigError, Environment},
+    ids::Tenant,
 };
 
 use crate::{
     client_address::Proxies, gateway::Terms, middleware::cors::Origins, qdrant::Qdrant,
     serve::connections::ConnectionLimits,
 };
-use keys::{NamedKey, configured_keys};
+use keys::{NamedKey, configured_keys, random_key};
 use limits::LimitConfig;
 
 pub mod keys;
@@ -61,23 +61,13 @@ impl ApiConfig {
         let host = env
             .parsed("HOST", "an IP address such as 127.0.0.1 or 0.0.0.0")?
             .unwrap_or(IpAddr::from([127, 0, 0, 1]));
-        let keys = configured_keys(env)?;
+        let keys = configured_keys(env, host)?;
         let is_development = keys.is_empty();
-        if is_development && !host.is_loopback() {
-            return Err(ConfigError::because(
-                "API_KEY",
-                format!("not set, while HOST is {host}, which other machines can reach"),
-                "any secret text; without it HOST must be a loopback address",
-            ));
-        }
-        let keys = if is_development {
-            vec![NamedKey::of_development()]
-        } else {
-            keys
+        let keys = match is_development {
+            true => vec![built_in_key(host)?],
+            false => keys,
         };
-        let has_built_in_key_alone = keys
-            .iter()
-            .all(|key| key.digest == KeyDigest::of(DEVELOPMENT_KEY));
+        let has_built_in_key_alone = keys.iter().all(NamedKey::is_built_in);
         Ok(Self {
             host,
             port: env.number("PORT", 0..=u16::MAX, 8000)?,
@@ -98,8 +88,22 @@ impl ApiConfig {
     }
 }
 
+/// What is valid where no key is configured.
+fn built_in_key(host: IpAddr) -> Result<NamedKey, ConfigError> {
+    if host.is_loopback() {
+        return Ok(NamedKey::of_development());
+    }
+    Err(ConfigError::because(
+        "API_KEY",
+        format!("not set, while HOST is {host}, which other machines can reach"),
+        random_key(&Tenant::default()) + "; without any HOST must be a loopback address",
+    ))
+}
+
 #[cfg(test)]
 mod tests {
+    use common::api_key::KeyDigest;
+
     use super::*;
 
     fn config(pairs: &[(&str, &str)]) -> Result<ApiConfig, ConfigError> {
@@ -128,7 +132,9 @@ mod tests {
         for host in ["0.0.0.0", "::", "192.0.2.1"] {
             let error = config(&[("HOST", host)]).unwrap_err();
             assert_eq!(error.variable, "API_KEY");
-            assert!(config(&[("HOST", host), ("API_KEY", "k")]).is_ok());
+            assert!(error.to_string().contains("itb-ops keys new"), "{error}");
+            let key = ("API_KEY", "kunci-panjang-yang-acak");
+            assert!(config(&[("HOST", host), key]).is_ok());
         }
         assert!(config(&[("HOST", "::1")]).is_ok());
     }

@@ -1,5 +1,7 @@
 //! `API_KEY` and `API_KEYS`: who may ask. Keys are kept as digests alone.
 
+use std::net::IpAddr;
+
 use common::{
     api_key::{KeyDigest, SCHEME},
     config::{ConfigError, Environment},
@@ -7,6 +9,10 @@ use common::{
 };
 
 use super::DEVELOPMENT_KEY;
+
+/// Bytes of a key that other machines may present: 128 bits of length, which
+/// nobody guesses if they are random.
+const SHORTEST_KEY: usize = 16;
 
 /// An API key, and whom it stands for.
 #[derive(Clone, Debug)]
@@ -22,23 +28,30 @@ impl NamedKey {
             digest: KeyDigest::of(DEVELOPMENT_KEY),
         }
     }
+
+    /// Whether it is [`DEVELOPMENT_KEY`], which everybody knows.
+    pub fn is_built_in(&self) -> bool {
+        self.digest == KeyDigest::of(DEVELOPMENT_KEY)
+    }
 }
 
 /// `API_KEY` is the default tenant's; `API_KEYS` names one for each key. A tenant
 /// may have several, so that a new one can be given out before the old one goes.
-pub fn configured_keys(env: &Environment) -> Result<Vec<NamedKey>, ConfigError> {
+///
+/// # Errors
+/// A key that is not understood or given twice; and, when `host` is one that
+/// other machines can reach, a key that they could guess.
+pub fn configured_keys(env: &Environment, host: IpAddr) -> Result<Vec<NamedKey>, ConfigError> {
     let mut keys = Vec::new();
     if let Some(key) = env.secret("API_KEY")? {
-        let tenant = Tenant::default();
-        let digest = digest("API_KEY", key.expose())?;
-        keys.push(NamedKey { tenant, digest });
+        keys.push(checked("API_KEY", Tenant::default(), key.expose(), host)?);
     }
     if let Some(list) = env.secret("API_KEYS")? {
         // In a file each may have a line.
         let entries = list.expose().split([',', '\n']).map(str::trim);
         let before = keys.len();
         for entry in entries.filter(|entry| !entry.is_empty()) {
-            let key = named_key(entry)?;
+            let key = named_key(entry, host)?;
             refuse_twice(&keys, &key)?;
             keys.push(key);
         }
@@ -49,16 +62,49 @@ pub fn configured_keys(env: &Environment) -> Result<Vec<NamedKey>, ConfigError> 
     Ok(keys)
 }
 
-fn named_key(entry: &str) -> Result<NamedKey, ConfigError> {
+fn named_key(entry: &str, host: IpAddr) -> Result<NamedKey, ConfigError> {
     let (name, key) = entry.split_once(':').ok_or_else(not_understood)?;
     let tenant = name.trim().parse().map_err(|_| not_understood())?;
     match key.trim() {
         "" => Err(not_understood()),
-        key => Ok(NamedKey {
-            tenant,
-            digest: digest("API_KEYS", key)?,
-        }),
+        key => checked("API_KEYS", tenant, key, host),
     }
+}
+
+fn checked(
+    variable: &str,
+    tenant: Tenant,
+    key: &str,
+    host: IpAddr,
+) -> Result<NamedKey, ConfigError> {
+    let digest = digest(variable, key)?;
+    let named = NamedKey { tenant, digest };
+    match weakness(key, &named) {
+        Some(weakness) if !host.is_loopback() => {
+            let tenant = &named.tenant;
+            let problem = format!(
+                "giving {tenant} {weakness}, while HOST is {host}, which other machines can reach"
+            );
+            Err(ConfigError::because(variable, problem, random_key(tenant)))
+        }
+        _ => Ok(named),
+    }
+}
+
+/// Why other machines could guess `key`. Nothing is said of how random it looks:
+/// no rule tells that, and a command makes good ones. The length of a hashed key
+/// is not known.
+fn weakness(key: &str, named: &NamedKey) -> Option<&'static str> {
+    if named.is_built_in() {
+        return Some("the built-in key, which everybody knows");
+    }
+    let is_short = key.len() < SHORTEST_KEY && !key.starts_with(SCHEME);
+    is_short.then_some("a key of less than 16 bytes (128 bits)")
+}
+
+/// What a key may be that other machines can present.
+pub(super) fn random_key(tenant: &Tenant) -> String {
+    format!("a random key of at least 16 bytes: `itb-ops keys new {tenant}` makes one")
 }
 
 /// Of a key, or the one that stands in its place.
@@ -102,8 +148,10 @@ fn not_understood() -> ConfigError {
 mod tests {
     use super::*;
 
+    const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn keys(pairs: &[(&str, &str)]) -> Result<Vec<(String, KeyDigest)>, ConfigError> {
-        let keys = configured_keys(&pairs.iter().copied().collect())?;
+        let keys = configured_keys(&pairs.iter().copied().collect(), LOOPBACK)?;
         Ok(keys
             .into_iter()
             .map(|key| (key.tenant.to_string(), key.digest))
@@ -171,6 +219,66 @@ mod tests {
             let error = keys(&[("API_KEY", key), ("API_KEYS", list)]).unwrap_err();
             let text = error.to_string();
             assert!(text.contains(names) && !text.contains("secret"), "{text}");
+        }
+    }
+
+    /// Each as `API_KEY`, as its file, and among the entries of `API_KEYS`.
+    fn refusals(host: &str, key: &str) -> Vec<Option<ConfigError>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("{key}\n")).unwrap();
+        let path = file.path().to_str().unwrap();
+        let entries = format!("web:{GOOD},app:{key}");
+        let lines = format!("web:{GOOD}\n app : {key} \n");
+        let all: [&[(&str, &str)]; 5] = [
+            &[("API_KEY", key)],
+            &[("API_KEY_FILE", path)],
+            &[("API_KEYS", &entries)],
+            &[("API_KEYS", &lines)],
+            &[("API_KEY", GOOD), ("API_KEYS", &format!("app:{key}"))],
+        ];
+        let host = host.parse().unwrap();
+        let refusal =
+            |pairs: &[(&str, &str)]| configured_keys(&pairs.iter().copied().collect(), host).err();
+        all.into_iter().map(refusal).collect()
+    }
+
+    const GOOD: &str = "itb_0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_key_that_others_could_guess_is_refused_where_they_can_reach_us() {
+        let hashed = KeyDigest::of("dev").to_string();
+        let upper = format!("sha256:{}", hashed["sha256:".len()..].to_uppercase());
+        for key in ["dev", &hashed, &upper, "k", "kunci-rahasia-1", "ééééééé"] {
+            for host in ["127.0.0.1", "127.8.8.8", "::1"] {
+                assert!(refusals(host, key).iter().all(Option::is_none), "{key}");
+            }
+            for host in [
+                "0.0.0.0",
+                "::",
+                "192.0.2.1",
+                "2001:db8::1",
+                "::ffff:127.0.0.1",
+            ] {
+                for refusal in refusals(host, key) {
+                    let refusal = refusal.expect(key);
+                    assert!(refusal.variable.starts_with("API_KEY"));
+                    let text = refusal.to_string();
+                    assert!(text.contains("`itb-ops keys new "), "{text}");
+                    let is_shown = key.len() > 1 && text.contains(key);
+                    assert!(text.contains(host) && !is_shown, "{text}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_128_bits_or_a_hashed_one_is_taken_everywhere() {
+        let hashed = KeyDigest::of("short").to_string();
+        for key in ["kunci-rahasia-16", "éééééééé", "a key with spaces", &hashed] {
+            assert!(
+                refusals("0.0.0.0", key).iter().all(Option::is_none),
+                "{key}"
+            );
         }
     }
 }

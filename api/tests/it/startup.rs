@@ -11,7 +11,16 @@ use crate::deployment::{
 
 /// What a program says when it does not start.
 fn refusal(program: std::path::PathBuf, settings: &[(&str, &str)]) -> String {
+    refusal_of(program, &[], settings)
+}
+
+fn refusal_of(
+    program: std::path::PathBuf,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> String {
     let output = Command::new(program)
+        .args(arguments)
         .env_clear()
         .env("HOME", "/nonexistent")
         .envs(settings.iter().copied())
@@ -40,6 +49,39 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
     ] {
         let said = refusal(api_program(), &[wrong]);
         assert!(said.contains(named), "{wrong:?}: {said}");
+    }
+}
+
+/// By every way in which a key comes to the program.
+#[test]
+fn keys_that_others_could_guess_are_refused_where_they_can_reach_the_program() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "dev\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let hashed = format!("web:{}", common::api_key::KeyDigest::of("dev"));
+    let good = ("API_KEY", "kunci-panjang-yang-acak");
+    for keys in [
+        &[("API_KEY", "dev")][..],
+        &[("API_KEY_FILE", path)],
+        &[good, ("API_KEYS", "web:dev")],
+        &[good, ("API_KEYS", &hashed)],
+        &[good, ("API_KEYS", "web:rahasia")],
+        &[("API_KEY", "rahasia")],
+        &[],
+    ] {
+        for arguments in [&[][..], &["health"]] {
+            let mut settings = keys.to_vec();
+            settings.push(("HOST", "0.0.0.0"));
+            let said = refusal_of(api_program(), arguments, &settings);
+            assert!(
+                said.contains("API_KEY") && said.contains("itb-ops keys new"),
+                "{said}"
+            );
+            assert!(
+                !said.contains("rahasia") && !said.contains("\"dev\""),
+                "{said}"
+            );
+        }
     }
 }
 
