@@ -10,7 +10,10 @@ use common::{
 };
 
 use crate::{
-    client_address::Proxies, gateway::Terms, middleware::cors::Origins, qdrant::Qdrant,
+    client_address::Proxies,
+    gateway::Terms,
+    middleware::{cors::Origins, hosts::Hosts},
+    qdrant::Qdrant,
     serve::connections::ConnectionLimits,
 };
 use keys::{NamedKey, configured_keys, random_key};
@@ -41,6 +44,8 @@ pub struct ApiConfig {
     pub connections: ConnectionLimits,
     /// Pages of other sites that may ask.
     pub origins: Origins,
+    /// Names of this server that are answered.
+    pub hosts: Hosts,
     pub backends: BackendConfig,
     pub callbacks: CallbackConfig,
     pub qdrant: Option<Qdrant>,
@@ -68,6 +73,11 @@ impl ApiConfig {
             false => keys,
         };
         let has_built_in_key_alone = keys.iter().all(NamedKey::is_built_in);
+        // It is valid beside others too, and as a hash.
+        let hosts = match keys.iter().any(NamedKey::is_built_in) {
+            true => Hosts::Loopback,
+            false => Hosts::Any,
+        };
         Ok(Self {
             host,
             port: env.number("PORT", 0..=u16::MAX, 8000)?,
@@ -78,7 +88,8 @@ impl ApiConfig {
             heartbeat: env.seconds("EVENTS_HEARTBEAT", 1..=300, 15)?,
             grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,
             connections: ConnectionLimits::from_environment(env)?,
-            origins: Origins::from_environment(env)?,
+            origins: origins(env, hosts)?,
+            hosts,
             backends: BackendConfig::from_environment(env, "itb-api")?,
             callbacks: CallbackConfig::from_environment(env)?,
             qdrant: Qdrant::from_environment(env)?,
@@ -98,6 +109,18 @@ fn built_in_key(host: IpAddr) -> Result<NamedKey, ConfigError> {
         format!("not set, while HOST is {host}, which other machines can reach"),
         random_key(&Tenant::default()) + "; without any HOST must be a loopback address",
     ))
+}
+
+/// With the built-in key, which every page knows, to let any page ask would be
+/// to ask for no key.
+fn origins(env: &Environment, hosts: Hosts) -> Result<Origins, ConfigError> {
+    let origins = Origins::from_environment(env)?;
+    if (hosts, &origins) == (Hosts::Loopback, &Origins::Any) {
+        let problem = "*, while the built-in key is valid, which every page knows";
+        let expected = "origins such as http://localhost:5173, or * with an API_KEY of your own";
+        return Err(ConfigError::because("CORS_ORIGINS", problem, expected));
+    }
+    Ok(origins)
 }
 
 #[cfg(test)]
@@ -137,5 +160,30 @@ mod tests {
             assert!(config(&[("HOST", host), key]).is_ok());
         }
         assert!(config(&[("HOST", "::1")]).is_ok());
+    }
+
+    #[test]
+    fn while_the_built_in_key_is_valid_only_this_machine_is_answered() {
+        let hashed = KeyDigest::of("dev").to_string();
+        let hashed = format!("web:{hashed}");
+        for (key, list, hosts) in [
+            ("", "", Hosts::Loopback),
+            ("dev", "", Hosts::Loopback),
+            ("dev", "web:k", Hosts::Loopback),
+            ("k", "web:dev", Hosts::Loopback),
+            ("k", &hashed, Hosts::Loopback),
+            ("k", "", Hosts::Any),
+            ("", "web:k", Hosts::Any),
+        ] {
+            let pairs = [("API_KEY", key), ("API_KEYS", list), ("CORS_ORIGINS", "")];
+            assert_eq!(config(&pairs).unwrap().hosts, hosts, "{pairs:?}");
+            let named = [&pairs[..2], &[("CORS_ORIGINS", "http://localhost:5173")]].concat();
+            assert!(config(&named).is_ok(), "{pairs:?}");
+            let any = config(&[&pairs[..2], &[("CORS_ORIGINS", "*")]].concat());
+            match hosts {
+                Hosts::Any => assert!(any.is_ok(), "{pairs:?}"),
+                Hosts::Loopback => assert_eq!(any.unwrap_err().variable, "CORS_ORIGINS"),
+            }
+        }
     }
 }

@@ -102,6 +102,15 @@ impl Problem {
         )
     }
 
+    /// The request is for a server of another name.
+    pub fn misdirected() -> Self {
+        Self::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "misdirected_request",
+            "While the built-in key is valid, this server answers requests for localhost or an address of loopback alone; with an API_KEY of its own it answers all.",
+        )
+    }
+
     pub fn unknown_job() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

@@ -2,6 +2,7 @@
 
 pub mod authentication;
 pub mod cors;
+pub mod hosts;
 pub mod limits;
 pub mod panics;
 pub mod request_context;

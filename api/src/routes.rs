@@ -14,8 +14,8 @@ use crate::{
     error::Problem,
     gateway::GatewayError,
     middleware::{
-        authentication::require_key, cors::with_cors, limits::limit, panics::catch_panics,
-        request_context::request_context, security_headers::security_headers,
+        authentication::require_key, cors::with_cors, hosts::with_hosts, limits::limit,
+        panics::catch_panics, request_context::request_context, security_headers::security_headers,
     },
     openapi::Described,
     state::{AppState, Speech},
@@ -40,13 +40,13 @@ pub fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(state.clone(), limit))
         .layer(from_fn_with_state(state.clone(), require_key));
-    let origins = state.origins.clone();
+    let (origins, hosts) = (state.origins.clone(), state.hosts);
     let routes = Router::new()
         .merge(keyed)
         .merge(open().router)
         .fallback(async || Problem::not_found())
         .layer(from_fn(catch_panics));
-    with_cors(routes, &origins)
+    with_hosts(with_cors(routes, &origins), hosts)
         .layer(from_fn(security_headers))
         .layer(from_fn(request_context))
         .with_state(state)

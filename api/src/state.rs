@@ -10,7 +10,7 @@ use crate::{
     config::ApiConfig,
     gateway::Gateway,
     limiter::Limiter,
-    middleware::{authentication::Keys, cors::Origins},
+    middleware::{authentication::Keys, cors::Origins, hosts::Hosts},
     qdrant::Qdrant,
 };
 
@@ -25,6 +25,7 @@ pub struct AppState {
     pub heartbeat: Heartbeat,
     pub mode: ModeName,
     pub origins: Origins,
+    pub hosts: Hosts,
     pub qdrant: Option<Qdrant>,
 }
 
@@ -69,6 +70,7 @@ impl AppState {
                 ModeName::Distributed
             },
             origins: config.origins.clone(),
+            hosts: config.hosts,
             qdrant: config.qdrant.clone(),
         }
     }

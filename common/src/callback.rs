@@ -205,7 +205,7 @@ fn checked(text: &str, reach: Reach) -> Result<Url, RefusedUrl> {
 }
 
 /// `localhost` and all below it mean this machine (RFC 6761, section 6.3).
-fn is_local_name(name: &str) -> bool {
+pub fn is_local_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")
 }

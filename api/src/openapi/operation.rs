@@ -40,6 +40,7 @@ impl Title {
             builder,
             problems: vec![
                 "invalid_host",
+                "misdirected_request",
                 "invalid_transfer_encoding",
                 "uri_too_long",
                 "internal",

@@ -147,6 +147,11 @@ pub const KNOWN: &[KnownProblem] = &[
         "The audio does not have the bytes that are asked for.",
     ),
     problem(
+        421,
+        "misdirected_request",
+        "While the built-in key is valid, this server answers requests for localhost or an address of loopback alone; with an API_KEY of its own it answers all.",
+    ),
+    problem(
         422,
         "invalid_priority",
         "The field priority must be interactive or batch.",

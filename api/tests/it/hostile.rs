@@ -3,6 +3,7 @@
 mod bombs;
 mod browsers;
 mod neighbours;
+mod rebinding;
 mod rows;
 mod secrets;
 mod slow;

@@ -44,6 +44,7 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         (("LOG_FORMAT", "xml"), "LOG_FORMAT"),
         (("RAG_CONCURRENCY", "many"), "RAG_CONCURRENCY"),
         (("API_KEYS", "web:k,app:k"), "API_KEYS"),
+        (("CORS_ORIGINS", "*"), "CORS_ORIGINS"),
         (("RATE_LIMIT_PER_HOUR", "0"), "RATE_LIMIT_PER_HOUR"),
         (("TRUSTED_PROXIES", "proxy"), "TRUSTED_PROXIES"),
     ] {
