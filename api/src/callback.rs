@@ -1,23 +1,26 @@
 //! The field `callback_url`: an address that is told of the job's end, by a job
 //! of its own.
 
-use common::callback::{CallbackConfig, CallbackUrl, Reach};
+use common::{
+    callback::{CallbackConfig, CallbackUrl, Reach},
+    ids::Tenant,
+};
 
 use crate::error::Problem;
 
-/// Which callbacks are taken.
+/// Which callbacks of a tenant are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callbacks {
-    /// None: there is no key to sign them with.
+    /// None: it has no secret to sign them with.
     Unsigned,
     Signed(Reach),
 }
 
 impl Callbacks {
-    pub fn of(config: &CallbackConfig) -> Self {
-        match config.key {
-            Some(_) => Self::Signed(config.reach),
-            None => Self::Unsigned,
+    pub fn of(config: &CallbackConfig, tenant: &Tenant) -> Self {
+        match config.keys.of(tenant) {
+            [] => Self::Unsigned,
+            _ => Self::Signed(config.reach),
         }
     }
 
@@ -28,7 +31,7 @@ impl Callbacks {
         let Self::Signed(reach) = self else {
             return Err(Problem::unprocessable(
                 "callbacks_not_configured",
-                "The field callback_url is not taken here: no WEBHOOK_SECRET is configured to sign callbacks with.",
+                "The field callback_url is not taken from this key: its tenant has no secret to sign callbacks with, in WEBHOOK_SECRETS or, for the default tenant, in WEBHOOK_SECRET.",
             ));
         };
         let invalid = |reason| {

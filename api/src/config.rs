@@ -1,10 +1,10 @@
 //! Settings of the front door.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use common::{
     backends::BackendConfig,
-    callback::CallbackConfig,
+    callback::{CallbackConfig, Strength},
     config::{ConfigError, Environment},
     ids::Tenant,
 };
@@ -62,6 +62,24 @@ impl ApiConfig {
         }
     }
 
+    /// Where keys and webhook secrets do not agree: for the operator, who may have
+    /// mistaken a name.
+    pub fn mismatched_tenants(&self) -> Vec<String> {
+        let with_key: BTreeSet<_> = self.keys.iter().map(|key| key.tenant.as_str()).collect();
+        let secrets = self.callbacks.keys.iter();
+        let with_secret: BTreeSet<_> = secrets.map(|(tenant, _)| tenant.as_str()).collect();
+        if with_secret.is_empty() {
+            return Vec::new();
+        }
+        let unknown = with_secret
+            .difference(&with_key)
+            .map(|name| format!("there is a webhook secret for the tenant {name}, but no API key"));
+        let unsigned = with_key.difference(&with_secret).map(|name| {
+            format!("the tenant {name} has no secret in WEBHOOK_SECRETS: its callbacks are refused")
+        });
+        unknown.chain(unsigned).collect()
+    }
+
     pub fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
         let host = env
             .parsed("HOST", "an IP address such as 127.0.0.1 or 0.0.0.0")?
@@ -78,6 +96,10 @@ impl ApiConfig {
             true => Hosts::Loopback,
             false => Hosts::Any,
         };
+        let strength = match host.is_loopback() {
+            true => Strength::Any,
+            false => Strength::Unguessable,
+        };
         Ok(Self {
             host,
             port: env.number("PORT", 0..=u16::MAX, 8000)?,
@@ -91,7 +113,7 @@ impl ApiConfig {
             origins: origins(env, hosts)?,
             hosts,
             backends: BackendConfig::from_environment(env, "itb-api")?,
-            callbacks: CallbackConfig::from_environment(env)?,
+            callbacks: CallbackConfig::from_environment(env, strength)?,
             qdrant: Qdrant::from_environment(env)?,
             limits: LimitConfig::from_environment(env, has_built_in_key_alone)?,
             proxies: Proxies::from_environment(env)?,
@@ -183,6 +205,42 @@ mod tests {
             match hosts {
                 Hosts::Any => assert!(any.is_ok(), "{pairs:?}"),
                 Hosts::Loopback => assert_eq!(any.unwrap_err().variable, "CORS_ORIGINS"),
+            }
+        }
+    }
+
+    #[test]
+    fn webhook_secrets_are_as_hard_to_guess_as_keys_where_others_reach_us() {
+        let key = ("API_KEY", "kunci-panjang-yang-acak");
+        for (host, secret, is_taken) in [
+            ("127.0.0.1", "rahasia", true),
+            ("0.0.0.0", "rahasia", false),
+            ("0.0.0.0", "rahasia-yang-panjang", true),
+        ] {
+            let list = format!("web:{secret}");
+            for secret in [("WEBHOOK_SECRET", secret), ("WEBHOOK_SECRETS", &list)] {
+                let found = config(&[("HOST", host), key, secret]);
+                assert_eq!(found.is_ok(), is_taken, "{host} {secret:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_without_keys_and_keys_without_secrets_are_spoken_of() {
+        let keys = ("API_KEYS", "web:k,app:l,app:m");
+        for (first, list, names) in [
+            ("", "", &[][..]),
+            ("", "web:a,app:b", &[]),
+            ("", "web:a,ap:b", &["ap", "app"]),
+            // What signed for all until each tenant had its own.
+            ("a", "", &["default", "app", "web"]),
+        ] {
+            let secrets = [("WEBHOOK_SECRET", first), ("WEBHOOK_SECRETS", list)];
+            let found = config(&[&secrets[..], &[keys]].concat()).unwrap();
+            let found = found.mismatched_tenants();
+            assert_eq!(found.len(), names.len(), "{found:?}");
+            for (text, name) in found.iter().zip(names) {
+                assert!(text.contains(&format!("the tenant {name}")), "{text}");
             }
         }
     }

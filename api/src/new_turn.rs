@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::{Body, HttpBody as _, to_bytes},
     extract::{FromRef, FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, header, request::Parts},
 };
 use bytes::Bytes;
 use common::{
@@ -22,7 +22,7 @@ use crate::{
     middleware::request_context::TraceParent,
     place::Place,
     render::ResponseFormat,
-    state::Limits,
+    state::{Limits, TenantLimits},
 };
 use form::Form;
 
@@ -107,31 +107,31 @@ enum JobKind {
 
 impl<S: Send + Sync> FromRequest<S> for ChatTurn
 where
-    Limits: FromRef<S>,
+    Arc<TenantLimits>: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let conversation_id = required_conversation(request.headers())?;
+        let limits = limits(&request, state)?;
         let body: ChatBody = json(request).await?;
         let mut turn = chat_turn(conversation_id, &body.message)?;
         turn.priority = body.priority;
         turn.timeout = body.timeout.map(valid_timeout).transpose()?;
-        let callbacks = Limits::from_ref(state).callbacks;
-        turn.callback = callbacks.accept(body.callback_url.as_deref())?;
+        turn.callback = limits.callbacks.accept(body.callback_url.as_deref())?;
         Ok(Self(turn))
     }
 }
 
 impl<S: Send + Sync> FromRequest<S> for AudioTurn
 where
-    Limits: FromRef<S>,
+    Arc<TenantLimits>: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let conversation_id = required_conversation(request.headers())?;
-        let limits = Limits::from_ref(state);
+        let limits = limits(&request, state)?;
         let fields = [
             "audio",
             "voice",
@@ -147,12 +147,13 @@ where
 
 impl<S: Send + Sync> FromRequest<S> for AnyTurn
 where
-    Limits: FromRef<S>,
+    Arc<TenantLimits>: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let conversation = given_conversation(request.headers())?;
+        let limits = limits(&request, state)?;
         if !is_multipart(request.headers()) {
             let body: JobBody = json(request).await?;
             let JobKind::Chat = body.kind;
@@ -160,12 +161,10 @@ where
             let mut turn = chat_turn(id, &body.message)?;
             turn.conversation_name = name;
             turn.priority = body.priority;
-            let callbacks = Limits::from_ref(state).callbacks;
-            turn.callback = callbacks.accept(body.callback_url.as_deref())?;
+            turn.callback = limits.callbacks.accept(body.callback_url.as_deref())?;
             turn.timeout = body.timeout.map(valid_timeout).transpose()?;
             return Ok(Self(turn));
         }
-        let limits = Limits::from_ref(state);
         let fields = [
             "kind",
             "audio",
@@ -195,8 +194,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let extensions = &parts.extensions;
-        // Both are set by the middleware before every `/v1` handler.
-        let tenant = extensions.get::<Tenant>().ok_or_else(Problem::internal)?;
+        let tenant = tenant(extensions)?;
+        // Set by the middleware before every `/v1` handler.
         let request_id = extensions
             .get::<RequestId>()
             .ok_or_else(Problem::internal)?;
@@ -207,6 +206,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             place: extensions.get::<Arc<Place>>().cloned(),
         })
     }
+}
+
+fn tenant(extensions: &Extensions) -> Result<&Tenant, Problem> {
+    // Set by the middleware before every `/v1` handler.
+    extensions.get().ok_or_else(Problem::internal)
+}
+
+/// What the tenant of `request` may send.
+fn limits<S>(request: &Request, state: &S) -> Result<Limits, Problem>
+where
+    Arc<TenantLimits>: FromRef<S>,
+{
+    let tenant = tenant(request.extensions())?;
+    Ok(Arc::<TenantLimits>::from_ref(state).of(tenant))
 }
 
 fn chat_turn(conversation_id: ConversationId, message: &str) -> Result<NewTurn, Problem> {

@@ -94,6 +94,9 @@ async fn answer_until(
 
 /// A command that works when it is pasted.
 fn greet(config: &ApiConfig, address: SocketAddr) {
+    for mismatch in config.mismatched_tenants() {
+        warn!("{mismatch}");
+    }
     let host = match address.ip() {
         ip if ip.is_unspecified() => "localhost".to_owned(),
         std::net::IpAddr::V6(ip) => format!("[{ip}]"),

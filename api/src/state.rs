@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
+use common::{callback::CallbackConfig, ids::Tenant};
 
 use crate::{
     callback::Callbacks,
@@ -21,7 +22,7 @@ pub struct AppState {
     pub limiter: Arc<Limiter>,
     pub proxies: Arc<Proxies>,
     pub speech: Arc<dyn Speech>,
-    pub limits: Limits,
+    pub limits: Arc<TenantLimits>,
     pub heartbeat: Heartbeat,
     pub mode: ModeName,
     pub origins: Origins,
@@ -29,11 +30,28 @@ pub struct AppState {
     pub qdrant: Option<Qdrant>,
 }
 
+/// What a request of a tenant may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes of an upload.
     pub upload: usize,
     pub callbacks: Callbacks,
+}
+
+/// The [`Limits`] of every tenant.
+#[derive(Debug)]
+pub struct TenantLimits {
+    upload: usize,
+    callbacks: CallbackConfig,
+}
+
+impl TenantLimits {
+    pub fn of(&self, tenant: &Tenant) -> Limits {
+        Limits {
+            upload: self.upload,
+            callbacks: Callbacks::of(&self.callbacks, tenant),
+        }
+    }
 }
 
 /// The silence in a stream of events after which a comment shows that the line
@@ -59,10 +77,10 @@ impl AppState {
             limiter: Arc::new(limiter),
             proxies: Arc::new(config.proxies.clone()),
             speech,
-            limits: Limits {
+            limits: Arc::new(TenantLimits {
                 upload: config.max_upload,
-                callbacks: Callbacks::of(&config.callbacks),
-            },
+                callbacks: config.callbacks.clone(),
+            }),
             heartbeat: Heartbeat(config.heartbeat),
             mode: if config.backends.mode.is_embedded() {
                 ModeName::Embedded

@@ -152,7 +152,11 @@ pub fn callback(view: &JobView) -> Option<Callback> {
     let mut view = view.clone();
     view.job.response_format = Some(ResponseFormat::Url.to_string());
     let job = job(&view, None);
-    Some(Callback { r#type, job })
+    Some(Callback {
+        r#type,
+        tenant: view.job.tenant,
+        job,
+    })
 }
 
 /// A job for somebody who polls.

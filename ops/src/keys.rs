@@ -1,8 +1,9 @@
-//! `itb-ops keys`: API keys.
+//! `itb-ops keys`: API keys, and secrets of webhooks.
 
 use clap::Subcommand;
 use common::{
     api_key::{KeyDigest, key_from},
+    callback::secret_from,
     ids::Tenant,
 };
 
@@ -15,14 +16,24 @@ pub enum Command {
         #[arg(default_value = Tenant::DEFAULT)]
         name: Tenant,
     },
+    /// Makes a secret that signs the callbacks of a tenant, and prints its entry
+    /// for WEBHOOK_SECRETS.
+    Webhook {
+        /// Whose callbacks it signs: the name of their API keys. A name may have
+        /// two secrets, so that its receivers can take up the new one.
+        #[arg(default_value = Tenant::DEFAULT)]
+        name: Tenant,
+    },
 }
 
 pub fn run(command: Command) -> anyhow::Result<()> {
-    let Command::New { name } = command;
     let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| anyhow::anyhow!("this machine gives no random bytes: {error}"))?;
-    print!("{}", told(&name, &key_from(random)));
+    match command {
+        Command::New { name } => print!("{}", told(&name, &key_from(random))),
+        Command::Webhook { name } => print!("{}", signing(&name, &secret_from(random))),
+    }
     Ok(())
 }
 
@@ -34,8 +45,17 @@ fn told(name: &Tenant, key: &str) -> String {
     )
 }
 
+fn signing(name: &Tenant, secret: &str) -> String {
+    format!(
+        "The entry for WEBHOOK_SECRETS of the front doors and the webhook workers. What follows\n\
+         the colon is the secret, for the receivers of {name} alone:\n\n    {name}:{secret}\n"
+    )
+}
+
 #[cfg(test)]
 mod tests {
+    use common::callback::{SigningKeys, Strength};
+
     use super::*;
 
     #[test]
@@ -46,5 +66,15 @@ mod tests {
         assert_eq!(text.matches(&key).count(), 1);
         let entry = text.lines().last().unwrap().trim();
         assert_eq!(entry, format!("web:{}", KeyDigest::of(&key)));
+    }
+
+    #[test]
+    fn the_entry_of_a_secret_is_taken_as_it_is_printed() {
+        let name = "web".parse().unwrap();
+        let text = signing(&name, &secret_from([1; 32]));
+        let entry = text.lines().last().unwrap().trim();
+        let env = [("WEBHOOK_SECRETS", entry)].into_iter().collect();
+        let keys = SigningKeys::from_environment(&env, Strength::Unguessable).unwrap();
+        assert_eq!(keys.of(&name)[0].expose(), [1; 32]);
     }
 }

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use common::{
     backends::retention,
-    callback::CallbackConfig,
+    callback::{CallbackConfig, Strength},
     config::{ConfigError, Environment},
     pipeline::Stage,
     reply::Retention,
@@ -81,7 +81,9 @@ impl WorkerConfig {
         Ok(Self {
             knowledge: env.text("KNOWLEDGE_PATH").map(PathBuf::from),
             help_contact: env.text("HELP_CONTACT").map(str::to_owned),
-            callbacks: CallbackConfig::from_environment(env)?,
+            // The front door is the one to refuse weak secrets: what it has taken is
+            // signed.
+            callbacks: CallbackConfig::from_environment(env, Strength::Any)?,
             hearing: HearingConfig::from_environment(env)?,
             audio: Limits {
                 max_duration: env.seconds("MAX_AUDIO_SECONDS", 1..=3_600, 300)?,

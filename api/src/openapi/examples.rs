@@ -95,7 +95,10 @@ pub fn job() -> Value {
 }
 
 pub fn callback() -> Value {
-    with(job(), json!({ "type": "job.completed" }))
+    with(
+        job(),
+        json!({ "type": "job.completed", "tenant": "default" }),
+    )
 }
 
 pub fn accepted() -> Value {

@@ -167,7 +167,9 @@ fn job_ended() -> Callback {
         .summary(Some("Your address is told of the job's end"))
         .description(Some(
             "Signed as the [Standard Webhooks](https://www.standardwebhooks.com) specification \
-             has it, and tried again after 5 s, 30 s and every 5 minutes. Redirects are not followed.",
+             has it, with a secret that is your tenant's alone, and tried again after 5 s, 30 s and every \
+             5 minutes. Take it only when one of the signatures is by your secret and `tenant` is yours. \
+             Redirects are not followed.",
         ))
         .parameter(parameters::signed("webhook-id", "The same for every try."))
         .parameter(parameters::signed(
@@ -176,7 +178,8 @@ fn job_ended() -> Callback {
         ))
         .parameter(parameters::signed(
             "webhook-signature",
-            "`v1,` and the HMAC-SHA256 in base64 of id, timestamp and body, joined by full stops.",
+            "`v1,` and the HMAC-SHA256 in base64 of id, timestamp and body, joined by full stops; while \
+             a secret is replaced one by each of the two, separated by a space.",
         ))
         .request_body(Some(body.build()))
         .response(

@@ -219,7 +219,7 @@ pub const KNOWN: &[KnownProblem] = &[
     problem(
         422,
         "callbacks_not_configured",
-        "The field callback_url is not taken here: no WEBHOOK_SECRET is configured to sign callbacks with.",
+        "The field callback_url is not taken from this key: its tenant has no secret to sign callbacks with, in WEBHOOK_SECRETS or, for the default tenant, in WEBHOOK_SECRET.",
     ),
     problem(
         422,

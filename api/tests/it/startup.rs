@@ -45,6 +45,8 @@ fn a_wrong_setting_stops_the_start_and_is_named() {
         (("RAG_CONCURRENCY", "many"), "RAG_CONCURRENCY"),
         (("API_KEYS", "web:k,app:k"), "API_KEYS"),
         (("CORS_ORIGINS", "*"), "CORS_ORIGINS"),
+        (("WEBHOOK_SECRETS", "web:a,app:a"), "WEBHOOK_SECRETS"),
+        (("WEBHOOK_SECRETS", "web:a,web:b,web:c"), "WEBHOOK_SECRETS"),
         (("RATE_LIMIT_PER_HOUR", "0"), "RATE_LIMIT_PER_HOUR"),
         (("TRUSTED_PROXIES", "proxy"), "TRUSTED_PROXIES"),
     ] {

@@ -10,6 +10,7 @@ mod follow_up;
 mod knowledge;
 mod poison;
 pub mod running;
+mod signing;
 mod speaking;
 mod streaming;
 mod submitting;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    ids::{ConversationId, CorrelationId},
+    ids::{ConversationId, CorrelationId, Tenant},
     job::{StageStatus, Status},
     pipeline::Stage,
     turn::{Citation, EmotionLabel, TokenUsage},
@@ -64,6 +64,10 @@ pub struct Callback {
     /// `job.completed`, `job.failed`, `job.cancelled` or `job.expired`.
     #[schema(example = "job.completed")]
     pub r#type: &'static str,
+    /// Whose job it was: the name of the API key that submitted it. The secret
+    /// that signs is this tenant's own.
+    #[schema(value_type = String, example = "default")]
+    pub tenant: Tenant,
     #[serde(flatten)]
     pub job: JobDocument,
 }

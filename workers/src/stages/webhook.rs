@@ -6,8 +6,9 @@
 //! stays as it is. A job that is resumed ends again, which a delivery of its own
 //! tells: each tells one end, and the same however often it is tried.
 //!
-//! What is sent is the job as polling shows it, signed as the Standard Webhooks
-//! specification has it (<https://www.standardwebhooks.com>).
+//! What is sent is the job as polling shows it and the name of its tenant, signed
+//! with that tenant's secrets as the Standard Webhooks specification has it
+//! (<https://www.standardwebhooks.com>).
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use common::{
     callback::{CallbackUrl, RefusedUrl},
     envelope::Job,
+    ids::Tenant,
     job::JobView,
     render,
     reply::{Event, ReplyLog},
@@ -27,7 +29,7 @@ use crate::{
     handler::{Admission, Handler, Progress, StageError},
     kit::{Kit, KitError},
 };
-use signature::Signer;
+use signature::Signers;
 use target::{Letter, Target};
 
 mod signature;
@@ -37,7 +39,7 @@ mod watching;
 pub struct Webhook {
     replies: Arc<dyn ReplyLog>,
     target: Target,
-    signer: Option<Signer>,
+    signers: Signers,
 }
 
 impl Webhook {
@@ -47,7 +49,7 @@ impl Webhook {
         Ok(Self {
             replies: Arc::clone(&kit.backends.replies),
             target: Target::new(callbacks.reach, timeout).map_err(KitError::provider)?,
-            signer: callbacks.key.as_ref().map(Signer::new),
+            signers: Signers::new(&callbacks.keys),
         })
     }
 
@@ -60,15 +62,24 @@ impl Webhook {
         let ended = JobView::at_end_told_by(&records, job.correlation_id);
         // Of a job that was never accepted nobody is to hear.
         let ended = ended.filter(|ended| !ended.was_not_queued());
+        // Whoever is named in what is signed is whose secret signs.
+        let ended = ended.filter(|ended| ended.job.tenant == job.tenant);
         let news = ended.as_ref().and_then(render::callback);
         let news = news.ok_or_else(job_gone)?;
         Ok(serde_json::to_vec(&news).expect("a job holds nothing that JSON cannot"))
     }
 
-    fn signer(&self) -> Result<&Signer, StageError> {
-        // Somebody signs: the front door takes no callback otherwise.
-        self.signer.as_ref().ok_or_else(|| {
-            StageError::transient("callback_unsigned", "this worker has no WEBHOOK_SECRET")
+    fn signed(&self, job: &Job, body: Vec<u8>) -> Result<Letter, StageError> {
+        let id = job.correlation_id.to_string();
+        let timestamp = UnixMillis::now().as_secs();
+        let signature = self.signers.sign(&job.tenant, &id, timestamp, &body);
+        Ok(Letter {
+            // Some worker can sign it, or one that is started with the secret: the
+            // front door takes no callback otherwise.
+            signature: signature.ok_or_else(|| unsigned(&job.tenant))?,
+            id,
+            timestamp,
+            body,
         })
     }
 }
@@ -88,15 +99,9 @@ impl Handler for Webhook {
 
     async fn handle(&self, turn: Turn, job: &Job, _: &dyn Progress) -> Result<Turn, StageError> {
         let body = self.news(job).await?;
-        let id = job.correlation_id.to_string();
-        let timestamp = UnixMillis::now().as_secs();
-        let letter = Letter {
-            signature: self.signer()?.sign(&id, timestamp, &body),
-            id,
-            timestamp,
-            body,
-        };
-        self.target.tell(url(&turn)?, letter).await?;
+        self.target
+            .tell(url(&turn)?, self.signed(job, body)?)
+            .await?;
         Ok(turn)
     }
 
@@ -117,6 +122,11 @@ fn watches_nothing() -> StageError {
         "no_callback",
         "a job that watches no other was sent to the stage that tells of an end",
     )
+}
+
+fn unsigned(tenant: &Tenant) -> StageError {
+    let detail = format!("this worker has no secret of the tenant {tenant}, see WEBHOOK_SECRETS");
+    StageError::transient("callback_unsigned", detail)
 }
 
 fn job_gone() -> StageError {

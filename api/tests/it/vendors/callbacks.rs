@@ -51,26 +51,30 @@ fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     outer.finalize().to_vec()
 }
 
-/// What was told, when it is signed as it should be.
-pub fn verified(request: &Request) -> Value {
+/// The signature that `key` makes of `request`, as a receiver computes it.
+pub fn signature(request: &Request, key: &[u8]) -> String {
     let [id, timestamp] = ["webhook-id", "webhook-timestamp"].map(|name| request.header(name));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let age = now.unwrap().as_secs().abs_diff(timestamp.parse().unwrap());
     assert!(age < 120, "{timestamp}");
     let mut message = format!("{id}.{timestamp}.").into_bytes();
     message.extend_from_slice(&request.body);
-    let signature = STANDARD.encode(hmac_sha256(SECRET_BYTES, &message));
-    assert_eq!(
-        request.header("webhook-signature"),
-        format!("v1,{signature}")
-    );
+    format!("v1,{}", STANDARD.encode(hmac_sha256(key, &message)))
+}
+
+/// What was told, when it is signed as it should be.
+pub fn verified(request: &Request) -> Value {
+    let signature = signature(request, SECRET_BYTES);
+    assert_eq!(request.header("webhook-signature"), signature);
     assert!(
         request.head.starts_with("POST /hook?token=s3cret "),
         "{}",
         request.head
     );
     assert_eq!(request.header("content-type"), "application/json");
-    request.json()
+    let body = request.json();
+    assert_eq!(body["tenant"], "default");
+    body
 }
 
 pub async fn target() -> Service {
@@ -123,6 +127,7 @@ async fn an_address_is_told_of_each_end(mode: Mode) {
     let shown = view(door, &path).await;
     let mut expected = shown.clone();
     expected["type"] = json!("job.completed");
+    expected["tenant"] = json!("default");
     assert_eq!(told, expected);
     let child = telling(door, &path).await;
     let telling_view = view(door, &format!("{child}?wait=10")).await;
