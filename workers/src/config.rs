@@ -15,6 +15,7 @@ use common::{
 
 use crate::{
     audio::Limits,
+    child::find_program,
     provision::{ProvisionConfig, SttModel},
     runner::StageConfig,
 };
@@ -180,6 +181,9 @@ fn provision(env: &Environment) -> Result<ProvisionConfig, ConfigError> {
         .parsed("STT_MODEL", "base, small, medium or large-v3")?
         .unwrap_or(SttModel::Base);
     let mut config = ProvisionConfig::new(data_dir(env)?, model, espeak_program(env)?);
+    if let Some(python) = in_path(env, "python3") {
+        config.python = python;
+    }
     if let Some(hub) = env.text("ITB_HUB_URL") {
         config.hub = hub.trim_end_matches('/').to_owned();
     }
@@ -219,9 +223,11 @@ fn espeak_program(env: &Environment) -> Result<Option<PathBuf>, ConfigError> {
             ))
         };
     }
-    let folders = std::env::split_paths(env.text("PATH").unwrap_or_default());
-    let mut programs = folders.map(|folder| folder.join("espeak-ng"));
-    Ok(programs.find(|program| program.is_file()))
+    Ok(in_path(env, "espeak-ng"))
+}
+
+fn in_path(env: &Environment, program: &str) -> Option<PathBuf> {
+    find_program(program, env.text("PATH")?.as_ref())
 }
 
 /// Stages by their names, separated by commas.

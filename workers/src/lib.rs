@@ -7,6 +7,7 @@
 
 pub mod audio;
 pub mod blocking;
+mod child;
 pub mod config;
 pub mod eval;
 pub mod handler;

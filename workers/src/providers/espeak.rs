@@ -8,9 +8,9 @@
 //!
 //! Deliberately absent: normalising the text (numbers, abbreviations) and caching. Both belong to the stage.
 
-mod child;
 #[expect(unsafe_code, reason = "calls a C library, in a process of its own")]
 mod library;
+mod process;
 mod text;
 mod voice;
 
@@ -23,10 +23,15 @@ pub use library::speak_role;
 pub use text::MAX_CHARACTERS;
 pub use voice::{Voice, VoiceError};
 
-use crate::audio::wav::{self, Wav, WavError};
+use crate::{
+    audio::wav::{self, Wav, WavError},
+    child::{self, absolute, find_program, is_program},
+};
 
 /// The argument that puts our own program into the role of the synthesiser's process.
 pub const SPEAK_ROLE: &str = "speak";
+
+const PROGRAM: &str = "espeak-ng";
 
 /// Environment variable with the path of the `espeak-ng` to use.
 const PATH_OVERRIDE: &str = "ESPEAK_NG";
@@ -90,24 +95,25 @@ impl Espeak {
             .map(PathBuf::from);
         let found = match named {
             Some(path) => is_program(&path).then_some(path),
-            None => find_program(&std::env::var_os("PATH")?),
+            None => find_program(PROGRAM, &std::env::var_os("PATH")?),
         };
         found.map(Self::from_program)
     }
 
     /// A certain `espeak-ng`.
     pub fn from_program(path: impl Into<PathBuf>) -> Self {
-        Self::new(Engine::Program(path.into()))
+        Self::new(Engine::Program(absolute(path.into())))
     }
 
     /// The shared library and the data in `folder` (`libespeak-ng.so` and `espeak-ng-data/`), spoken with by
     /// `speaker`: a program that hands its arguments to [`speak_role`] when the first is [`SPEAK_ROLE`], usually
     /// `std::env::current_exe()`.
     pub fn from_library(folder: &Path, speaker: impl Into<PathBuf>) -> Self {
+        let folder = absolute(folder.to_path_buf());
         Self::new(Engine::Library {
-            speaker: speaker.into(),
+            speaker: absolute(speaker.into()),
             library: folder.join("libespeak-ng.so"),
-            data: folder.to_path_buf(),
+            data: folder,
         })
     }
 
@@ -145,7 +151,7 @@ impl Espeak {
         let mut files = Vec::with_capacity(pieces.len());
         let mut room = MAX_AUDIO;
         for piece in pieces {
-            let file = child::run(self.engine.command(voice), piece.as_bytes(), room).await?;
+            let file = process::run(self.engine.command(voice), piece.as_bytes(), room).await?;
             room -= file.len().min(room);
             files.push(file);
         }
@@ -168,7 +174,7 @@ impl Engine {
     fn command(&self, voice: &Voice) -> Command {
         match self {
             Self::Program(path) => {
-                let mut command = Command::new(path);
+                let mut command = child::command(path, &[]);
                 command.args(["--stdin", "--stdout", "-b", "1", "-v", voice.name(), "-s"]);
                 command.arg(voice.words_per_minute().to_string());
                 command
@@ -178,7 +184,7 @@ impl Engine {
                 library,
                 data,
             } => {
-                let mut command = Command::new(speaker);
+                let mut command = child::command(speaker, &[]);
                 command
                     .arg(SPEAK_ROLE)
                     .arg(library)
@@ -189,25 +195,6 @@ impl Engine {
             }
         }
     }
-}
-
-fn find_program(search_path: &std::ffi::OsStr) -> Option<PathBuf> {
-    std::env::split_paths(search_path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join("espeak-ng"))
-        .find(|path| is_program(path))
-}
-
-#[cfg(unix)]
-fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_program(path: &Path) -> bool {
-    path.is_file()
 }
 
 #[cfg(test)]

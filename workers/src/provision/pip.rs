@@ -1,17 +1,21 @@
 //! Packages through `pip`: it knows the mirror, the proxy and the certificates of networks that have nothing else.
+//!
+//! It knows them from its own files and from the variables in [`PASSED`]. Python runs isolated (`-I`: neither `PYTHON…`
+//! variables nor the user's packages nor the working folder count). pip's own `--isolated` is not given: it would leave
+//! out the files and variables that name the mirror. What comes is compared with the pins of the manifest.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
 
 use super::config::ProvisionConfig;
 use super::download::FetchError;
 use super::folder::blocking;
 use super::manifest::Wheel;
 use super::state::Meter;
+use crate::child;
 
 /// Bytes of pip's complaint that are kept, from the end: the reason comes last.
 const LONGEST_COMPLAINT: usize = 300;
@@ -21,6 +25,37 @@ const MOST_OUTPUT: u64 = 1 << 20;
 
 /// How often the size of what pip has written is looked at.
 const GLANCE: Duration = Duration::from_millis(500);
+
+/// The variables that it needs. `PATH` and `HOME`: `python3` may be a script that chooses a version, and pip has files in
+/// the home folder.
+const PASSED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "PIP_CONFIG_FILE",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_NO_INDEX",
+    "PIP_FIND_LINKS",
+    "PIP_TRUSTED_HOST",
+    "PIP_CERT",
+    "PIP_CLIENT_CERT",
+    "PIP_PROXY",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_RETRIES",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+];
 
 /// Downloads a wheel into a folder of its own, and gives its path.
 pub(super) async fn download(
@@ -35,7 +70,9 @@ pub(super) async fn download(
         std::fs::create_dir_all(clean)
     })
     .await?;
-    let working = run(config, wheel, folder);
+    // pip works in another folder than this process.
+    let absolute = child::absolute(folder.to_path_buf());
+    let working = run(config, wheel, &absolute);
     tokio::pin!(working);
     let mut glances = tokio::time::interval(GLANCE);
     loop {
@@ -50,9 +87,10 @@ pub(super) async fn download(
 }
 
 async fn run(config: &ProvisionConfig, wheel: &Wheel, folder: &Path) -> Result<(), FetchError> {
-    let mut command = Command::new(&config.python);
+    let mut command = child::command(&config.python, PASSED);
     command
         .args([
+            "-I",
             "-m",
             "pip",
             "download",
@@ -72,10 +110,8 @@ async fn run(config: &ProvisionConfig, wheel: &Wheel, folder: &Path) -> Result<(
         .arg(format!("{}=={}", wheel.package, wheel.version))
         // pip writes there first; the system's temporary folder may be small, and its size is looked at here.
         .env("TMPDIR", folder)
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
         FetchError::Source(match error.kind() {
             std::io::ErrorKind::NotFound => format!("{} is not installed", config.python.display()),

@@ -186,9 +186,10 @@ impl Machine {
 fn write_pip(machine: &Machine) {
     let script = format!(
         r#"#!/bin/sh
-test "$1 $2 $3" = "-m pip download" || exit 9
+test "$1 $2 $3 $4" = "-I -m pip download" || exit 9
+env > "{0}/environment"; pwd > "{0}/working"
 while [ $# -gt 1 ]; do [ "$1" = -d ] && to=$2; shift; done
-cp "{}/${{1%%==*}}-${{1##*==}}-py3-none-any.whl" "$to/" || exit 1
+cp "{0}/${{1%%==*}}-${{1##*==}}-py3-none-any.whl" "$to/" || exit 1
 "#,
         machine.folder.path().display()
     );

@@ -95,3 +95,17 @@ async fn trees_are_unpacked_whole_and_compared_as_a_whole() {
         );
     }
 }
+
+#[tokio::test]
+async fn pip_sees_no_key_of_this_process_and_works_in_the_root_folder() {
+    let machine = Machine::new(|_| Reply::status(404))
+        .await
+        .with_model_in_pip();
+    machine.expect_ready().await;
+    let seen = |name| std::fs::read_to_string(machine.folder.path().join(name)).unwrap();
+    assert_eq!(seen("working"), "/\n");
+    // Cargo gives this process dozens of variables of that prefix.
+    let environment = seen("environment");
+    assert!(!environment.contains("CARGO"), "{environment}");
+    assert!(environment.contains("TMPDIR="), "{environment}");
+}

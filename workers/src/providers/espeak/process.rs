@@ -7,9 +7,6 @@ use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 
 use super::SpeakError;
 
-/// What the process may see of our environment. Not the keys that are in it.
-const ENVIRONMENT: [&str; 4] = ["PATH", "LD_LIBRARY_PATH", "ESPEAK_DATA_PATH", "LANG"];
-
 /// Bytes of a complaint that are kept.
 const LONGEST_COMPLAINT: u64 = 500;
 
@@ -22,16 +19,9 @@ pub(super) async fn run(
     room: usize,
 ) -> Result<Vec<u8>, SpeakError> {
     command
-        .env_clear()
-        .envs(
-            ENVIRONMENT
-                .iter()
-                .filter_map(|&name| Some((name, std::env::var_os(name)?))),
-        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(SpeakError::Missing)?;
     let (Some(stdin), Some(stdout), Some(stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
