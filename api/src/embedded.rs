@@ -99,18 +99,11 @@ impl Engine {
 fn preparing(asset: &AssetState) -> SpeechState {
     match asset {
         AssetState::Waiting => SpeechState::OnItsWay("not begun yet".into()),
-        AssetState::Fetching {
-            done,
-            total: Some(total),
-            ..
-        } if *total > 0 => SpeechState::OnItsWay(format!(
+        AssetState::Fetching { done, total, .. } => SpeechState::OnItsWay(format!(
             "{} % of {} MB are here",
-            done * 100 / total,
+            done * 100 / total.max(&1),
             total / 1_000_000
         )),
-        AssetState::Fetching { done, .. } => {
-            SpeechState::OnItsWay(format!("{} MB are here", done / 1_000_000))
-        }
         AssetState::Verifying => SpeechState::OnItsWay("being checked".into()),
         AssetState::Ready(_) => SpeechState::OnItsWay("being loaded".into()),
         AssetState::Failed { by_hand, .. } => SpeechState::Failed(by_hand.clone()),

@@ -45,14 +45,11 @@ async fn show(assets: &[(&str, &watch::Receiver<AssetState>)]) -> Infallible {
 fn word(state: &AssetState) -> String {
     match state {
         AssetState::Waiting => "waiting".into(),
-        AssetState::Fetching { done, total, .. } => match total {
-            Some(total) if *total > 0 => {
-                let tenths = usize::try_from(done * 20 / total).unwrap_or(0).min(20);
-                let bar = format!("{:-<20}", "#".repeat(tenths));
-                format!("[{bar}] {} of {} MB", done / 1_000_000, total / 1_000_000)
-            }
-            _ => format!("{} MB", done / 1_000_000),
-        },
+        AssetState::Fetching { done, total, .. } => {
+            let tenths = usize::try_from(done * 20 / total.max(&1)).unwrap_or(0);
+            let bar = format!("{:-<20}", "#".repeat(tenths.min(20)));
+            format!("[{bar}] {} of {} MB", done / 1_000_000, total / 1_000_000)
+        }
         AssetState::Verifying => "checking".into(),
         AssetState::Ready(_) => "ready".into(),
         AssetState::Failed { .. } => "failed".into(),

@@ -32,6 +32,7 @@ mod state;
 mod tests;
 mod wheel;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -58,9 +59,40 @@ pub enum ProvisionError {
         #[source]
         source: std::io::Error,
     },
+    /// It is not there, and this process only reads the folder: another one provisions it, and is waited for.
+    #[error(
+        "{} is not provisioned ({fault}) and cannot be written from here: run itb-ops setup where it can be written, or set \
+         ITB_DATA_DIR to a folder that is writable",
+        folder.display()
+    )]
+    ReadOnly {
+        /// The folder of the asset.
+        folder: PathBuf,
+        /// A file, and what is wrong with it.
+        fault: String,
+    },
     /// Every source failed; each with its reason. May pass when the network comes back.
     #[error("no source worked: {}", .0.join("; "))]
     NoSource(Vec<String>),
+}
+
+impl ProvisionError {
+    /// What it means that the lock of `folder` could not be had by a process that wants to repair `fault`.
+    fn of_reader(self, folder: &Path, fault: String) -> Self {
+        use std::io::ErrorKind;
+        match self {
+            Self::Disk { source, .. }
+                if matches!(
+                    source.kind(),
+                    ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied
+                ) =>
+            {
+                let folder = folder.to_owned();
+                Self::ReadOnly { folder, fault }
+            }
+            other => other,
+        }
+    }
 }
 
 fn disk_hint(error: &std::io::Error) -> String {
@@ -144,9 +176,12 @@ pub async fn run_once(config: &ProvisionConfig, progress: &Progress) -> Result<(
 
 async fn keep_trying(config: &ProvisionConfig, asset: Asset, state: &watch::Sender<AssetState>) {
     let (mut pause, longest) = BACKOFF;
-    while attempt(config, asset, state, Some(pause)).await.is_err() {
+    while let Err(error) = attempt(config, asset, state, Some(pause)).await {
         tokio::time::sleep(pause).await;
-        pause = longest.min(pause * 2);
+        // To look whether another process has provisioned the folder costs nobody anything.
+        if !matches!(error, ProvisionError::ReadOnly { .. }) {
+            pause = longest.min(pause * 2);
+        }
     }
 }
 

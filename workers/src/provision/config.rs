@@ -11,7 +11,7 @@ const HUB: &str = "https://huggingface.co";
 /// Which recogniser. All are multilingual; larger ones know more Indonesian and take more time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SttModel {
-    /// 145 MB; the only one whose hashes are pinned.
+    /// 145 MB.
     #[default]
     Base,
     /// 484 MB.
@@ -27,9 +27,9 @@ impl SttModel {
     pub fn manifest(self) -> Manifest {
         match self {
             Self::Base => Manifest::whisper_base(),
-            Self::Small => Manifest::whisper_unpinned("small", "vocabulary.txt"),
-            Self::Medium => Manifest::whisper_unpinned("medium", "vocabulary.txt"),
-            Self::LargeV3 => Manifest::whisper_unpinned("large-v3", "vocabulary.json"),
+            Self::Small => Manifest::whisper_small(),
+            Self::Medium => Manifest::whisper_medium(),
+            Self::LargeV3 => Manifest::whisper_large_v3(),
         }
     }
 }
@@ -97,6 +97,17 @@ pub struct ProvisionConfig {
 }
 
 impl ProvisionConfig {
+    /// The hub as it may be shown: a mirror's address can hold a password.
+    pub(super) fn hub_name(&self) -> String {
+        let Ok(mut shown) = reqwest::Url::parse(&self.hub) else {
+            return "the hub".to_owned();
+        };
+        // Only an address without a host refuses, and that has none to hide.
+        let _ = shown.set_username("");
+        let _ = shown.set_password(None);
+        shown.as_str().trim_end_matches('/').to_owned()
+    }
+
     /// With the pinned defaults.
     pub fn new(
         data_dir: impl Into<PathBuf>,

@@ -1,6 +1,6 @@
 //! SHA-256 of files and folders. Blocking.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -25,14 +25,54 @@ pub(super) fn of_file(path: &Path) -> io::Result<String> {
     }
 }
 
-/// Whether a file is there and is what the pin says. The size is compared first: it is free.
-pub(super) fn matches(path: &Path, pin: &Pin) -> io::Result<bool> {
-    match path.metadata() {
-        Ok(found) if found.is_file() && found.len() == pin.size => Ok(of_file(path)? == pin.sha256),
-        Ok(_) => Ok(false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+/// In what a file or a folder differs from its pin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    Absent,
+    Size { found: u64, expected: u64 },
+    Sha256 { found: String, expected: String },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => write!(out, "is not there"),
+            Self::Size { found, expected } => {
+                write!(out, "has {found} bytes instead of {expected}")
+            }
+            Self::Sha256 { found, expected } => {
+                write!(out, "has the SHA-256 {found} instead of {expected}")
+            }
+        }
     }
+}
+
+/// In what a file differs from its pin, if it does. The size is compared first: it is free.
+pub(super) fn fault_of_file(path: &Path, pin: &Pin) -> io::Result<Option<Fault>> {
+    let found = match path.metadata() {
+        Ok(found) if found.is_file() => found.len(),
+        Ok(_) => return Ok(Some(Fault::Absent)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Fault::Absent)),
+        Err(error) => return Err(error),
+    };
+    if found != pin.size {
+        let expected = pin.size;
+        return Ok(Some(Fault::Size { found, expected }));
+    }
+    Ok(difference(of_file(path)?, &pin.sha256))
+}
+
+/// In what the folder `name` in `parent` differs from its hash, if it does.
+pub(super) fn fault_of_tree(parent: &Path, name: &str, sha256: &str) -> io::Result<Option<Fault>> {
+    if !parent.join(name).is_dir() {
+        return Ok(Some(Fault::Absent));
+    }
+    Ok(difference(of_tree(parent, name)?, sha256))
+}
+
+fn difference(found: String, expected: &str) -> Option<Fault> {
+    let expected = expected.to_owned();
+    (found != expected).then_some(Fault::Sha256 { found, expected })
 }
 
 /// The hash of a folder: that over the lines `<sha256>  <name>/<path>` of its files in the order of their paths, as
@@ -89,11 +129,19 @@ mod tests {
             size,
             sha256: sha256.to_owned(),
         };
-        assert!(matches(&path, &pin(3, ABC)).unwrap());
-        assert!(!matches(&path, &pin(4, ABC)).unwrap());
-        assert!(!matches(&path, &pin(3, &ABC.replace('b', "c"))).unwrap());
-        assert!(!matches(&folder.path().join("absent"), &pin(3, ABC)).unwrap());
-        assert!(!matches(folder.path(), &pin(3, ABC)).unwrap());
+        let fault = |path: &Path, pin: &Pin| fault_of_file(path, pin).unwrap();
+        assert_eq!(fault(&path, &pin(3, ABC)), None);
+        let size = Fault::Size {
+            found: 3,
+            expected: 4,
+        };
+        assert_eq!(fault(&path, &pin(4, ABC)), Some(size));
+        let other = ABC.replace('b', "c");
+        let text = fault(&path, &pin(3, &other)).unwrap().to_string();
+        assert!(text.contains(ABC) && text.contains(&other), "{text}");
+        let absent = folder.path().join("absent");
+        assert_eq!(fault(&absent, &pin(3, ABC)), Some(Fault::Absent));
+        assert_eq!(fault(folder.path(), &pin(3, ABC)), Some(Fault::Absent));
     }
 
     #[test]

@@ -43,10 +43,8 @@ pub(super) struct Job {
     pub(super) url: String,
     /// Where the bytes go. What is there already is taken for the beginning of the file.
     pub(super) into: PathBuf,
-    /// The exact size, where it is known.
-    pub(super) size: Option<u64>,
-    /// The most bytes accepted.
-    pub(super) at_most: u64,
+    /// The exact size.
+    pub(super) size: u64,
 }
 
 enum Interruption {
@@ -111,7 +109,7 @@ async fn transfer(
     timeouts: &Timeouts,
     meter: &mut Meter<'_>,
 ) -> Result<(), Interruption> {
-    if have > 0 && job.size == Some(have) {
+    if have > 0 && job.size == have {
         return Ok(());
     }
     let response = ask(client, job, have, timeouts).await?;
@@ -122,12 +120,11 @@ async fn transfer(
             "the server cannot go on where the file ends".to_owned(),
         ));
     };
-    let total = response.content_length().map(|rest| start + rest);
-    if let Some(total) = total {
-        check_size(job, total)?;
+    if let Some(rest) = response.content_length() {
+        check_size(job, start + rest)?;
     }
     save(response, job, start, meter).await?;
-    finish(job, total).await
+    finish(job).await
 }
 
 async fn ask(
@@ -199,7 +196,7 @@ async fn save(
             }
         };
         done += chunk.len() as u64;
-        if done > job.size.unwrap_or(job.at_most) {
+        if done > job.size {
             return Err(Interruption::Final(oversized(job)));
         }
         file.write_all(&chunk)
@@ -217,29 +214,26 @@ async fn save(
 }
 
 /// A body without a stated length can end early without an error.
-async fn finish(job: &Job, total: Option<u64>) -> Result<(), Interruption> {
-    let have = length(&job.into).await;
-    match job.size.or(total) {
-        Some(size) if have < size => Err(Interruption::Cut(format!("{have} of {size} bytes came"))),
-        _ => Ok(()),
+async fn finish(job: &Job) -> Result<(), Interruption> {
+    let (have, size) = (length(&job.into).await, job.size);
+    if have < size {
+        return Err(Interruption::Cut(format!("{have} of {size} bytes came")));
     }
+    Ok(())
 }
 
 fn check_size(job: &Job, total: u64) -> Result<(), FetchError> {
-    match job.size {
-        Some(size) if size != total => Err(FetchError::Source(format!(
-            "the file has {total} bytes there instead of {size}"
-        ))),
-        None if total > job.at_most => Err(oversized(job)),
-        _ => Ok(()),
+    if total == job.size {
+        return Ok(());
     }
+    Err(FetchError::Source(format!(
+        "the file has {total} bytes there instead of {}",
+        job.size
+    )))
 }
 
 fn oversized(job: &Job) -> FetchError {
-    FetchError::Source(format!(
-        "the file is larger than {} bytes there",
-        job.size.unwrap_or(job.at_most)
-    ))
+    FetchError::Source(format!("the file is larger than {} bytes there", job.size))
 }
 
 async fn open(path: &Path, keep: u64) -> Result<File, FetchError> {

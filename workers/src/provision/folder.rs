@@ -1,17 +1,13 @@
 //! The folder of an asset: whether it is right, who may work on it, and how what is new gets into it.
 
-use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::ProvisionError;
-use super::digest::{self, matches};
-use super::manifest::{Manifest, WantedFile};
-
-/// The hashes that unpinned files had when they came, in the format of `sha256sum`.
-const RECORD: &str = "SHA256SUMS";
+use super::digest;
+use super::manifest::Manifest;
 
 /// How often a process that waits for another looks again.
 const LOCK_POLL: Duration = Duration::from_millis(250);
@@ -40,11 +36,15 @@ impl Folder {
         }
     }
 
-    /// Whether the folder has all that the manifest wants, by hash.
-    pub(super) async fn is_ready(&self, manifest: &Manifest) -> Result<bool, ProvisionError> {
+    /// The first thing that the manifest wants and the folder has not, by hash: a file and what is wrong with it. Only
+    /// reads.
+    pub(super) async fn fault(
+        &self,
+        manifest: &Manifest,
+    ) -> Result<Option<String>, ProvisionError> {
         let (folder, manifest) = (self.ready.clone(), manifest.clone());
         blocking(&self.ready, "cannot be read", move || {
-            is_complete(&folder, &manifest)
+            first_fault(&folder, &manifest)
         })
         .await
     }
@@ -110,7 +110,6 @@ fn tidy(folder: &Path, manifest: &Manifest) -> io::Result<()> {
     let files = manifest.files.iter().map(|file| file.name.as_str());
     let wanted: Vec<&str> = files
         .chain(manifest.trees.iter().map(|tree| tree.name.as_str()))
-        .chain([RECORD])
         .collect();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -126,73 +125,18 @@ fn tidy(folder: &Path, manifest: &Manifest) -> io::Result<()> {
     Ok(())
 }
 
-fn is_complete(folder: &Path, manifest: &Manifest) -> io::Result<bool> {
-    if !folder.is_dir() {
-        return Ok(false);
-    }
-    let record = read_record(folder)?;
+fn first_fault(folder: &Path, manifest: &Manifest) -> io::Result<Option<String>> {
     for file in &manifest.files {
-        if !is_good(folder, file, record.as_ref())? {
-            return Ok(false);
+        if let Some(fault) = digest::fault_of_file(&folder.join(&file.name), &file.pin)? {
+            return Ok(Some(format!("{} {fault}", file.name)));
         }
     }
     for tree in &manifest.trees {
-        if !folder.join(&tree.name).is_dir() || digest::of_tree(folder, &tree.name)? != tree.sha256
-        {
-            return Ok(false);
+        if let Some(fault) = digest::fault_of_tree(folder, &tree.name, &tree.sha256)? {
+            return Ok(Some(format!("{} {fault}", tree.name)));
         }
     }
-    Ok(true)
-}
-
-fn is_good(
-    folder: &Path,
-    file: &WantedFile,
-    record: Option<&HashMap<String, String>>,
-) -> io::Result<bool> {
-    let path = folder.join(&file.name);
-    if let Some(pin) = &file.pin {
-        return matches(&path, pin);
-    }
-    let size = path.metadata().map(|found| found.len()).unwrap_or_default();
-    match record {
-        _ if size == 0 => Ok(false),
-        Some(record) => Ok(record.get(&file.name) == Some(&digest::of_file(&path)?)),
-        // Somebody put it there by hand: there is nothing to compare it with.
-        None => Ok(true),
-    }
-}
-
-/// Writes down the hashes of the files that have no pin.
-pub(super) fn write_record(folder: &Path, manifest: &Manifest) -> io::Result<()> {
-    let mut lines = String::new();
-    for file in manifest.files.iter().filter(|file| file.pin.is_none()) {
-        lines += &format!(
-            "{}  {}\n",
-            digest::of_file(&folder.join(&file.name))?,
-            file.name
-        );
-    }
-    if lines.is_empty() {
-        Ok(())
-    } else {
-        fs::write(folder.join(RECORD), lines)
-    }
-}
-
-fn read_record(folder: &Path) -> io::Result<Option<HashMap<String, String>>> {
-    match fs::read_to_string(folder.join(RECORD)) {
-        Ok(text) => {
-            let entries = text.lines().filter_map(|line| line.split_once("  "));
-            Ok(Some(
-                entries
-                    .map(|(hash, name)| (name.to_owned(), hash.to_owned()))
-                    .collect(),
-            ))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    Ok(None)
 }
 
 /// Removes a folder that need not be there.

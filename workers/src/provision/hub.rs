@@ -1,14 +1,14 @@
-//! The model hub. A file is at `{hub}/{repository}/resolve/main/{name}`; large ones answer with a redirection whose
-//! `x-linked-etag` is their SHA-256 (<https://huggingface.co/docs/hub/xet/using-xet-storage>, Git LFS: the object id).
+//! The model hub. A file is at `{hub}/{repository}/resolve/main/{name}`; large ones answer with a redirection. What comes
+//! is compared with the pins of the manifest, never with the statement of the hub.
 
 use std::path::Path;
 
 use reqwest::{Client, redirect};
 
 use super::config::ProvisionConfig;
-use super::digest;
+use super::digest::{self, Fault};
 use super::download::{FetchError, Job, client, fetch};
-use super::folder::{blocking, write_record};
+use super::folder::blocking;
 use super::manifest::{Manifest, Pin, WantedFile};
 use super::state::Meter;
 
@@ -28,25 +28,17 @@ pub(super) async fn fill(
             &config.timeouts,
             redirect::Policy::limited(MAX_REDIRECTIONS),
         )?,
-        statements: client(&config.timeouts, redirect::Policy::none())?,
         base: format!("{}/{repository}/resolve/main", config.hub),
         config,
     };
     for file in &manifest.files {
         hub.file(file, staging, meter).await?;
     }
-    let (folder, manifest) = (staging.to_path_buf(), manifest.clone());
-    blocking(staging, "cannot be recorded", move || {
-        write_record(&folder, &manifest)
-    })
-    .await?;
     Ok(())
 }
 
 struct Hub<'a> {
     files: Client,
-    /// Does not follow redirections, to read what they say.
-    statements: Client,
     base: String,
     config: &'a ProvisionConfig,
 }
@@ -59,81 +51,33 @@ impl Hub<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<(), FetchError> {
         let path = staging.join(&file.name);
-        if let Some(pin) = &file.pin
-            && is_right(&path, pin).await?
-        {
-            meter.settle(pin.size);
-            return Ok(());
+        if fault(&path, &file.pin).await?.is_some() {
+            let into = staging.join(format!("{}.part", file.name));
+            let job = Job {
+                url: format!("{}/{}", self.base, file.name),
+                into: into.clone(),
+                size: file.pin.size,
+            };
+            fetch(&self.files, &job, &self.config.timeouts, meter).await?;
+            meter.verifying();
+            keep_if_right(&into, &path, &file.pin).await?;
         }
-        let url = format!("{}/{}", self.base, file.name);
-        let pin = match &file.pin {
-            Some(pin) => Some(pin.clone()),
-            None => self.stated(&url).await,
-        };
-        let into = staging.join(format!("{}.part", file.name));
-        let size = pin.as_ref().map(|pin| pin.size);
-        let job = Job {
-            url,
-            into: into.clone(),
-            size,
-            at_most: file.at_most,
-        };
-        fetch(&self.files, &job, &self.config.timeouts, meter).await?;
-        meter.verifying();
-        match &pin {
-            Some(pin) => keep_if_right(&into, &path, pin).await?,
-            None => {
-                tracing::warn!(
-                    file = file.name,
-                    "no hash to check this file against; taken as it came"
-                );
-                let to = path.clone();
-                blocking(&path, "cannot be put into place", move || {
-                    std::fs::rename(into, to)
-                })
-                .await?;
-            }
-        }
-        meter.settle(
-            tokio::fs::metadata(staging.join(&file.name))
-                .await
-                .map_or(0, |found| found.len()),
-        );
+        meter.settle(file.pin.size);
         Ok(())
-    }
-
-    /// What the hub itself says that the file is; small files have no such statement.
-    async fn stated(&self, url: &str) -> Option<Pin> {
-        let asked = tokio::time::timeout(
-            self.config.timeouts.answer,
-            self.statements.head(url).send(),
-        )
-        .await;
-        let response = asked.ok()?.ok()?;
-        let header = |name: &str| response.headers().get(name)?.to_str().ok();
-        let sha256 = header("x-linked-etag")?
-            .trim_matches('"')
-            .to_ascii_lowercase();
-        let size = header("x-linked-size")?.parse().ok()?;
-        let is_hash = sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_hash.then_some(Pin { size, sha256 })
     }
 }
 
-/// Whether a file is what its pin says; not there is not an error.
-pub(super) async fn is_right(path: &Path, pin: &Pin) -> Result<bool, FetchError> {
+async fn fault(path: &Path, pin: &Pin) -> Result<Option<Fault>, FetchError> {
     let (file, pin) = (path.to_path_buf(), pin.clone());
-    Ok(blocking(path, "cannot be read", move || digest::matches(&file, &pin)).await?)
+    let look = move || digest::fault_of_file(&file, &pin);
+    Ok(blocking(path, "cannot be read", look).await?)
 }
 
 /// Renames a fetched file, or removes it: the next attempt must not go on from wrong bytes.
-pub(super) async fn keep_if_right(
-    fetched: &Path,
-    path: &Path,
-    pin: &Pin,
-) -> Result<(), FetchError> {
-    let right = is_right(fetched, pin).await?;
+async fn keep_if_right(fetched: &Path, path: &Path, pin: &Pin) -> Result<(), FetchError> {
+    let fault = fault(fetched, pin).await?;
     let (from, to) = (fetched.to_path_buf(), path.to_path_buf());
+    let right = fault.is_none();
     blocking(path, "cannot be put into place", move || {
         if right {
             std::fs::rename(from, to)
@@ -142,15 +86,11 @@ pub(super) async fn keep_if_right(
         }
     })
     .await?;
-    if right {
-        return Ok(());
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match fault {
+        None => Ok(()),
+        Some(fault) => Err(FetchError::Source(format!(
+            "its {name} {fault}, and is not used"
+        ))),
     }
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    Err(FetchError::Source(format!(
-        "its {name} is not the expected one (SHA-256 differs)"
-    )))
 }

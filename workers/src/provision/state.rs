@@ -34,8 +34,8 @@ pub enum AssetState {
         source: String,
         /// Bytes that are there, over all files.
         done: u64,
-        /// Bytes that there will be; unknown for models without pinned sizes.
-        total: Option<u64>,
+        /// Bytes that there will be.
+        total: u64,
     },
     /// There, being checked.
     Verifying,
@@ -83,18 +83,14 @@ impl Progress {
 pub(super) struct Meter<'a> {
     state: &'a watch::Sender<AssetState>,
     source: String,
-    total: Option<u64>,
+    total: u64,
     /// Bytes of the files that are complete.
     settled: u64,
     logged: u64,
 }
 
 impl<'a> Meter<'a> {
-    pub(super) fn new(
-        state: &'a watch::Sender<AssetState>,
-        source: &str,
-        total: Option<u64>,
-    ) -> Self {
+    pub(super) fn new(state: &'a watch::Sender<AssetState>, source: &str, total: u64) -> Self {
         tracing::info!(source, total, "fetching");
         let mut meter = Self {
             state,
@@ -129,10 +125,8 @@ impl<'a> Meter<'a> {
     }
 
     fn log_each_tenth(&mut self, done: u64) {
-        let Some(total) = self.total.filter(|&total| total > 0) else {
-            return;
-        };
-        let tenth = done * 10 / total;
+        let total = self.total;
+        let tenth = done * 10 / total.max(1);
         if tenth > self.logged {
             self.logged = tenth;
             tracing::info!(

@@ -56,8 +56,7 @@ fn speech_to_text() -> Manifest {
     };
     let file = |name: &str, content: &[u8], parts| WantedFile {
         name: name.to_owned(),
-        pin: Some(pin(content)),
-        at_most: content.len() as u64,
+        pin: pin(content),
         parts,
     };
     let [one, two] = model_wheels();

