@@ -11,6 +11,7 @@ use common::config::Environment;
 use tokio::{sync::watch, task::JoinHandle};
 
 mod articles;
+mod beneath;
 mod file_store;
 mod outline;
 mod overlap;
@@ -130,6 +131,7 @@ async fn ingest(
             target: target.name.clone(),
             dry_run: arguments.dry_run,
             skipped: std::mem::take(&mut found.unknown),
+            links: std::mem::take(&mut found.links),
             hidden: found.hidden,
             warnings: overlap.iter().map(warning).collect(),
             ..Summary::default()

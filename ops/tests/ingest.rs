@@ -417,8 +417,40 @@ fn links_that_lead_in_circles_do_no_harm() {
     std::os::unix::fs::symlink(desk.docs(), desk.docs().join("lagi")).expect("a link");
     std::os::unix::fs::symlink("putaran.md", desk.docs().join("putaran.md")).expect("a link");
     let (code, summary) = desk.ingest(&[]);
-    assert_eq!((code, &summary["documents"]), (2, &1.into()));
-    assert!(reasons(&summary).contains_key("docs/putaran.md"));
+    assert_eq!((code, &summary["documents"]), (0, &1.into()));
+    let links = serde_json::json!(["docs/lagi", "docs/putaran.md"]);
+    assert_eq!(summary["links"], links);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_reported_and_nothing_beyond_them_is_read() {
+    use std::os::unix::fs::symlink;
+    let desk = Desk::new();
+    desk.write("a.md", "Isi.");
+    let outside = desk.folder.path().join("luar");
+    fs::create_dir(&outside).expect("a folder");
+    fs::write(outside.join("rahasia.md"), "Kata sandi: 12345.").expect("written");
+    symlink(outside.join("rahasia.md"), desk.docs().join("b.md")).expect("a link");
+    symlink(desk.docs().join("a.md"), desk.docs().join("c.md")).expect("a link");
+    symlink(&outside, desk.docs().join("sub")).expect("a link");
+    let (code, summary) = desk.ingest(&[]);
+    assert_eq!((code, &summary["documents"]), (0, &1.into()));
+    let links = serde_json::json!(["docs/b.md", "docs/c.md", "docs/sub"]);
+    assert_eq!(summary["links"], links);
+    let written = fs::read_to_string(desk.target()).expect("written");
+    assert!(!written.contains("12345"), "{written}");
+    let text = String::from_utf8(desk.run(&["docs"]).stdout).expect("text");
+    assert!(
+        text.contains("link: docs/b.md (links are not followed)"),
+        "{text}"
+    );
+
+    // What the operator names may be a link.
+    symlink(&outside, desk.folder.path().join("lain")).expect("a link");
+    let output = desk.run(&["lain", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(desk.of("lain/rahasia.md")[0].2, "Kata sandi: 12345.");
 }
 
 #[test]

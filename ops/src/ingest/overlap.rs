@@ -55,6 +55,7 @@ mod tests {
     #[test]
     fn a_document_is_known_under_the_name_of_a_folder_around_it_or_in_it() {
         let file = |path: &str, id: &str| Candidate {
+            root: "/srv/docs".into(),
             path: path.into(),
             id: id.into(),
             format: Format::Markdown,

@@ -14,6 +14,8 @@ const DEEPEST: usize = 64;
 /// A file to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
+    /// The given folder that it lies in, or the given file that it is.
+    pub root: PathBuf,
     pub path: PathBuf,
     /// The id of its document: the path below the root, after the root's name.
     pub id: String,
@@ -29,6 +31,8 @@ pub struct Found {
     pub files: Vec<Candidate>,
     /// Ids of files that no reader is for.
     pub unknown: Vec<String>,
+    /// Ids of links, which are not followed: they may lead anywhere.
+    pub links: Vec<String>,
     pub hidden: usize,
     /// What could not be looked at, and why.
     pub unreadable: Vec<(String, io::Error)>,
@@ -60,13 +64,14 @@ pub fn find(paths: &[PathBuf]) -> Result<Found, RootError> {
     let mut found = Found::default();
     for (root, name) in roots {
         if root.is_dir() {
-            found.folder(&root, &name, 0);
+            found.folder(&root, &root, &name, 0);
         } else {
-            found.file(&root, &name);
+            found.file(&root, &root, &name);
         }
         found.roots.push(name);
     }
     found.files.sort_by(|a, b| a.id.cmp(&b.id));
+    found.links.sort();
     Ok(found)
 }
 
@@ -111,7 +116,7 @@ fn check(inner: &Path, outer: &Path) -> Result<(), RootError> {
 }
 
 impl Found {
-    fn folder(&mut self, folder: &Path, id: &str, depth: usize) {
+    fn folder(&mut self, root: &Path, folder: &Path, id: &str, depth: usize) {
         if depth > DEEPEST {
             let error = io::Error::other(format!("it lies more than {DEEPEST} folders deep"));
             return self.unreadable.push((id.to_owned(), error));
@@ -128,21 +133,22 @@ impl Found {
                 continue;
             }
             match entry.file_type() {
-                // A linked folder is not followed, as it could lead back to one of its parents; a linked file is.
-                Ok(kind) if kind.is_dir() => self.folder(&entry.path(), &below, depth + 1),
-                Ok(_) => self.file(&entry.path(), &below),
+                Ok(kind) if kind.is_symlink() => self.links.push(below),
+                Ok(kind) if kind.is_dir() => self.folder(root, &entry.path(), &below, depth + 1),
+                Ok(_) => self.file(root, &entry.path(), &below),
                 Err(error) => self.unreadable.push((below, error)),
             }
         }
     }
 
-    fn file(&mut self, path: &Path, id: &str) {
-        let meta = match fs::metadata(path) {
+    fn file(&mut self, root: &Path, path: &Path, id: &str) {
+        let meta = match fs::symlink_metadata(path) {
             Ok(meta) => meta,
             Err(error) => return self.unreadable.push((id.to_owned(), error)),
         };
         match Format::of(path) {
             Some(format) if meta.is_file() => self.files.push(Candidate {
+                root: root.to_owned(),
                 path: path.to_owned(),
                 id: id.to_owned(),
                 format,

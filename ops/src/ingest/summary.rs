@@ -21,6 +21,8 @@ pub struct Summary {
     pub warnings: Vec<String>,
     /// Files of a kind that cannot be read.
     pub skipped: Vec<String>,
+    /// Links, which are not followed, wherever they lead.
+    pub links: Vec<String>,
     pub hidden: usize,
     pub seconds: f64,
 }
@@ -40,12 +42,9 @@ impl fmt::Display for Summary {
         for warning in &self.warnings {
             writeln!(out, "warning: {warning}")?;
         }
-        for file in self.skipped.iter().take(LISTED) {
-            writeln!(out, "skipped: {file} (no reader for this kind of file)")?;
-        }
-        if let Some(more) = self.skipped.len().checked_sub(LISTED + 1) {
-            writeln!(out, "skipped: and {} more", more + 1)?;
-        }
+        let kind = "no reader for this kind of file";
+        list(out, "skipped", &self.skipped, kind)?;
+        list(out, "link", &self.links, "links are not followed")?;
         if self.interrupted {
             writeln!(out, "interrupted: run it again to go on")?;
         }
@@ -58,7 +57,7 @@ impl fmt::Display for Summary {
         writeln!(
             out,
             "{}: {} documents read; passages: {}{dry} added, {} unchanged, {}{dry} removed; \
-             files: {} failed, {} skipped, {} hidden",
+             files: {} failed, {} skipped, {} links, {} hidden",
             self.target,
             self.documents,
             self.added,
@@ -66,7 +65,18 @@ impl fmt::Display for Summary {
             self.removed,
             failed.len(),
             self.skipped.len(),
+            self.links.len(),
             self.hidden
         )
+    }
+}
+
+fn list(out: &mut fmt::Formatter<'_>, word: &str, files: &[String], why: &str) -> fmt::Result {
+    for file in files.iter().take(LISTED) {
+        writeln!(out, "{word}: {file} ({why})")?;
+    }
+    match files.len().checked_sub(LISTED + 1) {
+        Some(more) => writeln!(out, "{word}: and {} more", more + 1),
+        None => Ok(()),
     }
 }

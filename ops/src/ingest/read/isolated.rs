@@ -1,9 +1,7 @@
 //! Reading in a process of its own: a hostile document is a failure of that document alone.
 
 use std::{
-    fs::File,
     io::{self, Read as _},
-    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -13,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use workers::knowledge::{passages::passages, store::StoredPassage};
 
 use super::{Format, MAX_FILE, MAX_TEXT, Original};
-use crate::ingest::roots::Candidate;
+use crate::ingest::{beneath, roots::Candidate};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -117,8 +115,8 @@ impl Readers {
     ///
     /// See [`ReadFailure`].
     pub async fn read(&self, file: &Candidate) -> Result<Readable, ReadFailure> {
-        let path = file.path.clone();
-        let bytes = tokio::task::spawn_blocking(move || bounded_bytes(&path));
+        let candidate = file.clone();
+        let bytes = tokio::task::spawn_blocking(move || bounded_bytes(&candidate));
         let bytes = bytes.await.map_err(io::Error::other)??;
         let request = Request {
             id: file.id.clone(),
@@ -142,9 +140,9 @@ fn failure(error: SandboxError) -> ReadFailure {
     }
 }
 
-fn bounded_bytes(path: &Path) -> Result<Vec<u8>, ReadFailure> {
+fn bounded_bytes(file: &Candidate) -> Result<Vec<u8>, ReadFailure> {
     let mut bytes = Vec::new();
-    File::open(path)?
+    beneath::open(&file.root, &file.path)?
         .take(MAX_FILE + 1)
         .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
@@ -182,7 +180,7 @@ mod tests {
         for round in 1..=5 {
             let started = Instant::now();
             for file in &files {
-                let bytes = bounded_bytes(&file.path).expect("a file");
+                let bytes = bounded_bytes(file).expect("a file");
                 let (id, format) = (file.id.clone(), file.format);
                 let _ = ReadDocument::run(Request { id, format }, bytes, &Progress::default());
             }
