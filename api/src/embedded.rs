@@ -67,6 +67,8 @@ impl Embedded {
     }
 }
 
+const CANNOT_START: &str = "The stage cannot start; the reason is in the log.";
+
 struct EmbeddedSpeech {
     hearing: Engine,
     speaking: Engine,
@@ -90,7 +92,8 @@ impl Engine {
     fn state(&self) -> SpeechState {
         match (&*self.member.borrow(), &*self.asset.borrow()) {
             (MemberState::Consuming | MemberState::Disconnected, _) => SpeechState::Ready,
-            (MemberState::Failed(reason), _) => SpeechState::Failed(reason.clone()),
+            // The reason is in the operator's log; this text is public.
+            (MemberState::Failed(_), _) => SpeechState::Failed(CANNOT_START.into()),
             (MemberState::Preparing, asset) => preparing(asset),
         }
     }

@@ -19,6 +19,7 @@ pub mod new_turn;
 pub mod openapi;
 pub mod place;
 pub mod prefer;
+mod probe;
 pub mod qdrant;
 pub mod rate_limit_fields;
 pub mod render;

@@ -10,6 +10,9 @@ use reqwest::{Client, Url, redirect::Policy};
 const REST_PORT: u16 = 6333;
 const GRPC_PORT: u16 = 6334;
 
+/// Bytes of the health page that are read; it has a sentence.
+const LONGEST_PAGE: usize = 4_096;
+
 /// A health page that is waited for longer than this helps nobody.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -30,6 +33,7 @@ impl Qdrant {
         let client = Client::builder()
             .timeout(PATIENCE)
             .redirect(Policy::none())
+            .pool_max_idle_per_host(1)
             .build()
             .map_err(|_| no_address())?;
         Ok(Some(Self { page, client }))
@@ -38,8 +42,18 @@ impl Qdrant {
     /// It answers, and well. The page wants no key
     /// (<https://qdrant.tech/documentation/guides/monitoring/>).
     pub async fn is_healthy(&self) -> bool {
-        let answer = self.client.get(self.page.clone()).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        let Ok(mut answer) = self.client.get(self.page.clone()).send().await else {
+            return false;
+        };
+        let is_success = answer.status().is_success();
+        // A connection is kept for the next look once its answer is read to the end.
+        let mut room = LONGEST_PAGE;
+        while let Ok(Some(part)) = answer.chunk().await
+            && let Some(rest) = room.checked_sub(part.len())
+        {
+            room = rest;
+        }
+        is_success
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     gateway::Gateway,
     limiter::Limiter,
     middleware::{authentication::Keys, cors::Origins, hosts::Hosts},
-    qdrant::Qdrant,
+    probe::Probes,
 };
 
 #[derive(Clone, FromRef)]
@@ -27,7 +27,7 @@ pub struct AppState {
     pub mode: ModeName,
     pub origins: Origins,
     pub hosts: Hosts,
-    pub qdrant: Option<Qdrant>,
+    pub probes: Arc<Probes>,
 }
 
 /// What a request of a tenant may hold.
@@ -70,6 +70,7 @@ pub enum ModeName {
 impl AppState {
     pub fn new(config: &ApiConfig, gateway: Gateway, speech: Arc<dyn Speech>) -> Self {
         let quotas = Arc::clone(&gateway.backends().quotas);
+        let probes = Probes::new(gateway.backends(), config.qdrant.clone());
         let limiter = Limiter::new(quotas, config.limits.clone(), config.deadline);
         Self {
             gateway: Arc::new(gateway),
@@ -89,7 +90,7 @@ impl AppState {
             },
             origins: config.origins.clone(),
             hosts: config.hosts,
-            qdrant: config.qdrant.clone(),
+            probes: Arc::new(probes),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `GET /health` and `GET /ready`: without a key, and without secrets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
@@ -8,10 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use common::{
-    broker::{Link, PublishError},
-    pipeline::{Route, Stage},
-};
+use common::broker::Link;
 use serde::Serialize;
 use utoipa::{
     ToSchema,
@@ -19,8 +16,8 @@ use utoipa::{
 };
 
 use crate::{
-    gateway::Gateway,
     openapi::{Group, answers, examples, operation::Title},
+    probe::{Probes, Workers},
     state::{AppState, ModeName, SpeechState},
 };
 
@@ -68,10 +65,8 @@ pub struct Readiness {
 
 /// How things are. 200 unless no job can be accepted at all.
 pub async fn health(State(state): State<AppState>) -> Response {
-    let backends = state.gateway.backends();
-    let (redis, qdrant) = tokio::join!(backends.replies.ping(), qdrant_name(&state));
-    let redis = redis.is_ok();
-    let link = backends.broker.link();
+    let (redis, qdrant) = tokio::join!(state.probes.redis.seen(), qdrant_name(&state.probes));
+    let link = state.gateway.backends().broker.link();
     let speech = state.speech.state();
     let speech_is_ready = speech.iter().all(|(_, state)| *state == SpeechState::Ready);
     let (status, code) = match (redis, &link) {
@@ -94,10 +89,10 @@ pub async fn health(State(state): State<AppState>) -> Response {
     (code, Json(body)).into_response()
 }
 
-async fn qdrant_name(state: &AppState) -> &'static str {
-    match &state.qdrant {
+async fn qdrant_name(probes: &Probes) -> &'static str {
+    match &probes.qdrant {
         None => NOT_CONFIGURED,
-        Some(qdrant) if qdrant.is_healthy().await => "ok",
+        Some(qdrant) if qdrant.seen().await => "ok",
         Some(_) => UNAVAILABLE,
     }
 }
@@ -124,8 +119,8 @@ fn speech_body(states: &[(&'static str, SpeechState)]) -> BTreeMap<&'static str,
 }
 
 /// 200 only when a job could be accepted and answered now.
-pub async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    let reasons = why_not_ready(&gateway).await;
+pub async fn ready(State(state): State<AppState>) -> Response {
+    let reasons = why_not_ready(&state).await;
     if reasons.is_empty() {
         let status = "ready";
         return Json(Readiness { status, reasons }).into_response();
@@ -138,31 +133,26 @@ pub async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     response
 }
 
-async fn why_not_ready(gateway: &Gateway) -> Vec<String> {
-    let backends = gateway.backends();
+async fn why_not_ready(state: &AppState) -> Vec<String> {
+    let (redis, workers) = tokio::join!(state.probes.redis.seen(), state.probes.workers.seen());
     let mut reasons = Vec::new();
-    if backends.replies.ping().await.is_err() {
+    if !redis {
         reasons.push("redis is unavailable".to_owned());
     }
-    match backends.broker.link() {
+    match state.gateway.backends().broker.link() {
         Link::Up => {}
         link => reasons.push(format!("rabbitmq is {}", link_name(&link))),
     }
-    for stage in Route::Text.stages() {
-        match has_workers(gateway, *stage).await {
-            Ok(true) => {}
-            Ok(false) => reasons.push(format!("no worker takes jobs of the stage {stage}")),
-            Err(_) => reasons.push(format!(
+    for (stage, workers) in workers {
+        match workers {
+            Workers::There => {}
+            Workers::Missing => reasons.push(format!("no worker takes jobs of the stage {stage}")),
+            Workers::Unknown => reasons.push(format!(
                 "the queue of the stage {stage} cannot be looked at"
             )),
         }
     }
     reasons
-}
-
-async fn has_workers(gateway: &Gateway, stage: Stage) -> Result<bool, PublishError> {
-    let queues = gateway.backends().broker.inspect(stage).await?;
-    Ok(queues.consumers > 0)
 }
 
 pub fn described() -> PathItem {
