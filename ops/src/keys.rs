@@ -27,14 +27,18 @@ pub enum Command {
 }
 
 pub fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::New { name } => print!("{}", told(&name, &key_from(random()?))),
+        Command::Webhook { name } => print!("{}", signing(&name, &secret_from(random()?))),
+    }
+    Ok(())
+}
+
+pub fn random() -> anyhow::Result<[u8; 32]> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| anyhow::anyhow!("this machine gives no random bytes: {error}"))?;
-    match command {
-        Command::New { name } => print!("{}", told(&name, &key_from(random))),
-        Command::Webhook { name } => print!("{}", signing(&name, &secret_from(random))),
-    }
-    Ok(())
+    Ok(random)
 }
 
 fn told(name: &Tenant, key: &str) -> String {

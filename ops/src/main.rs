@@ -13,6 +13,7 @@ mod chaos;
 mod dead_letters;
 mod eval;
 mod ingest;
+mod init;
 mod keys;
 mod setup;
 
@@ -38,6 +39,8 @@ enum Command {
     /// Sends jobs through real processes while everything breaks, and tells what
     /// became of them.
     Chaos(chaos::Options),
+    /// Makes the passwords of a deployment that are not set yet.
+    Init(init::Options),
     /// API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -76,6 +79,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
         Command::DeadLetters(arguments) => return dead_letters::run(&env, arguments).await,
         Command::Chaos(options) => return chaos::run(options).await,
+        Command::Init(options) => init::run(&env, &options)?,
         Command::Keys(command) => keys::run(command)?,
     }
     Ok(ExitCode::SUCCESS)

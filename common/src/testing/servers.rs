@@ -213,6 +213,11 @@ const RABBITMQ_SCRIPT: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 impl RabbitServer {
     /// `None` when the program is not installed.
     pub fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// With `more` lines of configuration.
+    pub fn start_with(more: &str) -> Option<Self> {
         rabbitmq_script()?;
         find("epmd")?;
         let mut server = Self {
@@ -222,7 +227,7 @@ impl RabbitServer {
             folder: tempfile::tempdir().expect("a folder for RabbitMQ"),
             running: None,
         };
-        server.configure();
+        server.configure(more);
         server.start_again();
         Some(server)
     }
@@ -290,7 +295,7 @@ impl RabbitServer {
         self.folder.path().join(name)
     }
 
-    fn configure(&self) {
+    fn configure(&self, more: &str) {
         let write = |name: &str, text: &str| {
             std::fs::write(self.path(name), text).expect("a file for RabbitMQ");
         };
@@ -298,9 +303,11 @@ impl RabbitServer {
         write("rabbitmq-env.conf", "");
         write(
             "rabbitmq.conf",
-            "listeners.tcp.default = 127.0.0.1:PORT\nvm_memory_high_watermark.absolute = 2GB\ndisk_free_limit.absolute = 10MB\n"
-                .replace("PORT", &self.port.to_string())
-                .as_str(),
+            &format!(
+                "listeners.tcp.default = 127.0.0.1:{}\nvm_memory_high_watermark.absolute = 2GB\n\
+                 disk_free_limit.absolute = 10MB\n{more}",
+                self.port
+            ),
         );
     }
 
