@@ -7,8 +7,10 @@
 //! - Speech is named by its bytes too: a stage that runs twice may speak
 //!   differently, and whoever was given the first ticket still gets what it
 //!   stood for. Checking in what was sent in again replaces it.
+//! - A part of the bytes is read without the rest, so that a reader holds no more
+//!   in memory than it has use for at the moment.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,6 +34,11 @@ pub trait ClaimCheck: Send + Sync + 'static {
     ) -> Result<Ticket, ClaimError>;
 
     async fn redeem(&self, ticket: &Ticket) -> Result<Bytes, ClaimError>;
+
+    /// The bytes at these places, from 0, all of them within [`Ticket::bytes`].
+    /// [`ClaimError::Gone`] also when fewer are kept under this name by now. The
+    /// answer keeps nothing but these bytes in memory.
+    async fn redeem_part(&self, ticket: &Ticket, part: Range<u64>) -> Result<Bytes, ClaimError>;
 
     /// Keeps what `ticket` stands for at least for `longer` from now on, if it is
     /// still kept.
@@ -78,6 +85,13 @@ impl Ticket {
         Self::new(id, Item::Input, &Bytes::new())
     }
 
+    /// A digest of the bytes; `None` for what was sent in, whose name stays the
+    /// same when its bytes do not.
+    pub fn digest(&self) -> Option<&str> {
+        let (_, digest) = self.name.split_once("/speech/")?;
+        digest.rsplit('/').next()
+    }
+
     fn new(id: CorrelationId, item: Item, bytes: &Bytes) -> Self {
         let name = match item {
             Item::Input => format!("{id}/{item}"),
@@ -100,4 +114,22 @@ pub enum ClaimError {
     Gone,
     #[error("the claim check is not available: {0}")]
     Unavailable(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_for_speech_tells_a_digest_of_the_bytes() {
+        let id = CorrelationId::new();
+        let (one, other) = (Bytes::from_static(b"one"), Bytes::from_static(b"other"));
+        for item in [Item::Speech, Item::Sentence { take: 1, n: 2 }] {
+            let digest = |bytes| Ticket::new(id, item, bytes).digest().map(str::to_owned);
+            assert_eq!(digest(&one).unwrap().len(), 16);
+            assert_eq!(digest(&one), digest(&one));
+            assert_ne!(digest(&one), digest(&other));
+        }
+        assert_eq!(Ticket::of_input(id).digest(), None);
+    }
 }

@@ -88,6 +88,7 @@ contract!(resumptions:
 );
 contract!(claims:
     bytes_are_redeemed_any_number_of_times,
+    a_part_is_redeemed_without_the_rest,
     sixteen_mebibytes_fit,
     what_is_sent_in_again_replaces_and_what_is_spoken_again_does_not,
     bytes_older_than_asked_for_are_gone,

@@ -25,6 +25,29 @@ pub async fn bytes_are_redeemed_any_number_of_times(backends: Backends) {
     }
 }
 
+pub async fn a_part_is_redeemed_without_the_rest(backends: Backends) {
+    let claims = &backends.claims;
+    let bytes = Bytes::from((0..=255).cycle().take(200_000).collect::<Vec<u8>>());
+    let id = CorrelationId::new();
+    let check_in = claims.check_in(id, Item::Speech, bytes.clone(), A_MINUTE);
+    let ticket = check_in.await.unwrap();
+    for (start, end) in [
+        (0, 1),
+        (0, 200_000),
+        (199_999, 200_000),
+        (65_536, 131_072),
+        (7, 7),
+    ] {
+        let part = claims.redeem_part(&ticket, start..end).await;
+        let expected = bytes.slice(start as usize..end as usize);
+        assert_eq!(part, Ok(expected), "{start}..{end}");
+    }
+    for beyond in [200_000..200_001, 199_999..200_001] {
+        let part = claims.redeem_part(&ticket, beyond).await;
+        assert_eq!(part, Err(ClaimError::Gone));
+    }
+}
+
 pub async fn sixteen_mebibytes_fit(backends: Backends) {
     let bytes = Bytes::from(vec![7; 16 * 1024 * 1024]);
     let ticket = backends
@@ -79,4 +102,6 @@ pub async fn bytes_older_than_asked_for_are_gone(backends: Backends) {
         .unwrap();
     tokio::time::sleep(short * 3).await;
     assert_eq!(backends.claims.redeem(&ticket).await, Err(ClaimError::Gone));
+    let part = backends.claims.redeem_part(&ticket, 0..1).await;
+    assert_eq!(part, Err(ClaimError::Gone));
 }
