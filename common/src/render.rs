@@ -15,8 +15,8 @@ use crate::{
     turn::{Answer, Citation, Turn},
 };
 use bodies::{
-    Callback, JobDocument, JobError, JobResult, OtherJob, Providers, StageFailure, StageProgress,
-    StageSeconds,
+    Audio, Callback, JobDocument, JobError, JobResult, OtherJob, Providers, StageFailure,
+    StageProgress, StageSeconds,
 };
 
 pub mod bodies;
@@ -47,7 +47,8 @@ impl ResponseFormat {
             .unwrap_or_default()
     }
 
-    fn needs_bytes(self) -> bool {
+    /// Whether the bytes of the speech are part of a result.
+    pub fn needs_bytes(self) -> bool {
         self != Self::Url
     }
 }
@@ -100,14 +101,15 @@ fn sources(answer: &Answer) -> String {
     urls.join(", ")
 }
 
-fn audio(view: &JobView, speech: Option<&Bytes>) -> Option<String> {
+fn audio(view: &JobView, speech: Option<&Bytes>) -> Option<Audio> {
+    let speech = speech.cloned();
     match ResponseFormat::of(view) {
-        ResponseFormat::Hex => speech.map(hex::encode),
-        ResponseFormat::Base64 => {
-            use base64::{Engine as _, engine::general_purpose::STANDARD};
-            speech.map(|bytes| STANDARD.encode(bytes))
+        ResponseFormat::Hex => speech.map(Audio::Hex),
+        ResponseFormat::Base64 => speech.map(Audio::Base64),
+        ResponseFormat::Url => {
+            let path = job_path(view.job.correlation_id);
+            Some(Audio::Url(format!("{path}/audio")))
         }
-        ResponseFormat::Url => Some(format!("{}/audio", job_path(view.job.correlation_id))),
     }
 }
 

@@ -3,9 +3,11 @@
 //!
 //! What a job does not have is left out, unless its place is said to be `null`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
-use serde::Serialize;
+use base64::{display::Base64Display, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 use crate::{
@@ -167,7 +169,7 @@ pub struct JobResult {
     // Without speech there is not even a `null`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    pub audio: Option<Option<String>>,
+    pub audio: Option<Option<Audio>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "wav")]
     pub audio_format: Option<&'static str>,
@@ -203,6 +205,48 @@ pub struct JobResult {
     pub queue_time: Option<StageSeconds>,
 }
 
+/// The audio of a result. Encoded while it is written, without a text of its
+/// own: that would be twice the bytes once more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audio {
+    Hex(Bytes),
+    Base64(Bytes),
+    Url(String),
+}
+
+impl Audio {
+    /// Of `bytes` in the longest of the encodings.
+    pub fn encoded_length(bytes: u64) -> u64 {
+        bytes.saturating_mul(2)
+    }
+}
+
+impl fmt::Display for Audio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hex(bytes) => write_hex(bytes, f),
+            Self::Base64(bytes) => Base64Display::new(bytes, &STANDARD).fmt(f),
+            Self::Url(url) => f.write_str(url),
+        }
+    }
+}
+
+impl Serialize for Audio {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut digits = [0; 1_024];
+    for piece in bytes.chunks(digits.len() / 2) {
+        let digits = &mut digits[..piece.len() * 2];
+        hex::encode_to_slice(piece, digits).map_err(|_| fmt::Error)?;
+        f.write_str(std::str::from_utf8(digits).map_err(|_| fmt::Error)?)?;
+    }
+    Ok(())
+}
+
 /// What did the work of a stage, by the names of [`StageSeconds`].
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Providers {
@@ -228,4 +272,24 @@ pub struct StageSeconds {
     pub process_rag: f64,
     pub text_to_speech: f64,
     pub total: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audio_is_encoded_as_it_is_written() {
+        let bytes = Bytes::from((0..=255).cycle().take(1_500).collect::<Vec<u8>>());
+        let text = |audio: Audio| {
+            let json = serde_json::to_value(audio).unwrap();
+            json.as_str().unwrap().to_owned()
+        };
+        assert_eq!(text(Audio::Hex(bytes.clone())), hex::encode(&bytes));
+        use base64::Engine as _;
+        let expected = STANDARD.encode(&bytes);
+        assert_eq!(text(Audio::Base64(bytes)), expected);
+        assert_eq!(text(Audio::Hex(Bytes::new())), "");
+        assert_eq!(text(Audio::Url("/a".into())), "/a");
+    }
 }
