@@ -8,14 +8,14 @@ pub enum Wanted {
     /// All of it: also when several parts are asked for, or what is asked for
     /// is not understood, as the RFC allows.
     Whole,
-    Part(Range<usize>),
+    Part(Range<u64>),
     /// Nothing that the file has.
     Unsatisfiable,
 }
 
 impl Wanted {
     /// Of a file of `length` bytes.
-    pub fn parse(header: &str, length: usize) -> Self {
+    pub fn parse(header: &str, length: u64) -> Self {
         let Some((first, last)) = single(header) else {
             return Self::Whole;
         };
@@ -40,12 +40,12 @@ fn single(header: &str) -> Option<(&str, &str)> {
 }
 
 /// Digits alone; more of them than fit are as good as the greatest number.
-fn position(text: &str) -> Option<usize> {
+fn position(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().unwrap_or(usize::MAX))
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-fn part(start: usize, end: usize, length: usize) -> Wanted {
+fn part(start: u64, end: u64, length: u64) -> Wanted {
     let end = end.min(length);
     if start < end {
         Wanted::Part(start..end)

@@ -10,6 +10,7 @@ use common::{
 };
 
 use crate::{
+    byte_budget::ByteLimits,
     client_address::Proxies,
     gateway::Terms,
     middleware::{cors::Origins, hosts::Hosts},
@@ -34,6 +35,8 @@ pub struct ApiConfig {
     pub is_development: bool,
     /// Bytes of an upload.
     pub max_upload: usize,
+    /// Bytes of bodies in memory.
+    pub bytes: ByteLimits,
     /// From acceptance to the end of a job.
     pub deadline: Duration,
     /// The silence in a stream of events after which a comment is sent, so that
@@ -100,12 +103,14 @@ impl ApiConfig {
             true => Strength::Any,
             false => Strength::Unguessable,
         };
+        let max_upload = env.number("MAX_CONTENT_LENGTH", 1_024..=1_073_741_824, 16_777_216)?;
         Ok(Self {
             host,
             port: env.number("PORT", 0..=u16::MAX, 8000)?,
             keys,
             is_development,
-            max_upload: env.number("MAX_CONTENT_LENGTH", 1_024..=1_073_741_824, 16_777_216)?,
+            max_upload,
+            bytes: ByteLimits::from_environment(env, max_upload)?,
             deadline: env.seconds("JOB_DEADLINE", 1..=3_600, 120)?,
             heartbeat: env.seconds("EVENTS_HEARTBEAT", 1..=300, 15)?,
             grace: env.seconds("SHUTDOWN_GRACE", 0..=600, 30)?,

@@ -337,8 +337,8 @@ pub fn with_body(response: Response, body: ProblemBody) -> Response {
 }
 
 /// Why a body could not be read to its end; `None` when it just broke off.
-pub fn unread(error: &dyn std::error::Error, limit: usize) -> Option<Problem> {
-    let mut source = error.source();
+pub fn unread(error: &(dyn std::error::Error + 'static), limit: usize) -> Option<Problem> {
+    let mut source = Some(error);
     while let Some(error) = source {
         if error.is::<http_body_util::LengthLimitError>() {
             return Some(Problem::too_large(limit));

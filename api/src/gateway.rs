@@ -19,7 +19,7 @@ use tracing::{info, warn};
 
 use crate::job::JobView;
 use backlog::Backlog;
-pub use submitting::{Caller, ConversationName, NewInput, NewTurn, Unsubmitted};
+pub use submitting::{Caller, ConversationName, NewInput, NewTurn, Recording, Unsubmitted};
 
 mod backlog;
 pub mod following;

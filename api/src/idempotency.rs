@@ -90,7 +90,7 @@ pub fn fingerprint(path: &str, turn: &NewTurn) -> Fingerprint {
     };
     let (kind, input) = match &turn.input {
         NewInput::Text(text) => ("text", text.as_bytes()),
-        NewInput::Speech(bytes) => ("speech", bytes.as_ref()),
+        NewInput::Speech(recording) => ("speech", recording.bytes.as_ref()),
     };
     let priority = turn.priority.map(|it| it.to_string());
     let timeout = turn.timeout.map(|timeout| timeout.as_secs().to_string());

@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod answers;
 pub mod audio_format;
+pub mod byte_budget;
 pub mod byte_range;
 pub mod callback;
 pub mod client_address;

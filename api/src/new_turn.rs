@@ -3,20 +3,21 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, HttpBody as _, to_bytes},
+    body::{Body, HttpBody as _},
     extract::{FromRef, FromRequest, FromRequestParts, Request},
     http::{Extensions, HeaderMap, header, request::Parts},
 };
-use bytes::Bytes;
 use common::{
     ids::{ConversationId, CorrelationId, RequestId, Tenant},
     pipeline::Route,
     priority::Priority,
 };
+use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
+    byte_budget::{Collected, TenantBytes},
     error::{Problem, unread},
     gateway::{Caller, ConversationName, NewInput, NewTurn},
     middleware::request_context::TraceParent,
@@ -338,8 +339,9 @@ async fn json<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, Probl
             "The content type must be application/json.",
         ));
     }
-    let body = read_body(request.into_body(), MAX_JSON).await?;
-    serde_json::from_slice(&body).map_err(|error| {
+    let bytes = bytes_of(&request)?;
+    let body = read_body(request.into_body(), MAX_JSON, &bytes).await?;
+    serde_json::from_slice(body.as_slice()).map_err(|error| {
         if error.is_data() {
             // Names the field, not its content.
             Problem::unprocessable("invalid_field", capitalised(&shape_of(&error)))
@@ -358,10 +360,26 @@ fn shape_of(error: &serde_json::Error) -> String {
 
 /// Refuses what says of itself that it is too large before it is read, and what
 /// turns out to be while it is.
-async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
+async fn read_body(body: Body, limit: usize, budget: &TenantBytes) -> Result<Collected, Problem> {
     refuse_larger(&body, limit)?;
-    let read = to_bytes(body, limit).await;
-    read.map_err(|error| unread(&error, limit).unwrap_or_else(cut_short))
+    let mut read = Collected::new(budget);
+    let mut body = Limited::new(body, limit);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let error: &(dyn std::error::Error + 'static) = error.as_ref();
+            unread(error, limit).unwrap_or_else(cut_short)
+        })?;
+        if let Some(piece) = frame.data_ref() {
+            read.push(piece, limit)?;
+        }
+    }
+    Ok(read)
+}
+
+/// What the bytes of `request` count against.
+fn bytes_of(request: &Request) -> Result<TenantBytes, Problem> {
+    let bytes = request.extensions().get::<TenantBytes>();
+    bytes.cloned().ok_or_else(Problem::internal)
 }
 
 fn refuse_larger(body: &Body, limit: usize) -> Result<(), Problem> {

@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use common::{callback::CallbackConfig, ids::Tenant};
 
 use crate::{
+    byte_budget::ByteBudget,
     callback::Callbacks,
     client_address::Proxies,
     config::ApiConfig,
@@ -23,6 +24,7 @@ pub struct AppState {
     pub proxies: Arc<Proxies>,
     pub speech: Arc<dyn Speech>,
     pub limits: Arc<TenantLimits>,
+    pub bytes: Arc<ByteBudget>,
     pub heartbeat: Heartbeat,
     pub mode: ModeName,
     pub origins: Origins,
@@ -82,6 +84,7 @@ impl AppState {
                 upload: config.max_upload,
                 callbacks: config.callbacks.clone(),
             }),
+            bytes: Arc::new(ByteBudget::new(config.bytes)),
             heartbeat: Heartbeat(config.heartbeat),
             mode: if config.backends.mode.is_embedded() {
                 ModeName::Embedded

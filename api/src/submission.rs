@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use crate::{
     accept::Rendering,
     answers,
+    byte_budget::TenantBytes,
     error::Problem,
     gateway::{Caller, Gateway, NewTurn, SLACK},
     idempotency::{self, Submitted},
@@ -37,6 +38,7 @@ pub struct Submission {
     pub preferences: Preferences,
     rendering: Rendering,
     heartbeat: Heartbeat,
+    bytes: TenantBytes,
     key: Option<String>,
     path: String,
 }
@@ -52,6 +54,7 @@ where
             preferences: Preferences::of(&parts.headers),
             rendering: Rendering::from_request_parts(parts, state).await?,
             heartbeat: Heartbeat::from_ref(state),
+            bytes: TenantBytes::from_request_parts(parts, state).await?,
             key: idempotency::key_of(&parts.headers)?,
             path: parts.uri.path().to_owned(),
         })
@@ -136,7 +139,7 @@ impl Submission {
         };
         let following = following.ok_or_else(Problem::unknown_job)?;
         let location = [(header::LOCATION, render::job_path(id))];
-        let events = EventStream::new(following, 0, self.heartbeat.0);
+        let events = EventStream::new(following, 0, self.heartbeat.0, self.bytes.clone());
         Ok((location, events).into_response())
     }
 
@@ -167,14 +170,14 @@ impl Submission {
             }
         };
         let result = match view {
-            Some(view) => answers::result(gateway, &view).await,
+            Some(view) => answers::result(gateway, &view, &self.bytes).await,
             None => Err(Problem::still_running(entered.id)),
         };
         let applied = Preferences {
             respond_async: false,
             wait,
         };
-        Ok(applying(applied, result.map(Json).into_response()))
+        Ok(applying(applied, result.into_response()))
     }
 
     /// Waits no longer than is preferred; then the caller asks again.
@@ -206,18 +209,20 @@ impl Submission {
             return Ok(applying(self.preferences, accepted(&entered)));
         };
         let answer = match body {
-            Body::Result => answers::result(gateway, &view)
-                .await
-                .map(|it| Json(it).into_response()),
-            Body::Job => answers::document(gateway, &view)
-                .await
-                .map(|it| Json(it).into_response()),
+            Body::Result => {
+                let result = answers::result(gateway, &view, &self.bytes).await;
+                result.into_response()
+            }
+            Body::Job => {
+                let document = answers::document(gateway, &view, &self.bytes).await;
+                document.into_response()
+            }
         };
         let applied = Preferences {
             respond_async: false,
             ..self.preferences
         };
-        Ok(applying(applied, answer.into_response()))
+        Ok(applying(applied, answer))
     }
 
     /// Submits `turn`, unless an earlier request with the same key has. To wait

@@ -1,6 +1,6 @@
 //! A job's log on behalf of a client: what there is, then what comes.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use common::{
@@ -121,18 +121,36 @@ impl Gateway {
     /// The bytes under `ticket`, or `None` when they are kept no longer. Asks
     /// several times before it is an error.
     pub async fn redeem(&self, ticket: &Ticket) -> Result<Option<Bytes>, GatewayError> {
-        let mut backoff = Backoff::reconnecting();
-        let mut tries = 1;
-        loop {
-            match self.backends.claims.redeem(ticket).await {
-                Ok(bytes) => return Ok(Some(bytes)),
-                Err(ClaimError::Gone) => return Ok(None),
-                Err(away) if tries >= TRIES => return Err(away.into()),
-                Err(error) => warn!(%error, "waiting for audio"),
-            }
-            tries += 1;
-            backoff.wait().await;
+        asking_again(|| self.backends.claims.redeem(ticket)).await
+    }
+
+    /// As [`redeem`](Self::redeem), of the bytes at these places alone.
+    pub async fn redeem_part(
+        &self,
+        ticket: &Ticket,
+        part: Range<u64>,
+    ) -> Result<Option<Bytes>, GatewayError> {
+        let claims = &self.backends.claims;
+        asking_again(|| claims.redeem_part(ticket, part.clone())).await
+    }
+}
+
+/// `None` for what is kept no longer. Asks several times before it is an error.
+async fn asking_again<F>(redeem: impl Fn() -> F) -> Result<Option<Bytes>, GatewayError>
+where
+    F: Future<Output = Result<Bytes, ClaimError>>,
+{
+    let mut backoff = Backoff::reconnecting();
+    let mut tries = 1;
+    loop {
+        match redeem().await {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(ClaimError::Gone) => return Ok(None),
+            Err(away) if tries >= TRIES => return Err(away.into()),
+            Err(error) => warn!(%error, "waiting for audio"),
         }
+        tries += 1;
+        backoff.wait().await;
     }
 }
 

@@ -21,7 +21,7 @@ use common::{
 use tracing::{info, warn};
 
 use super::{Gateway, GatewayError, SLACK};
-use crate::place::Place;
+use crate::{byte_budget::Hold, place::Place};
 
 /// A validated turn, to be submitted.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub enum ConversationName {
 #[derive(Clone)]
 pub enum NewInput {
     Text(String),
-    Speech(Bytes),
+    Speech(Recording),
 }
 
 impl std::fmt::Debug for NewInput {
@@ -77,8 +77,45 @@ impl std::fmt::Debug for NewInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text(text) => write!(f, "Text({} bytes)", text.len()),
-            Self::Speech(bytes) => write!(f, "Speech({} bytes)", bytes.len()),
+            Self::Speech(recording) => write!(f, "{recording:?}"),
         }
+    }
+}
+
+/// A recording until it is checked in.
+#[derive(Clone)]
+pub struct Recording {
+    pub bytes: Bytes,
+    /// What the bytes count as. Not attached to them: those that are checked in
+    /// may be the same, and are the store's.
+    hold: Option<Arc<Hold>>,
+}
+
+impl Recording {
+    pub fn held(bytes: Bytes, hold: Hold) -> Self {
+        Self {
+            bytes,
+            hold: Some(Arc::new(hold)),
+        }
+    }
+}
+
+/// One that nobody counts.
+impl From<Bytes> for Recording {
+    fn from(bytes: Bytes) -> Self {
+        Self { bytes, hold: None }
+    }
+}
+
+impl PartialEq for Recording {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl std::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Recording({} bytes)", self.bytes.len())
     }
 }
 
@@ -245,11 +282,12 @@ impl Gateway {
     async fn turn(&self, job: &Job, new: NewTurn) -> Result<Turn, GatewayError> {
         let input = match new.input {
             NewInput::Text(text) => Input::Text { text },
-            NewInput::Speech(bytes) => {
+            NewInput::Speech(Recording { bytes, hold }) => {
                 // Needed until the deadline; a little longer for a late retry.
                 let keep = job.deadline.since(job.accepted_at) * 2;
                 let (claims, id) = (&self.backends.claims, job.correlation_id);
                 let ticket = claims.check_in(id, Item::Input, bytes, keep).await?;
+                drop(hold);
                 Input::Speech { ticket }
             }
         };

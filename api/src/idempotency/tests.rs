@@ -73,7 +73,7 @@ fn a_fingerprint_tells_every_part_of_a_request_apart() {
         fingerprint("/v1/chat", &first()),
         fingerprint("/v1/jobs", &first()),
         changed(|turn| turn.input = NewInput::Text("apa".into())),
-        changed(|turn| turn.input = NewInput::Speech(Bytes::from_static(b"apa?"))),
+        changed(|turn| turn.input = NewInput::Speech(Bytes::from_static(b"apa?").into())),
         changed(|turn| turn.route = Route::Voice),
         changed(|turn| turn.conversation_id = "b".parse().unwrap()),
         changed(|turn| turn.conversation_name = ConversationName::Made),

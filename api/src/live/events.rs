@@ -13,7 +13,13 @@ use futures::{Stream, stream::unfold};
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::{gateway::following::Following, job::JobView, render::events};
+use crate::{
+    answers::room_for,
+    byte_budget::{Full, LONG_WAIT, TenantBytes},
+    gateway::following::Following,
+    job::JobView,
+    render::events,
+};
 
 /// Bytes of events that go out as one piece, so that a log with much audio is
 /// not in memory as a whole.
@@ -28,6 +34,7 @@ pub struct EventStream {
     /// The client has seen the events up to this number.
     seen: u64,
     heartbeat: Duration,
+    bytes: TenantBytes,
     /// Something that belongs into the stream cannot be had: the client comes
     /// again for it.
     is_broken: bool,
@@ -47,14 +54,15 @@ impl IntoResponse for EventStream {
 
 impl EventStream {
     /// The events after number `seen`, and a comment after each `heartbeat` of
-    /// silence.
-    pub fn new(following: Following, seen: u64, heartbeat: Duration) -> Self {
+    /// silence. What is written and not taken yet counts among `bytes`.
+    pub fn new(following: Following, seen: u64, heartbeat: Duration, bytes: TenantBytes) -> Self {
         Self {
             following,
             view: None,
             waiting: Vec::new().into_iter(),
             seen,
             heartbeat,
+            bytes,
             is_broken: false,
         }
     }
@@ -74,26 +82,57 @@ impl EventStream {
                     Err(_) => return Some(Bytes::from_static(events::HEARTBEAT)),
                 }
             }
-            let piece = self.piece().await;
-            if !piece.is_empty() {
-                return Some(piece.into());
+            match self.piece().await {
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => return Some(piece),
+                Err(full) => {
+                    warn!(%full, "a stream of events ends before its job");
+                    self.is_broken = true;
+                }
             }
         }
         None
     }
 
-    async fn piece(&mut self) -> Vec<u8> {
+    /// Of several events, or of one that carries audio.
+    async fn piece(&mut self) -> Result<Bytes, Full> {
+        self.pass_over_the_seen();
+        if self.waiting.as_slice().is_empty() {
+            return Ok(Bytes::new());
+        }
+        let room = PIECE + room_for(self.audio_ahead());
+        let mut hold = self.bytes.take(room, LONG_WAIT).await?;
         let mut piece = Vec::new();
         while piece.len() < PIECE
             && !self.is_broken
             && let Some(record) = self.waiting.next()
         {
             JobView::advance(&mut self.view, &record);
-            if record.sequence_number > self.seen {
-                self.write(&mut piece, &record).await;
+            self.write(&mut piece, &record).await;
+            if self.audio_ahead() > 0 {
+                break;
             }
         }
-        piece
+        piece.shrink_to_fit();
+        hold.shrink_to(piece.len());
+        Ok(hold.attach(piece.into()))
+    }
+
+    fn pass_over_the_seen(&mut self) {
+        let seen = self.seen;
+        let is_seen = |record: &&Record| record.sequence_number <= seen;
+        while self.waiting.as_slice().first().filter(is_seen).is_some() {
+            if let Some(record) = self.waiting.next() {
+                JobView::advance(&mut self.view, &record);
+            }
+        }
+    }
+
+    /// Bytes of audio in the next event.
+    fn audio_ahead(&self) -> u64 {
+        let next = self.waiting.as_slice().first().zip(self.view.as_ref());
+        let ticket = next.and_then(|(record, view)| events::enclosed(view, record));
+        ticket.map_or(0, |ticket| ticket.bytes)
     }
 
     async fn write(&mut self, piece: &mut Vec<u8>, record: &Record) {

@@ -10,10 +10,15 @@ use futures::{
 };
 use tracing::warn;
 
-use crate::{gateway::following::Following, wav::Wav};
+use crate::{
+    byte_budget::{LONG_WAIT, TenantBytes},
+    gateway::following::Following,
+    wav::Wav,
+};
 
 pub struct SpokenStream {
     following: Following,
+    bytes: TenantBytes,
     /// Sentences that were told and are not sent yet.
     waiting: VecDeque<Speech>,
     /// The `fmt ` chunk of what has been sent, once something has.
@@ -44,9 +49,11 @@ impl SpokenStream {
     /// was said before a restart of the answer is left out.
     pub async fn begin(
         following: Following,
+        bytes: TenantBytes,
     ) -> Result<Option<impl Stream<Item = Result<Bytes, BrokenOff>> + Send>, BrokenOff> {
         let mut stream = Self {
             following,
+            bytes,
             waiting: VecDeque::new(),
             format: None,
             progress: Progress::Speaking,
@@ -112,13 +119,24 @@ impl SpokenStream {
     /// was sent. A WAV has one format from its beginning to its end; sentences
     /// differ when the synthesiser of one was away and another stood in.
     async fn sentence(&mut self, speech: &Speech) -> Option<Bytes> {
+        // Twice: the first is copied, to stand under its header.
+        let room = usize::try_from(speech.ticket.bytes.saturating_mul(2));
+        let hold = self.bytes.take(room.unwrap_or(usize::MAX), LONG_WAIT).await;
+        let hold = hold.inspect_err(|full| warn!(%full, "streamed speech ends early"));
+        let mut hold = hold.ok()?;
         let kept = self.following.redeem(&speech.ticket).await;
         let kept = kept.inspect_err(|error| warn!(%error, "streamed speech ends early"));
-        let wav = Wav::parse(&kept.ok()??)?;
+        let samples = self.under_one_header(Wav::parse(&kept.ok()??)?)?;
+        hold.shrink_to(samples.len());
+        Some(hold.attach(samples))
+    }
+
+    fn under_one_header(&mut self, wav: Wav) -> Option<Bytes> {
         match &self.format {
             None => {
                 let first = wav.begin_endless();
-                self.format = Some(wav.format);
+                // A slice would keep the whole sentence.
+                self.format = Some(Bytes::copy_from_slice(&wav.format));
                 Some(first)
             }
             Some(format) if *format == wav.format => Some(wav.samples),

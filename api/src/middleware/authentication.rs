@@ -11,7 +11,10 @@ use axum::{
 use common::{api_key::KeyDigest, ids::Tenant};
 use subtle::ConstantTimeEq as _;
 
-use crate::{client_address::Proxies, config::keys::NamedKey, error::Problem, limiter::Limiter};
+use crate::{
+    byte_budget::ByteBudget, client_address::Proxies, config::keys::NamedKey, error::Problem,
+    limiter::Limiter,
+};
 
 /// The keys, as digests: of equal length, so that comparing them tells nothing
 /// by the time it takes.
@@ -41,6 +44,7 @@ pub async fn require_key(
     State(keys): State<Arc<Keys>>,
     State(limiter): State<Arc<Limiter>>,
     State(proxies): State<Arc<Proxies>>,
+    State(bytes): State<Arc<ByteBudget>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -53,6 +57,7 @@ pub async fn require_key(
         let address = proxies.client(peer.ip(), headers);
         return Err(limiter.without_key(address).await);
     };
+    request.extensions_mut().insert(bytes.of(&tenant));
     request.extensions_mut().insert(tenant);
     Ok(next.run(request).await)
 }

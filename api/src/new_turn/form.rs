@@ -2,33 +2,35 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     extract::{
         FromRequest as _, Multipart, Request,
         multipart::{Field, MultipartError},
     },
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use common::{ids::ConversationId, pipeline::Route};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Frame, SizeHint};
 
 use super::{
-    is_multipart, refuse_larger, refuse_packed, valid_format, valid_voice, written_priority,
-    written_timeout,
+    bytes_of, is_multipart, refuse_larger, refuse_packed, valid_format, valid_voice,
+    written_priority, written_timeout,
 };
 use crate::{
     audio_format::AudioFormat,
+    byte_budget::{Collected, TenantBytes},
     error::{Problem, unread},
-    gateway::{NewInput, NewTurn},
+    gateway::{NewInput, NewTurn, Recording},
     state::Limits,
 };
 
@@ -47,7 +49,7 @@ const MAX_HEAD: usize = 16 * 1024;
 #[derive(Default)]
 #[cfg_attr(test, derive(Debug, PartialEq))]
 pub struct Form {
-    audio: Option<Bytes>,
+    audio: Option<Recording>,
     pub kind: Option<String>,
     voice: Option<String>,
     response_format: Option<String>,
@@ -68,10 +70,11 @@ impl Form {
         refuse_packed(request.headers())?;
         let limit = limits.upload.saturating_add(MULTIPART_OVERHEAD);
         refuse_larger(request.body(), limit)?;
+        let budget = bytes_of(&request)?;
         let mut parts = Parts::of(request, limit).await?;
         let mut form = Self::default();
         while let Some(field) = parts.next(limits).await? {
-            form.take(field, limits, known).await?;
+            form.take(field, limits, &budget, known).await?;
         }
         Ok(form)
     }
@@ -80,6 +83,7 @@ impl Form {
         &mut self,
         field: Field<'_>,
         limits: Limits,
+        budget: &TenantBytes,
         known: &[&str],
     ) -> Result<(), Problem> {
         let name = field.name().unwrap_or_default().to_owned();
@@ -93,11 +97,13 @@ impl Form {
             ));
         }
         if name == "audio" {
-            let bytes = bounded(field, limits.upload, limits).await?;
-            return set_once(&mut self.audio, bytes, &name);
+            let (bytes, hold) = bounded(field, limits.upload, limits, budget)
+                .await?
+                .finish();
+            return set_once(&mut self.audio, Recording::held(bytes, hold), &name);
         }
-        let bytes = bounded(field, MAX_FIELD, limits).await?;
-        let text = String::from_utf8(bytes.to_vec()).map_err(|_| {
+        let bytes = bounded(field, MAX_FIELD, limits, budget).await?;
+        let text = String::from_utf8(bytes.as_slice().to_vec()).map_err(|_| {
             Problem::unprocessable("invalid_field", format!("The field {name} is not text."))
         })?;
         let slot = match name.as_str() {
@@ -120,13 +126,13 @@ impl Form {
         let audio = self.audio.ok_or_else(|| {
             Problem::unprocessable("missing_audio", "The form has no file in the field audio.")
         })?;
-        if audio.is_empty() {
+        if audio.bytes.is_empty() {
             return Err(Problem::unprocessable(
                 "empty_audio",
                 "The file in the field audio is empty.",
             ));
         }
-        if AudioFormat::sniff(&audio).is_none() {
+        if AudioFormat::sniff(&audio.bytes).is_none() {
             return Err(Problem::unsupported_media_type(
                 "unsupported_audio",
                 "The file is not audio of a kind that is taken: wav, mp3, flac, ogg, m4a or webm.",
@@ -163,7 +169,7 @@ impl Parts {
                 count.fetch_add(bytes, Ordering::Relaxed);
                 frame
             });
-            Body::new(Limited::new(counted, limit))
+            Body::new(OneAtATime::new(Limited::new(counted, limit)))
         });
         let parts = Multipart::from_request(request, &()).await;
         let parts = parts
@@ -188,6 +194,46 @@ impl Parts {
     }
 }
 
+/// Gives one frame each time that its reader wakes. The parser takes all that
+/// there is before it hands on any of it, which may be the whole body.
+struct OneAtATime<B> {
+    body: B,
+    has_given: bool,
+}
+
+impl<B> OneAtATime<B> {
+    fn new(body: B) -> Self {
+        let has_given = false;
+        Self { body, has_given }
+    }
+}
+
+impl<B: HttpBody + Unpin> HttpBody for OneAtATime<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        if std::mem::take(&mut self.has_given) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.has_given = matches!(polled, Poll::Ready(Some(Ok(_))));
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 fn set_once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Problem> {
     if slot.replace(value).is_some() {
         return Err(Problem::unprocessable(
@@ -198,19 +244,24 @@ fn set_once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), Problem
     Ok(())
 }
 
-async fn bounded(mut field: Field<'_>, limit: usize, limits: Limits) -> Result<Bytes, Problem> {
-    let mut bytes = BytesMut::new();
+async fn bounded(
+    mut field: Field<'_>,
+    limit: usize,
+    limits: Limits,
+    budget: &TenantBytes,
+) -> Result<Collected, Problem> {
+    let mut bytes = Collected::new(budget);
     while let Some(chunk) = field
         .chunk()
         .await
         .map_err(|error| broken(&error, limits))?
     {
-        if bytes.len() + chunk.len() > limit {
+        if bytes.as_slice().len() + chunk.len() > limit {
             return Err(Problem::too_large(limit));
         }
-        bytes.extend_from_slice(&chunk);
+        bytes.push(&chunk, limit)?;
     }
-    Ok(bytes.freeze())
+    Ok(bytes)
 }
 
 fn broken(error: &MultipartError, limits: Limits) -> Problem {
@@ -232,7 +283,7 @@ mod tests {
     use futures::stream;
 
     use super::*;
-    use crate::callback::Callbacks;
+    use crate::{byte_budget, callback::Callbacks};
 
     /// The word for what is wrong with a form that comes in these pieces.
     async fn refusal(pieces: impl Iterator<Item = &'static [u8]> + Send + 'static) -> String {
@@ -243,6 +294,7 @@ mod tests {
         });
         let request = Request::builder()
             .header("content-type", "multipart/form-data; boundary=b")
+            .extension(byte_budget::tests::tenant_with(100_000))
             .body(Body::from_stream(pieces))
             .unwrap();
         let limits = Limits {

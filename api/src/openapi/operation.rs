@@ -15,6 +15,9 @@ use super::{Group, answers, examples, parameters, problems};
 pub const API_KEY: &str = "ApiKey";
 pub const BEARER: &str = "Bearer";
 
+/// Of an operation whose bodies count among those that are held.
+pub const HOLDING_BYTES: [&str; 2] = ["too_many_bytes", "too_many_bytes_of_tenant"];
+
 /// What an operation is called, and where it is shown.
 pub struct Title {
     pub id: &'static str,
@@ -45,6 +48,7 @@ impl Title {
                 "uri_too_long",
                 "internal",
                 "too_many_connections",
+                "too_many_connections_of_address",
             ],
         }
         .parameter(parameters::request_id())
@@ -91,6 +95,7 @@ impl Title {
                 "too_many_jobs",
                 "overloaded",
             ])
+            .problems(&HOLDING_BYTES)
     }
 }
 

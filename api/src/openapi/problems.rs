@@ -242,6 +242,16 @@ pub const KNOWN: &[KnownProblem] = &[
         "too_many_jobs",
         "Too many jobs of this key are under way.",
     ),
+    problem(
+        429,
+        "too_many_bytes_of_tenant",
+        "Too many uploads and answers of this tenant are in memory already.",
+    ),
+    problem(
+        429,
+        "too_many_connections_of_address",
+        "Too many connections from this address are open already.",
+    ),
     problem(500, "internal", "Something went wrong on our side."),
     problem(
         503,
@@ -253,6 +263,11 @@ pub const KNOWN: &[KnownProblem] = &[
         503,
         "too_many_connections",
         "Too many connections are open already.",
+    ),
+    problem(
+        503,
+        "too_many_bytes",
+        "Too many uploads and answers are in memory already.",
     ),
     problem(
         503,

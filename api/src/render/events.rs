@@ -18,8 +18,9 @@ use common::{
 use serde::{Serialize, Serializer};
 
 use super::{
+    ResponseFormat,
     bodies::{JobError, JobResult},
-    error, kind, needs_speech, result, rfc3339,
+    error, kind, result, rfc3339,
 };
 use crate::job::JobView;
 
@@ -27,11 +28,11 @@ use crate::job::JobView;
 pub const HEARTBEAT: &[u8] = b": heartbeat\n\n";
 
 /// The audio that the event of `record` carries, where it carries any. `view`
-/// is the job up to this record.
+/// is the job before this record, or up to it.
 pub fn enclosed<'a>(view: &JobView, record: &'a Record) -> Option<&'a Ticket> {
     match &record.event {
         Event::AudioDelta { speech, .. } => Some(&speech.ticket),
-        Event::Completed { turn } if needs_speech(view) => {
+        Event::Completed { turn } if ResponseFormat::of(view).needs_bytes() => {
             turn.speech.as_ref().map(|speech| &speech.ticket)
         }
         _ => None,

@@ -12,6 +12,7 @@ use utoipa::openapi::{HttpMethod, PathItem};
 
 use super::JobId;
 use crate::{
+    byte_budget::TenantBytes,
     error::Problem,
     gateway::{Caller, Gateway, following::Following},
     live::events::EventStream,
@@ -24,6 +25,7 @@ pub async fn get(
     State(gateway): State<Arc<Gateway>>,
     State(heartbeat): State<Heartbeat>,
     caller: Caller,
+    bytes: TenantBytes,
     JobId(id): JobId,
     cursor: Cursor,
 ) -> Result<Response, Problem> {
@@ -38,7 +40,7 @@ pub async fn get(
         }
         following.wait_for_a_resumption();
     }
-    Ok(EventStream::new(following, seen, heartbeat.0).into_response())
+    Ok(EventStream::new(following, seen, heartbeat.0, bytes).into_response())
 }
 
 /// The number of the last event that the client has seen, as it says.

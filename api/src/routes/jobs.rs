@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json,
     extract::{FromRequestParts, Query, State},
     http::request::Parts,
     response::Response,
@@ -14,11 +13,16 @@ use utoipa::openapi::{HttpMethod, PathItem, Required};
 
 use super::{JobId, refuse_until_ready};
 use crate::{
-    answers,
+    answers::{self, Answer},
+    byte_budget::TenantBytes,
     error::Problem,
     gateway::{Caller, Gateway},
     new_turn::AnyTurn,
-    openapi::{Group, answers as describe, forms, operation::Title, parameters},
+    openapi::{
+        Group, answers as describe, forms,
+        operation::{HOLDING_BYTES, Title},
+        parameters,
+    },
     render::bodies::JobDocument,
     state::Speech,
     submission::{Body, Submission},
@@ -45,11 +49,12 @@ pub async fn post(
 pub async fn cancel(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
+    bytes: TenantBytes,
     JobId(id): JobId,
-) -> Result<Json<JobDocument>, Problem> {
+) -> Result<Answer<JobDocument>, Problem> {
     let view = gateway.cancel(&caller.tenant, id).await?;
     let view = view.ok_or_else(Problem::unknown_job)?;
-    answers::document(&gateway, &view).await.map(Json)
+    answers::document(&gateway, &view, &bytes).await
 }
 
 /// How long a poll is held.
@@ -63,9 +68,10 @@ struct Waiting {
 pub async fn get(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
+    bytes: TenantBytes,
     JobId(id): JobId,
     Poll(patience): Poll,
-) -> Result<Json<JobDocument>, Problem> {
+) -> Result<Answer<JobDocument>, Problem> {
     let view = match patience {
         Duration::ZERO => gateway.look(&caller.tenant, id).await?,
         patience => {
@@ -78,7 +84,7 @@ pub async fn get(
         }
     };
     let view = view.ok_or_else(Problem::unknown_job)?;
-    answers::document(&gateway, &view).await.map(Json)
+    answers::document(&gateway, &view, &bytes).await
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Poll {
@@ -155,12 +161,14 @@ pub fn one_described() -> PathItem {
         .parameter(parameters::wait())
         .answer(200, describe::job())
         .problems(&["invalid_wait", "unknown_job"])
+        .problems(&HOLDING_BYTES)
         .on(HttpMethod::Get);
     let cancel = cancel
         .keyed()
         .parameter(parameters::job_id())
         .answer(200, describe::job())
-        .problems(&["unknown_job"]);
+        .problems(&["unknown_job"])
+        .problems(&HOLDING_BYTES);
     item.merge_operations(cancel.on(HttpMethod::Delete));
     item
 }

@@ -10,18 +10,22 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use common::{ids::CorrelationId, pipeline::Stage};
-use sha2::{Digest as _, Sha256};
+use common::{claim_check::Ticket, ids::CorrelationId, pipeline::Stage};
 use utoipa::openapi::{HttpMethod, PathItem};
 
 use super::JobId;
 use crate::{
+    byte_budget::TenantBytes,
     byte_range::Wanted,
     error::Problem,
     gateway::{Caller, Gateway},
     job::{JobView, Outcome},
-    live::speech::SpokenStream,
-    openapi::{Group, answers, operation::Title, parameters},
+    live::{download::Download, speech::SpokenStream},
+    openapi::{
+        Group, answers,
+        operation::{HOLDING_BYTES, Title},
+        parameters,
+    },
 };
 
 const WAV: (HeaderName, &str) = (header::CONTENT_TYPE, "audio/wav");
@@ -37,6 +41,7 @@ const STREAMED: [(HeaderName, &str); 4] = [
 pub async fn get(
     State(gateway): State<Arc<Gateway>>,
     caller: Caller,
+    bytes: TenantBytes,
     JobId(id): JobId,
     method: Method,
     headers: HeaderMap,
@@ -52,13 +57,18 @@ pub async fn get(
             let unknown = futures::stream::empty::<Result<Bytes, std::convert::Infallible>>();
             return Ok((STREAMED, Body::from_stream(unknown)).into_response());
         }
-        if let Some(stream) = streamed(&gateway, &caller, id).await? {
+        if let Some(stream) = streamed(&gateway, &caller, &bytes, id).await? {
             return Ok(stream);
         }
         view = look().await?;
     }
-    let wav = whole(&gateway, &view).await?;
-    Ok(answered(wav, &method, &headers))
+    let recording = kept(&gateway, &view).await?;
+    let download = Download {
+        gateway,
+        bytes,
+        ticket: recording,
+    };
+    answered(download, &method, &headers).await
 }
 
 fn is_yet_to_speak(view: &JobView) -> bool {
@@ -69,58 +79,67 @@ fn is_yet_to_speak(view: &JobView) -> bool {
 async fn streamed(
     gateway: &Arc<Gateway>,
     caller: &Caller,
+    bytes: &TenantBytes,
     id: CorrelationId,
 ) -> Result<Option<Response>, Problem> {
     let following = gateway.follow(&caller.tenant, id).await?;
     let following = following.ok_or_else(Problem::unknown_job)?;
-    let spoken = SpokenStream::begin(following).await;
+    let spoken = SpokenStream::begin(following, bytes.clone()).await;
     let spoken = spoken.map_err(|_| Problem::dependency_away())?;
     Ok(spoken.map(|spoken| (STREAMED, Body::from_stream(spoken)).into_response()))
 }
 
-async fn whole(gateway: &Gateway, view: &JobView) -> Result<Bytes, Problem> {
-    let no_audio = || {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "no_audio",
-            "The job has no audio, or it is kept no longer.",
-        )
-    };
+fn no_audio() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no_audio",
+        "The job has no audio, or it is kept no longer.",
+    )
+}
+
+/// The speech of the job, if it is still kept.
+async fn kept(gateway: &Gateway, view: &JobView) -> Result<Ticket, Problem> {
     let Some(Outcome::Succeeded(turn)) = &view.outcome else {
         return Err(no_audio());
     };
-    let speech = turn.speech.as_ref().ok_or_else(no_audio)?;
-    gateway.redeem(&speech.ticket).await?.ok_or_else(no_audio)
+    let ticket = &turn.speech.as_ref().ok_or_else(no_audio)?.ticket;
+    let beginning = gateway.redeem_part(ticket, 0..ticket.bytes.min(1)).await?;
+    beginning.ok_or_else(no_audio).map(|_| ticket.clone())
 }
 
 /// The file, or the part of it that is asked for.
-fn answered(wav: Bytes, method: &Method, asked: &HeaderMap) -> Response {
-    let tag = strong_tag(&wav);
-    let length = wav.len();
+async fn answered(
+    download: Download,
+    method: &Method,
+    asked: &HeaderMap,
+) -> Result<Response, Problem> {
+    let tag = strong_tag(&download.ticket);
+    let length = download.ticket.bytes;
     let about = [
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::ETAG, tag.clone()),
     ];
     match precondition(asked, &tag) {
         Precondition::Holds => {}
-        Precondition::Failed => return (about, precondition_failed()).into_response(),
+        Precondition::Failed => return Ok((about, precondition_failed()).into_response()),
         Precondition::NotModified => {
-            return (StatusCode::NOT_MODIFIED, about).into_response();
+            return Ok((StatusCode::NOT_MODIFIED, about).into_response());
         }
     }
     let content_range = |range: String| [(header::CONTENT_RANGE, format!("bytes {range}"))];
-    match wanted(asked, method, &tag, length) {
-        Wanted::Whole => (about, [WAV], wav).into_response(),
+    Ok(match wanted(asked, method, &tag, length) {
+        Wanted::Whole => (about, [WAV], download.body(0..length).await?).into_response(),
         Wanted::Part(part) => {
             let range = content_range(format!("{}-{}/{length}", part.start, part.end - 1));
             let status = StatusCode::PARTIAL_CONTENT;
-            (status, about, range, [WAV], wav.slice(part)).into_response()
+            let body = download.body(part).await?;
+            (status, about, range, [WAV], body).into_response()
         }
         Wanted::Unsatisfiable => {
             let range = content_range(format!("*/{length}"));
             (about, range, unsatisfiable()).into_response()
         }
-    }
+    })
 }
 
 enum Precondition {
@@ -162,7 +181,7 @@ fn precondition_failed() -> Problem {
 /// `Range` is for `GET` alone, and after an `If-Range` for the file that is
 /// meant by it (RFC 9110, sections 13.1.5 and 14.2). There is no date to compare
 /// with one that is given there.
-fn wanted(asked: &HeaderMap, method: &Method, tag: &str, length: usize) -> Wanted {
+fn wanted(asked: &HeaderMap, method: &Method, tag: &str, length: u64) -> Wanted {
     let text = |name| asked.get(name).map(|value| value.to_str().unwrap_or("?"));
     let is_meant = text(header::IF_RANGE).is_none_or(|given| given.trim() == tag);
     match text(header::RANGE) {
@@ -180,9 +199,8 @@ fn unsatisfiable() -> Problem {
 }
 
 /// Of the content alone, so that every front door gives the same.
-fn strong_tag(bytes: &Bytes) -> String {
-    let digest = Sha256::digest(bytes);
-    format!("\"{}\"", hex::encode(&digest[..16]))
+fn strong_tag(ticket: &Ticket) -> String {
+    format!("\"{}\"", ticket.digest().unwrap_or_default())
 }
 
 pub fn described() -> PathItem {
@@ -208,5 +226,6 @@ pub fn described() -> PathItem {
             "precondition_failed",
             "range_not_satisfiable",
         ])
+        .problems(&HOLDING_BYTES)
         .on(HttpMethod::Get)
 }

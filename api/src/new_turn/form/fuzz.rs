@@ -10,7 +10,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::callback::Callbacks;
+use crate::{byte_budget, callback::Callbacks};
 
 const LIMITS: Limits = Limits {
     upload: 2_000,
@@ -92,7 +92,9 @@ async fn read(pieces: Vec<Bytes>) -> Result<Form, String> {
         Some((Ok::<_, Infallible>(piece), receiver))
     });
     let request = Request::builder().header("content-type", "multipart/form-data; boundary=b");
-    let request = request.body(Body::from_stream(pieces)).unwrap();
+    let budget = byte_budget::tests::tenant_with(100_000);
+    let request = request.extension(budget).body(Body::from_stream(pieces));
+    let request = request.unwrap();
     let form = Form::read(request, LIMITS, &FIELDS).await;
     form.map_err(|problem| {
         let status = problem.status();
@@ -121,7 +123,10 @@ fn a_form_is_read_alike_however_it_comes_and_within_its_limits() {
         let cut = runtime.block_on(read(pieces));
         prop_assert_eq!(cut.as_ref().ok(), whole.as_ref().ok());
         if let Ok(form) = whole {
-            prop_assert!(form.audio.is_none_or(|audio| audio.len() <= LIMITS.upload));
+            prop_assert!(
+                form.audio
+                    .is_none_or(|audio| audio.bytes.len() <= LIMITS.upload)
+            );
         }
         Ok(())
     });
