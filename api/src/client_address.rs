@@ -62,7 +62,7 @@ impl Proxies {
         nearest
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|it| it.contains(&address))
     }
 

@@ -21,6 +21,7 @@ mod answer_body;
 mod connection;
 pub mod connections;
 pub mod request_body;
+mod room;
 mod socket;
 mod watch;
 
@@ -76,7 +77,8 @@ async fn answer_until(
     app: Router,
     config: &ApiConfig,
 ) -> std::io::Result<()> {
-    let server = connections::serve(listener, app, config.connections, stop.clone());
+    let (limits, proxies) = (config.connections, config.proxies.clone());
+    let server = connections::serve(listener, app, limits, proxies, stop.clone());
     let mut server = tokio::spawn(server);
     tokio::select! {
         ended = &mut server => return ended.map_err(std::io::Error::other),

@@ -21,6 +21,7 @@ use super::{
     connections::{ConnectionLimits, serve},
     watch::Patience,
 };
+use crate::client_address::Proxies;
 
 const SHORT: Patience = Patience {
     client: Duration::from_millis(300),
@@ -37,11 +38,20 @@ struct Server {
 
 impl Server {
     async fn start(most: usize, patience: Patience) -> Self {
+        Self::start_with(ConnectionLimits {
+            most,
+            per_address: most,
+            patience,
+        })
+        .await
+    }
+
+    async fn start_with(limits: ConnectionLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let stop = CancellationToken::new();
-        let limits = ConnectionLimits { most, patience };
-        let task = tokio::spawn(serve(listener, app(), limits, stop.clone()));
+        let served = serve(listener, app(), limits, Proxies::default(), stop.clone());
+        let task = tokio::spawn(served);
         Self {
             address,
             stop,
@@ -311,6 +321,35 @@ async fn beyond_the_most_connections_a_client_is_told_so_at_once() {
             break;
         }
     }
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn one_address_has_its_share_of_the_connections_and_no_more() {
+    let server = Server::start_with(ConnectionLimits {
+        most: 3,
+        per_address: 1,
+        patience: SHORT,
+    })
+    .await;
+    let mut held = server.connect().await;
+    held.write_all(GET).await.unwrap();
+    answer(&mut held).await;
+    let told = rest(&mut server.connect().await).await;
+    assert!(
+        told.starts_with("HTTP/1.1 429 Too Many Requests\r\n"),
+        "{told}"
+    );
+    assert!(told.contains("retry-after: 2\r\n"), "{told}");
+    assert!(told.contains("too_many_connections_of_address"), "{told}");
+    let elsewhere = TcpSocket::new_v4().unwrap();
+    elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let address = server.address.parse().unwrap();
+    let mut other = elsewhere.connect(address).await.unwrap();
+    other.write_all(GET).await.unwrap();
+    let mut start = [0; 12];
+    other.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
     server.stopped().await;
 }
 
