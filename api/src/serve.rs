@@ -23,6 +23,7 @@ pub mod connections;
 pub mod request_body;
 mod room;
 mod socket;
+mod stream;
 mod watch;
 
 /// Runs the front door until `stop`. `started` hears the address that it

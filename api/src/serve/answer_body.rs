@@ -1,63 +1,35 @@
-//! The body of an answer, which tells whether its client takes it.
+//! The body of an answer, handed over in parts and no faster than they go out.
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
-use axum::{
-    body::{Body, HttpBody},
-    http::Version,
-};
+use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
-use super::watch::{RequestNumber, Watch};
+use super::{stream::Delivery, watch::Watch};
 
 /// A larger piece is handed over in parts, so that what a client has not taken
-/// stays here and not in the buffers of the connection, where nobody counts it.
-const LARGEST_PIECE: usize = 64 * 1024;
+/// stays here and not in the buffers of the connection, where nobody counts it,
+/// and so that a slow client takes each part within its time.
+pub const LARGEST_PART: usize = 16 * 1024;
 
 /// A request from its head to the end of its answer.
-pub struct Asked {
-    watch: Arc<Watch>,
-    number: RequestNumber,
-    flow: Flow,
-}
-
-/// What tells that a client does not take its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// HTTP/1: the socket takes nothing more.
-    OfTheSocket,
-    /// HTTP/2: the client opens no window for this one stream, whatever else
-    /// goes over the socket.
-    OfItsOwn,
-}
-
-impl From<Version> for Flow {
-    fn from(version: Version) -> Self {
-        match version {
-            Version::HTTP_2 => Self::OfItsOwn,
-            _ => Self::OfTheSocket,
-        }
-    }
-}
+pub struct Asked(Arc<Watch>);
 
 impl Asked {
-    pub fn begin(watch: &Arc<Watch>, flow: Flow) -> Self {
-        Self {
-            number: watch.begin(),
-            watch: Arc::clone(watch),
-            flow,
-        }
+    pub fn begin(watch: &Arc<Watch>) -> Self {
+        watch.begin();
+        Self(Arc::clone(watch))
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.watch.end(self.number);
+        self.0.end();
     }
 }
 
@@ -65,35 +37,37 @@ pub struct AnswerBody {
     body: Body,
     /// Of the last piece, what is not handed over yet.
     rest: Bytes,
-    asked: Asked,
+    /// The body has nothing more.
+    is_over: bool,
+    delivery: Option<Arc<Delivery>>,
+    _asked: Asked,
 }
 
 impl AnswerBody {
+    /// Within the task that sends it.
     pub fn new(body: Body, asked: Asked) -> Self {
         Self {
             body,
             rest: Bytes::new(),
-            asked,
+            is_over: false,
+            delivery: Delivery::of_this_stream(),
+            _asked: asked,
         }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if !self.rest.is_empty() {
-            return Poll::Ready(Some(Ok(self.part_of_rest())));
-        }
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        polled.map_ok(|frame| match frame.into_data() {
-            Ok(data) => {
-                self.rest = data;
-                self.part_of_rest()
-            }
-            Err(trailers) => trailers,
-        })
     }
 
     fn part_of_rest(&mut self) -> Frame<Bytes> {
-        let part = self.rest.len().min(LARGEST_PIECE);
-        Frame::data(self.rest.split_to(part))
+        let part = self.rest.split_to(self.rest.len().min(LARGEST_PART));
+        Frame::data(match &self.delivery {
+            Some(delivery) if !part.is_empty() => delivery.hand_over(part),
+            _ => part,
+        })
+    }
+
+    fn poll_end(&self, cx: &Context<'_>) -> Poll<()> {
+        match &self.delivery {
+            Some(delivery) => delivery.poll_gone_out(cx),
+            None => Poll::Ready(()),
+        }
     }
 }
 
@@ -105,20 +79,31 @@ impl HttpBody for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = self.poll(cx);
-        let asked = &self.asked;
-        match &polled {
-            // Whoever asks again has room for more.
-            Poll::Ready(Some(Ok(_))) if asked.flow == Flow::OfItsOwn => {
-                asked.watch.offer(asked.number);
-            }
-            _ => asked.watch.taken(asked.number),
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.part_of_rest())));
         }
-        polled
+        if !self.is_over {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(frame) => {
+                    return Poll::Ready(Some(frame.map(|frame| match frame.into_data() {
+                        Ok(data) => {
+                            self.rest = data;
+                            self.part_of_rest()
+                        }
+                        Err(trailers) => trailers,
+                    })));
+                }
+                None => self.is_over = true,
+            }
+        }
+        self.poll_end(cx).map(|()| None)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.body.is_end_stream()
+        let has_gone_out = |delivery: &Arc<Delivery>| delivery.has_gone_out();
+        self.rest.is_empty()
+            && (self.is_over || self.body.is_end_stream())
+            && self.delivery.as_ref().is_none_or(has_gone_out)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -139,23 +124,16 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
-    use crate::serve::watch::{Finding, Patience};
-
-    fn watch() -> Arc<Watch> {
-        Arc::new(Watch::new(Patience {
-            client: Duration::ZERO,
-            keep_alive: Duration::from_secs(1),
-        }))
-    }
+    use crate::serve::watch::Patience;
 
     #[tokio::test]
     async fn a_large_piece_goes_out_in_parts_and_nothing_is_lost() {
         let bytes: Vec<u8> = (0..=255).cycle().take(200_000).collect();
-        let watch = watch();
-        let mut body = AnswerBody::new(
-            Body::from(bytes.clone()),
-            Asked::begin(&watch, Flow::OfItsOwn),
-        );
+        let watch = Arc::new(Watch::new(Patience {
+            client: Duration::ZERO,
+            keep_alive: Duration::from_secs(1),
+        }));
+        let mut body = AnswerBody::new(Body::from(bytes.clone()), Asked::begin(&watch));
         let mut out = Vec::new();
         while !body.is_end_stream() {
             assert_eq!(
@@ -163,21 +141,9 @@ mod tests {
                 Some((bytes.len() - out.len()) as u64)
             );
             let part = body.frame().await.unwrap().unwrap().into_data().unwrap();
-            assert!(part.len() <= LARGEST_PIECE);
+            assert!(part.len() <= LARGEST_PART);
             out.extend(part);
         }
         assert_eq!(out, bytes);
-    }
-
-    #[tokio::test]
-    async fn a_piece_that_is_not_taken_is_told_until_the_next_is_asked_for() {
-        let watch = watch();
-        let mut body = AnswerBody::new(Body::from("a"), Asked::begin(&watch, Flow::OfItsOwn));
-        assert_eq!(watch.look(), Finding::Well);
-        let _ = body.frame().await;
-        std::thread::sleep(Duration::from_millis(1));
-        assert_eq!(watch.look(), Finding::SlowToRead);
-        assert!(body.frame().await.is_none());
-        assert_eq!(watch.look(), Finding::Well);
     }
 }

@@ -13,7 +13,7 @@ use hyper::{
     service::{Service as _, service_fn},
 };
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
@@ -26,11 +26,21 @@ use super::{
     answer_body::{AnswerBody, Asked},
     request_body::RequestBody,
     socket::Socket,
+    stream::StreamExecutor,
     watch::{Finding, Patience, Watch},
 };
 
-/// Bytes of the head of a request; beyond it 431.
-const LARGEST_HEAD: usize = 64 * 1024;
+/// Bytes of the head of a request; beyond it 431. Anybody may leave as many here
+/// by a head that does not end.
+pub const LARGEST_HEAD: usize = 16 * 1024;
+
+/// Bytes of one stream that wait in a connection of HTTP/2: four parts.
+const UNSENT: usize = 64 * 1024;
+
+/// Bytes of the body of one request, and of all bodies on one connection of
+/// HTTP/2, that a client may send before they are read. They are in memory, and
+/// belong to nobody yet.
+const UNREAD: (u32, u32) = (64 * 1024, 256 * 1024);
 
 /// Requests at the same time on one connection of HTTP/2.
 const STREAMS: u32 = 100;
@@ -48,14 +58,14 @@ pub async fn answer(
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&watch)));
     let app = TowerToHyperService::new(app);
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let asked = Asked::begin(&watch, request.version().into());
+        let asked = Asked::begin(&watch);
         let answer = app.call(received(request, client, patience.client));
         async move {
             let answer: Response = answer.await?;
             Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, asked)))
         }
     });
-    let builder = builder();
+    let builder = builder(patience.client);
     let mut connection = pin!(builder.serve_connection(socket, service));
     let mut clock = interval(patience.look_every());
     let mut is_ending = false;
@@ -73,11 +83,14 @@ pub async fn answer(
             }
             _ = clock.tick() => match watch.look() {
                 Finding::Well => {}
-                Finding::Idle if !is_ending => {
+                // What is said in farewell would not be read either.
+                finding if is_ending || finding == Finding::SlowToRead => {
+                    return give_up(finding);
+                }
+                Finding::Idle | Finding::SlowToAsk | Finding::SlowToRead => {
                     is_ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                finding => return give_up(finding),
             }
         }
     }
@@ -103,8 +116,8 @@ fn received(request: hyper::Request<Incoming>, client: SocketAddr, patience: Dur
 
 /// HTTP/1.1, or HTTP/2 of a client that begins with it. The time for a head is
 /// watched over by [`Watch`], for both alike.
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn builder(patience: Duration) -> Builder<StreamExecutor> {
+    let mut builder = Builder::new(StreamExecutor { patience });
     builder
         .http1()
         .header_read_timeout(None)
@@ -114,8 +127,9 @@ fn builder() -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(LARGEST_HEAD as u32)
-        // Little enough that a slow client takes it within its time.
-        .max_send_buf_size(LARGEST_HEAD)
+        .max_send_buf_size(UNSENT)
+        .initial_stream_window_size(UNREAD.0)
+        .initial_connection_window_size(UNREAD.1)
         // A client that is gone without a word holds nothing for long.
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(20));

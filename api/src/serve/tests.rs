@@ -18,10 +18,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    connection::LARGEST_HEAD,
     connections::{ConnectionLimits, serve},
     watch::Patience,
 };
 use crate::client_address::Proxies;
+
+mod http2;
 
 const SHORT: Patience = Patience {
     client: Duration::from_millis(300),
@@ -29,6 +32,9 @@ const SHORT: Patience = Patience {
 };
 
 const LARGE: usize = 32 << 20;
+
+/// Bytes of an answer that fits into no window, and into the buffers behind it.
+const PIECE: usize = 100_000;
 
 struct Server {
     address: String,
@@ -90,6 +96,7 @@ fn app() -> Router {
         )
         .route("/read", post(whole))
         .route("/large", get(async || Body::from(vec![b'a'; LARGE])))
+        .route("/piece", get(async || Body::from(vec![b'a'; PIECE])))
         .route("/endless", get(async move || Body::from_stream(pieces())))
         .route(
             "/quiet",
@@ -274,7 +281,7 @@ async fn http_2_is_spoken_to_who_begins_with_it() {
 }
 
 #[tokio::test]
-async fn a_stream_of_http_2_that_is_not_read_ends_too() {
+async fn a_stream_of_http_2_that_is_not_read_holds_up_no_order_to_stop() {
     for path in ["large", "endless"] {
         let server = Server::start(10, SHORT).await;
         let client = http2();
@@ -350,6 +357,24 @@ async fn one_address_has_its_share_of_the_connections_and_no_more() {
     let mut start = [0; 12];
     other.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 200");
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_head_is_as_long_as_it_may_be_and_no_longer() {
+    let server = Server::start(10, SHORT).await;
+    for (length, expected) in [
+        (LARGEST_HEAD - 1, "HTTP/1.1 200 OK\r\n"),
+        (LARGEST_HEAD + 1, "HTTP/1.1 431 "),
+    ] {
+        let start = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: ";
+        let padding = "a".repeat(length - start.len() - 4);
+        let mut socket = server.connect().await;
+        let head = format!("{start}{padding}\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let told = rest(&mut socket).await;
+        assert!(told.starts_with(expected), "{length}: {told}");
+    }
     server.stopped().await;
 }
 

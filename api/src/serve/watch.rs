@@ -2,7 +2,6 @@
 //! it. Decides alone: who asks, acts.
 
 use std::{
-    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -32,13 +31,9 @@ pub enum Finding {
     Idle,
     /// The head of a request does not come to its end (*slow loris*).
     SlowToAsk,
-    /// What was sent is not taken.
+    /// The socket takes nothing more.
     SlowToRead,
 }
-
-/// Names one request of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RequestNumber(u64);
 
 /// Shared by all that works for one connection.
 #[derive(Debug)]
@@ -49,10 +44,8 @@ pub struct Watch {
 
 #[derive(Debug)]
 struct State {
-    requests: u64,
-    /// Requests that are being answered. Of each since when the client has not
-    /// taken the last piece of its answer, if there is such a piece.
-    answering: HashMap<RequestNumber, Option<Instant>>,
+    /// Requests that are being answered.
+    answering: usize,
     /// When the last answer ended, or else the connection began.
     quiet_since: Instant,
     /// When the first byte of a head came that is not complete. A new
@@ -93,22 +86,13 @@ impl Watch {
     }
 
     /// The head of a request is complete.
-    pub fn begin(&self) -> RequestNumber {
-        self.state().begin()
+    pub fn begin(&self) {
+        self.state().begin();
     }
 
-    /// A piece of its answer is there to be taken.
-    pub fn offer(&self, request: RequestNumber) {
-        self.state().answering.insert(request, Some(Instant::now()));
-    }
-
-    /// The client took all that there was of its answer.
-    pub fn taken(&self, request: RequestNumber) {
-        self.state().answering.insert(request, None);
-    }
-
-    pub fn end(&self, request: RequestNumber) {
-        self.state().end(request, Instant::now());
+    /// Its answer is complete, or given up.
+    pub fn end(&self) {
+        self.state().end(Instant::now());
     }
 
     pub fn look(&self) -> Finding {
@@ -119,8 +103,7 @@ impl Watch {
 impl State {
     fn at(now: Instant) -> Self {
         Self {
-            requests: 0,
-            answering: HashMap::new(),
+            answering: 0,
             quiet_since: now,
             head_since: Some(now),
             blocked_since: None,
@@ -129,7 +112,7 @@ impl State {
     }
 
     fn received(&mut self, now: Instant) {
-        if self.answering.is_empty() {
+        if self.answering == 0 {
             self.head_since.get_or_insert(now);
         }
     }
@@ -139,29 +122,25 @@ impl State {
         self.written_at = now;
     }
 
-    fn begin(&mut self) -> RequestNumber {
-        self.requests += 1;
-        let request = RequestNumber(self.requests);
-        self.answering.insert(request, None);
+    fn begin(&mut self) {
+        self.answering += 1;
         self.head_since = None;
-        request
     }
 
-    fn end(&mut self, request: RequestNumber, now: Instant) {
-        self.answering.remove(&request);
+    fn end(&mut self, now: Instant) {
+        self.answering -= 1;
         self.quiet_since = now;
     }
 
     fn finding(&self, patience: Patience, now: Instant) -> Finding {
         let is_over = |since: Instant, time| now.saturating_duration_since(since) > time;
-        let unread = self.answering.values().flatten();
-        if unread
-            .chain(&self.blocked_since)
-            .any(|since| is_over(*since, patience.client))
+        if self
+            .blocked_since
+            .is_some_and(|since| is_over(since, patience.client))
         {
             return Finding::SlowToRead;
         }
-        if !self.answering.is_empty() {
+        if self.answering > 0 {
             return Finding::Well;
         }
         if self
@@ -222,9 +201,9 @@ mod tests {
     #[test]
     fn a_request_may_be_worked_on_for_as_long_as_it_takes() {
         let mut told = Told::new();
-        let request = told.state.begin();
+        told.state.begin();
         assert_eq!(told.finding(10_000), Well);
-        told.state.end(request, told.at(10_000));
+        told.state.end(told.at(10_000));
         assert_eq!(told.finding(10_075), Well);
         assert_eq!(told.finding(10_076), Idle);
     }
@@ -232,30 +211,29 @@ mod tests {
     #[test]
     fn the_head_of_a_second_request_has_its_time_too() {
         let mut told = Told::new();
-        let request = told.state.begin();
-        told.state.end(request, told.at(1));
+        told.state.begin();
+        told.state.end(told.at(1));
         told.state.received(told.at(20));
         assert_eq!(told.finding(50), Well);
         assert_eq!(told.finding(51), SlowToAsk);
     }
 
     #[test]
-    fn a_client_that_takes_nothing_is_found_also_beside_one_that_does() {
+    fn a_client_that_takes_nothing_is_found_while_it_is_answered() {
         let mut told = Told::new();
-        let (idle, stalled) = (told.state.begin(), told.state.begin());
-        told.state.answering.insert(stalled, Some(told.at(5)));
-        told.state.answering.insert(idle, None);
+        told.state.begin();
+        told.state.blocked_since = Some(told.at(5));
         assert_eq!(told.finding(35), Well);
         assert_eq!(told.finding(36), SlowToRead);
-        told.state.answering.insert(stalled, None);
+        told.state.sent(told.at(36));
         assert_eq!(told.finding(36), Well);
     }
 
     #[test]
     fn the_end_of_an_answer_may_be_long_on_its_way_while_it_moves() {
         let mut told = Told::new();
-        let request = told.state.begin();
-        told.state.end(request, told.at(1));
+        told.state.begin();
+        told.state.end(told.at(1));
         told.state.sent(told.at(70));
         assert_eq!(told.finding(140), Well);
         told.state.blocked_since = Some(told.at(70));
