@@ -2,6 +2,7 @@
 
 mod bombs;
 mod browsers;
+mod held;
 mod neighbours;
 mod rebinding;
 mod rows;

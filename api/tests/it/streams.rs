@@ -2,7 +2,7 @@
 
 mod audio;
 mod client;
-mod doors;
+pub mod doors;
 mod events;
 mod load;
 mod negotiation;

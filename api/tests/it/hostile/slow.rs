@@ -58,7 +58,7 @@ async fn connections_beyond_the_most_are_refused_and_counted() {
     let counted = counted.send().await.unwrap().text().await.unwrap();
     for line in [
         "itb_http_connections 3",
-        "itb_http_connections_refused_total ",
+        r#"itb_http_connections_refused_total{bound="all"} "#,
         r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="/health",http_response_status_code="200"}"#,
     ] {
         assert!(counted.contains(line), "{line} in {counted}");
