@@ -4,5 +4,6 @@
 pub mod contracts;
 pub mod fixtures;
 pub mod fuzz;
+pub mod growth;
 pub mod process;
 pub mod servers;

@@ -72,6 +72,27 @@ pub struct DocumentRef {
     pub url: Option<String>,
 }
 
+impl DocumentRef {
+    const LONGEST_ID: usize = 1_000;
+    const LONGEST_TITLE: usize = 300;
+    /// Browsers give up on longer addresses at about this.
+    const LONGEST_URL: usize = 2_048;
+
+    /// Short enough, in bytes, to be repeated by each passage of a document: a file of two megabytes can hold a title of
+    /// one and ten thousand passages. Ids and titles are cut; half an address leads nowhere and is left out.
+    #[must_use]
+    pub fn bounded(mut self) -> Self {
+        for (text, limit) in [
+            (&mut self.id, Self::LONGEST_ID),
+            (&mut self.title, Self::LONGEST_TITLE),
+        ] {
+            text.truncate(text.floor_char_boundary(limit));
+        }
+        self.url = self.url.filter(|url| url.len() <= Self::LONGEST_URL);
+        self
+    }
+}
+
 /// What a knowledge base holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Description {

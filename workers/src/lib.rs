@@ -10,6 +10,8 @@ pub mod blocking;
 mod child;
 pub mod config;
 pub mod eval;
+#[cfg(test)]
+mod growth;
 pub mod handler;
 pub mod health;
 pub mod kit;

@@ -105,6 +105,20 @@ impl Interpreter {
     /// Understands a message. `earlier` are the user's earlier messages, oldest first; they resolve a follow-up such as
     /// "Kalau S2?".
     pub fn understand(&self, message: &str, earlier: &[&str]) -> Understanding {
+        self.understand_after(self.previous(earlier), message)
+    }
+
+    /// The last earlier question, itself resolved against those before it.
+    fn previous(&self, earlier: &[&str]) -> Option<Query> {
+        let last = &earlier[earlier.len().saturating_sub(MAX_EARLIER)..];
+        last.iter().fold(None, |previous, message| {
+            let understood = self.understand_after(previous.clone(), message);
+            let mut queries = understood.queries.into_iter();
+            queries.rfind(|query| !query.terms.is_empty()).or(previous)
+        })
+    }
+
+    fn understand_after(&self, previous: Option<Query>, message: &str) -> Understanding {
         let message = cut(message);
         let language = language::detect(message, &self.lexicon);
         let words = mending::mend(
@@ -113,7 +127,7 @@ impl Interpreter {
             &*self.vocabulary,
         );
         let (small_talk, asked) = small_talk::strip(words, &self.lexicon);
-        let queries = self.queries(message, asked, language, earlier);
+        let queries = self.queries(message, asked, language, previous);
         let small_talk = small_talk.filter(|talk| {
             let asks_nothing = queries.iter().all(|query| query.terms.is_empty());
             *talk == SmallTalk::Distress || asks_nothing
@@ -135,9 +149,8 @@ impl Interpreter {
         message: &str,
         asked: Vec<words::Word>,
         language: Language,
-        earlier: &[&str],
+        mut previous: Option<Query>,
     ) -> Vec<Query> {
-        let mut previous = self.previous(earlier);
         let mut queries: Vec<Query> = Vec::new();
         for part in split::questions(message, asked, &self.lexicon)
             .into_iter()
@@ -159,17 +172,6 @@ impl Interpreter {
         }
         split::share_topic(&mut queries);
         queries
-    }
-
-    /// The last earlier question, itself resolved against those before it.
-    fn previous(&self, earlier: &[&str]) -> Option<Query> {
-        let (last, before) = earlier[earlier.len().saturating_sub(MAX_EARLIER)..].split_last()?;
-        let understood = self.understand(last, before);
-        understood
-            .queries
-            .into_iter()
-            .rfind(|query| !query.terms.is_empty())
-            .or_else(|| self.previous(before))
     }
 
     fn query(&self, message: &str, part: &[words::Word], language: Language) -> Query {

@@ -10,6 +10,9 @@ use super::outline::Outline;
 /// Characters of a line that can still be a heading.
 const LONGEST_HEADING: usize = 120;
 
+/// Bytes of a word that a line's end can part.
+const LONGEST_WORD: usize = 200;
+
 /// Words of a part's name.
 const LONGEST_NAME: usize = 12;
 
@@ -285,7 +288,9 @@ fn is_doubled(before: &str, after: &str) -> bool {
     beginning.chars().count() == 3 && (before.starts_with(&beginning) || before.ends_with(after))
 }
 
+/// The end of it where it is longer than any word, so that the work for a line does not grow with the lines before it.
 fn last_word(text: &str) -> &str {
+    let text = &text[text.ceil_char_boundary(text.len().saturating_sub(LONGEST_WORD))..];
     let text = text.trim_end_matches('-');
     text.rsplit(|character: char| !character.is_alphabetic())
         .next()

@@ -5,12 +5,16 @@ use workers::knowledge::{
     markdown::{Block, Section},
 };
 
+use super::read::MAX_TEXT;
+
 /// Sections in the making. A section is named after the headings above it too.
 #[derive(Default)]
 pub struct Outline {
     done: Vec<Section>,
     headings: Headings,
     blocks: Vec<Block>,
+    /// Bytes of text so far.
+    bytes: usize,
 }
 
 impl Outline {
@@ -44,8 +48,26 @@ impl Outline {
         self.push(one_line(text), Block::Item);
     }
 
+    /// A row of a table as an item: `- cell; column: cell`. The first cell names its row.
+    pub fn row(&mut self, columns: &[String], cells: &[String]) {
+        if !self.is_full() {
+            let named = cells.iter().enumerate().map(|(at, cell)| {
+                let column = columns.get(at).filter(|_| at > 0);
+                (column.map_or("", String::as_str), cell.as_str())
+            });
+            self.item(&row(named));
+        }
+    }
+
+    /// Rows repeat the names of their columns, and sections the headings above them: what is more than any file may hold,
+    /// and so is refused as a whole, is not made first.
+    fn is_full(&self) -> bool {
+        self.bytes > MAX_TEXT
+    }
+
     fn push(&mut self, text: String, block: fn(String) -> Block) {
-        if !text.is_empty() {
+        if !text.is_empty() && !self.is_full() {
+            self.bytes += text.len();
             self.blocks.push(block(text));
         }
     }
@@ -72,11 +94,30 @@ impl Outline {
         if self.blocks.is_empty() {
             return;
         }
+        let heading = self.headings.name();
+        self.bytes += heading.as_ref().map_or(0, String::len);
         self.done.push(Section {
-            heading: self.headings.name(),
+            heading,
             blocks: std::mem::take(&mut self.blocks),
         });
     }
+}
+
+/// `- Kolom: nilai; nilai`: cells with their names, which can be empty, without the empty cells.
+pub fn row<'a>(cells: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut row = String::from("- ");
+    for (column, cell) in cells.filter(|(_, cell)| !cell.is_empty()) {
+        if row.len() > 2 {
+            row.push_str("; ");
+        }
+        let column = column.trim_end_matches(':');
+        if !column.is_empty() {
+            row.push_str(column);
+            row.push_str(": ");
+        }
+        row.push_str(cell);
+    }
+    row
 }
 
 /// White space as one space each, without what cannot be seen or quoted.

@@ -14,6 +14,8 @@ use workers::knowledge::{
 mod archive;
 mod comma_separated;
 mod encoding;
+#[cfg(test)]
+mod growth;
 mod html;
 mod isolated;
 mod json;
@@ -32,7 +34,7 @@ pub use isolated::{ReadDocument, ReadFailure, Readable, Readers};
 pub const MAX_FILE: u64 = 100 * 1024 * 1024;
 
 /// Bytes of text in one file, when its marks are gone.
-const MAX_TEXT: usize = 32 * 1024 * 1024;
+pub const MAX_TEXT: usize = 32 * 1024 * 1024;
 
 /// Bytes of all that is packed in one file.
 const MAX_UNPACKED: u64 = 512 * 1024 * 1024;
@@ -109,11 +111,13 @@ impl Original {
     }
 
     fn reference(&self, title: Option<String>) -> DocumentRef {
-        DocumentRef {
+        let reference = DocumentRef {
             id: self.id.clone(),
             title: title.unwrap_or_else(|| self.name()),
             url: None,
-        }
+        };
+        // Each page repeats it.
+        reference.bounded()
     }
 }
 
@@ -139,14 +143,20 @@ impl From<Document> for Content {
 
 impl Content {
     fn text_bytes(&self) -> usize {
-        let blocks = self
-            .documents
-            .iter()
-            .flat_map(|document| &document.sections);
-        let blocks = blocks.flat_map(|section| &section.blocks);
+        let documents = self.documents.iter().map(text_bytes);
         let cut = self.passages.iter().map(|passage| passage.text.len());
-        blocks.map(|block| block.text().len()).chain(cut).sum()
+        documents.chain(cut).sum()
     }
+}
+
+/// With the headings, which each section repeats.
+fn text_bytes(document: &Document) -> usize {
+    let section = |section: &Section| {
+        let heading = section.heading.as_ref().map_or(0, String::len);
+        let blocks = section.blocks.iter().map(|block| block.text().len());
+        heading + blocks.sum::<usize>()
+    };
+    document.sections.iter().map(section).sum()
 }
 
 /// Why a file could not be read.

@@ -2,6 +2,10 @@
 
 use super::markdown::{Block, Section};
 
+/// Bytes of a section's name, without what joins them. Each section repeats the headings above it, which could be more
+/// than any memory holds.
+const LONGEST_NAME: usize = 500;
+
 /// Headings from the highest to the present one.
 ///
 /// What looks like a heading can be all that there is: `## Kepala UPT: Dr. Anisa`, a question without an answer, a row of
@@ -56,16 +60,23 @@ impl Headings {
         }
     }
 
-    /// The name of a section with text, which names those above it too.
+    /// The name of a section with text, which names those above it too, as far as they are short enough together. The
+    /// others count as headings without text.
     pub fn name(&mut self) -> Option<String> {
-        for heading in &mut self.path {
+        let mut left = LONGEST_NAME;
+        let mut fits = |heading: &Heading| {
+            let rest = left.checked_sub(heading.text.len());
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        };
+        let lowest_first = self.path.iter().rev();
+        let named = lowest_first.take_while(|heading| fits(heading)).count();
+        let from = self.path.len() - named;
+        let named = self.path[from..].iter_mut().map(|heading| {
             heading.used = true;
-        }
-        let names: Vec<&str> = self
-            .path
-            .iter()
-            .map(|heading| heading.text.as_str())
-            .collect();
+            heading.text.as_str()
+        });
+        let names: Vec<&str> = named.collect();
         (!names.is_empty()).then(|| names.join(" – "))
     }
 }
@@ -102,6 +113,23 @@ mod tests {
             found,
             [(Some("BAB I"), vec!["Kepala: Anisa", "Wakil: Budi"])]
         );
+    }
+
+    #[test]
+    fn a_heading_too_long_to_be_repeated_is_text_once() {
+        let mut headings = Headings::default();
+        let long = "A".repeat(LONGEST_NAME);
+        assert!(headings.open(1, long.clone()).is_empty());
+        assert_eq!(headings.name().as_deref(), Some(long.as_str()));
+        assert!(headings.open(2, "Pasal 1".into()).is_empty());
+        assert_eq!(headings.name().as_deref(), Some("Pasal 1"));
+        let longer = "B".repeat(LONGEST_NAME + 1);
+        assert!(headings.open(1, longer.clone()).is_empty());
+        assert!(headings.open(2, "Pasal 2".into()).is_empty());
+        assert_eq!(headings.name().as_deref(), Some("Pasal 2"));
+        let lone = headings.close(1);
+        assert_eq!(lone.len(), 1);
+        assert_eq!(lone[0].blocks[0].text(), longer);
     }
 
     #[test]

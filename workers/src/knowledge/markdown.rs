@@ -13,6 +13,9 @@ pub struct Section {
     pub blocks: Vec<Block>,
 }
 
+/// Bytes of a column's name that is said again in each row.
+const LONGEST_COLUMN: usize = 120;
+
 /// A paragraph, one item of a list, or one row of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Block {
@@ -209,17 +212,23 @@ impl Columns {
             .enumerate()
             .filter(|(_, cell)| !cell.is_empty());
         let parts: Vec<String> = filled
-            .map(|(at, cell)| {
-                if let Some(used) = self.used.get_mut(at) {
-                    *used = true;
-                }
-                match self.names.get(at) {
-                    Some(column) if at > 0 && !column.is_empty() => format!("{column}: {cell}"),
-                    _ => cell.clone(),
-                }
+            .map(|(at, cell)| match self.name_for(at) {
+                Some(column) => format!("{column}: {cell}"),
+                None => cell.clone(),
             })
             .collect();
         format!("- {}", parts.join("; "))
+    }
+
+    /// What the cell at `at` is said to be. One text in the head, repeated in a million rows, would be more than any
+    /// memory holds: a name that is too long stands for itself, once.
+    fn name_for(&mut self, at: usize) -> Option<&str> {
+        let name = self.names.get(at)?;
+        if name.len() > LONGEST_COLUMN {
+            return None;
+        }
+        self.used[at] = true;
+        (at > 0 && !name.is_empty()).then_some(name)
     }
 }
 
@@ -290,15 +299,18 @@ fn list_item(line: &str) -> Option<String> {
 /// Drops emphasis and code marks, and keeps the text of links.
 fn inline(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['[', '*', '`', '_', '!']) {
-        plain.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let (written, used) = mark(rest, plain.chars().last());
+    let mut links = Links::of(text);
+    let mut at = 0;
+    while let Some(before) = text[at..].find(['[', '*', '`', '_', '!']) {
+        plain.push_str(&text[at..at + before]);
+        at += before;
+        let (written, used) = links
+            .at(at)
+            .unwrap_or_else(|| mark(&text[at..], plain.chars().last()));
         plain.push_str(written);
-        rest = &rest[used..];
+        at += used;
     }
-    plain.push_str(rest);
+    plain.push_str(&text[at..]);
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -306,7 +318,7 @@ fn inline(text: &str) -> String {
 fn mark(rest: &str, before: Option<char>) -> (&str, usize) {
     let first = &rest[..1];
     if first == "!" || first == "[" {
-        return link(rest).unwrap_or((first, 1));
+        return (first, 1);
     }
     let run = rest
         .bytes()
@@ -325,15 +337,62 @@ fn mark(rest: &str, before: Option<char>) -> (&str, usize) {
     }
 }
 
-fn link(rest: &str) -> Option<(&str, usize)> {
-    let opening = if rest.starts_with('!') { 2 } else { 1 };
-    let label = rest
-        .get(opening..)
-        .filter(|_| rest[..opening].ends_with('['))?;
-    let close = label.find(']')?;
-    let target = label[close + 1..].strip_prefix('(')?;
-    let end = target.find(')')?;
-    Some((&label[..close], opening + close + 2 + end + 1))
+/// The links of a text, asked for from its start to its end.
+struct Links<'a> {
+    text: &'a str,
+    labels: Ends,
+    targets: Ends,
+}
+
+impl<'a> Links<'a> {
+    fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            labels: Ends::new(']'),
+            targets: Ends::new(')'),
+        }
+    }
+
+    /// The label of the link that begins at `at`, and the bytes of all of it.
+    fn at(&mut self, at: usize) -> Option<(&'a str, usize)> {
+        let rest = &self.text[at..];
+        let opening = ["[", "!["]
+            .into_iter()
+            .find(|mark| rest.starts_with(mark))?;
+        let label = at + opening.len();
+        let label_end = self.labels.after(self.text, label)?;
+        let target = label_end + 1;
+        if !self.text[target..].starts_with('(') {
+            return None;
+        }
+        let target_end = self.targets.after(self.text, target)?;
+        Some((&self.text[label..label_end], target_end + 1 - at))
+    }
+}
+
+/// Where the next closing mark stands. The same one ends all that is opened before it, so that a text is searched once
+/// however much is opened in it.
+struct Ends {
+    mark: char,
+    /// `None` until it is looked for; the length of the text where there are no more.
+    next: Option<usize>,
+}
+
+impl Ends {
+    fn new(mark: char) -> Self {
+        Self { mark, next: None }
+    }
+
+    /// The first one from `from` on, which is not less than in the call before.
+    fn after(&mut self, text: &str, from: usize) -> Option<usize> {
+        let known = self.next.filter(|next| *next >= from);
+        let next = known.unwrap_or_else(|| {
+            let found = text[from..].find(self.mark);
+            found.map_or(text.len(), |found| from + found)
+        });
+        self.next = Some(next);
+        (next < text.len()).then_some(next)
+    }
 }
 
 #[cfg(test)]

@@ -14,13 +14,9 @@ pub fn passages(documents: &[Document]) -> Vec<StoredPassage> {
     documents
         .iter()
         .flat_map(|document| {
-            chunks(document).into_iter().map(|chunk| {
-                passage(
-                    document.reference.clone(),
-                    chunk.heading,
-                    document.page,
-                    chunk.text,
-                )
+            let reference = document.reference.clone().bounded();
+            chunks(document).into_iter().map(move |chunk| {
+                passage(reference.clone(), chunk.heading, document.page, chunk.text)
             })
         })
         .filter(|passage| seen.insert(passage.id))
@@ -94,6 +90,21 @@ mod tests {
             .chain([base()])
             .collect();
         assert_eq!(ids.len(), others.len() + 1);
+    }
+
+    #[test]
+    fn what_each_passage_repeats_is_cut() {
+        let long = "é".repeat(10_000);
+        let document = Document {
+            reference: reference(&long, Some(&long)),
+            ..Document::from_markdown("a", &format!("# {long}\n## S\nIsi.\n## T\nIsi."))
+        };
+        for passage in passages(&[document]) {
+            let repeated = [&passage.document.id, &passage.document.title];
+            assert!(repeated.iter().all(|text| text.len() <= 1_000));
+            assert_eq!(passage.document.url, None);
+            assert!(passage.heading.is_none_or(|heading| heading.len() < 10));
+        }
     }
 
     #[test]

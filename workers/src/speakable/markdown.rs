@@ -4,29 +4,58 @@ mod inline;
 
 /// Lines become sentences where the layout separated them.
 pub(super) fn strip(text: &str) -> String {
-    let mut prose = String::with_capacity(text.len());
+    let mut prose = Prose::default();
+    prose.text.reserve(text.len());
     let mut fenced = false;
     for line in text.lines().map(str::trim) {
         if is_fence(line) {
             fenced = !fenced;
-            close_block(&mut prose);
+            prose.close_block();
             continue;
         }
         if line.is_empty() || is_ruler(line) {
-            close_block(&mut prose);
+            prose.close_block();
             continue;
         }
         let block = block(line);
         if block.starts || fenced {
-            close_block(&mut prose);
+            prose.close_block();
         }
-        inline::strip(block.text, &mut prose);
+        prose.open = true;
+        inline::strip(block.text, &mut prose.text);
         if block.ends {
-            close_block(&mut prose);
+            prose.close_block();
         }
-        prose.push(' ');
+        prose.text.push(' ');
     }
-    prose
+    prose.text
+}
+
+/// What is written so far.
+#[derive(Default)]
+struct Prose {
+    text: String,
+    /// Something may have been written since a block was closed last.
+    open: bool,
+}
+
+impl Prose {
+    /// Ends a block with a full stop. What was looked at is not left to be looked at again: marks and spaces at the end
+    /// may be many, and so may the lines after them.
+    fn close_block(&mut self) {
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        let text = self.text.trim_end();
+        let words = text.trim_end_matches(['"', ')', '\'']);
+        let (length, stop) = match words.chars().next_back() {
+            None => (0, ""),
+            Some(c) if ".!?:;,…".contains(c) => (text.len(), " "),
+            Some(_) => (text.len(), ". "),
+        };
+        self.text.truncate(length);
+        self.text.push_str(stop);
+    }
 }
 
 struct Block<'a> {
@@ -101,15 +130,6 @@ fn is_ruler(line: &str) -> bool {
     line.len() >= 2
         && line.bytes().all(|byte| b"-=*_|: ".contains(&byte))
         && !line.starts_with(": ")
-}
-
-fn close_block(prose: &mut String) {
-    let text = prose.trim_end();
-    let last = text.trim_end_matches(['"', ')', '\'']).chars().next_back();
-    if last.is_some_and(|c| !".!?:;,…".contains(c)) {
-        prose.truncate(text.len());
-        prose.push_str(". ");
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use workers::knowledge::{
     store::StoredPassage,
 };
 
-use super::{Content, Original, ReadError, encoding};
+use super::{Content, MAX_TEXT, Original, ReadError, encoding, text_bytes};
 use crate::ingest::{articles, outline::one_line};
 
 const MAX_RECORDS: usize = 500_000;
@@ -79,6 +79,18 @@ fn unwrapped(value: Value) -> Vec<Value> {
 struct Records<'a> {
     original: &'a Original,
     content: Content,
+    /// Bytes of text that may still come.
+    left: usize,
+}
+
+/// A key can be repeated by all that stands under it, and a heading by its sections: a file that holds too much is given
+/// up before that is all made.
+fn take(left: &mut usize, bytes: usize) -> Result<(), ReadError> {
+    *left = left.checked_sub(bytes).ok_or(ReadError::TooMuch {
+        what: "bytes of text",
+        limit: MAX_TEXT as u64,
+    })?;
+    Ok(())
 }
 
 impl<'a> Records<'a> {
@@ -86,6 +98,7 @@ impl<'a> Records<'a> {
         Self {
             original,
             content: Content::default(),
+            left: MAX_TEXT,
         }
     }
 
@@ -104,7 +117,8 @@ impl<'a> Records<'a> {
         if let Ok(stored) = serde_json::from_value::<StoredPassage>(Value::Object(record.clone())) {
             self.content.passages.push(self.adopted(stored));
         } else {
-            let document = self.document(record);
+            let document = self.document(record)?;
+            take(&mut self.left, text_bytes(&document))?;
             self.content.documents.push(document);
         }
         Ok(())
@@ -119,11 +133,11 @@ impl<'a> Records<'a> {
         passages::passage(reference, stored.heading, stored.page, stored.text)
     }
 
-    fn document(&self, record: Map<String, Value>) -> Document {
+    fn document(&self, record: Map<String, Value>) -> Result<Document, ReadError> {
         if let Some(text) = string(&record, "page_content") {
             let empty = Map::new();
             let metadata = record.get("metadata").and_then(Value::as_object);
-            return self.lang_chain(text, metadata.unwrap_or(&empty));
+            return Ok(self.lang_chain(text, metadata.unwrap_or(&empty)));
         }
         let title = string(&record, "title");
         let url = string(&record, "url");
@@ -134,13 +148,13 @@ impl<'a> Records<'a> {
             title: title.map_or_else(|| self.original.name(), one_line),
             url: url.map(str::to_owned),
         };
-        match string(&record, "text") {
+        Ok(match string(&record, "text") {
             Some(text) => {
                 let sections = sections(&reference.title, text);
                 self.made(reference, page(&record, 0), sections)
             }
-            None => self.made(reference, None, flattened(&record)),
-        }
+            None => self.made(reference, None, flattened(record, self.left)?),
+        })
     }
 
     /// The form of LangChain's documents: `source` is a path or an address, and pages are counted from 0.
@@ -212,43 +226,55 @@ fn sections(title: &str, text: &str) -> Vec<Section> {
     }
 }
 
-/// `- kunci: nilai; kunci dalam: nilai` of an object that has no text of its own.
-fn flattened(record: &Map<String, Value>) -> Vec<Section> {
-    let mut parts = Vec::new();
-    flatten("", &Value::Object(record.clone()), &mut parts);
-    if parts.is_empty() {
-        return Vec::new();
+/// `- kunci: nilai; kunci dalam: nilai` of an object that has no text of its own, and is at most `limit` bytes long.
+fn flattened(record: Map<String, Value>, limit: usize) -> Result<Vec<Section>, ReadError> {
+    let mut flat = Flat {
+        parts: Vec::new(),
+        left: limit,
+    };
+    flat.add("", &Value::Object(record))?;
+    if flat.parts.is_empty() {
+        return Ok(Vec::new());
     }
-    vec![Section {
+    Ok(vec![Section {
         heading: None,
-        blocks: vec![Block::Row(format!("- {}", parts.join("; ")))],
-    }]
+        blocks: vec![Block::Row(format!("- {}", flat.parts.join("; ")))],
+    }])
 }
 
-/// As deep as the parser allows, which is 128 levels.
-fn flatten(path: &str, value: &Value, parts: &mut Vec<String>) {
-    match value {
-        Value::Null => {}
-        Value::Object(object) => {
-            for (key, value) in object {
-                let key = key.replace('_', " ");
-                flatten(one_line(&format!("{path} {key}")).as_str(), value, parts);
+struct Flat {
+    parts: Vec<String>,
+    /// Bytes of paths and values that may still come.
+    left: usize,
+}
+
+impl Flat {
+    /// As deep as the parser allows, which is 128 levels.
+    fn add(&mut self, path: &str, value: &Value) -> Result<(), ReadError> {
+        take(&mut self.left, path.len())?;
+        match value {
+            Value::Null => {}
+            Value::Object(object) => {
+                for (key, value) in object {
+                    let key = key.replace('_', " ");
+                    self.add(&one_line(&format!("{path} {key}")), value)?;
+                }
             }
-        }
-        Value::Array(values) => {
-            for value in values {
-                flatten(path, value, parts);
+            Value::Array(values) => {
+                for value in values {
+                    self.add(path, value)?;
+                }
             }
+            Value::Bool(truth) => self.push(path, if *truth { "ya" } else { "tidak" }),
+            Value::Number(number) => self.push(path, &number.to_string()),
+            Value::String(text) => self.push(path, &one_line(text)),
         }
-        Value::Bool(truth) => {
-            parts.push(format!("{path}: {}", if *truth { "ya" } else { "tidak" }))
-        }
-        Value::Number(number) => parts.push(format!("{path}: {number}")),
-        Value::String(text) => {
-            let text = one_line(text);
-            if !text.is_empty() {
-                parts.push(format!("{path}: {text}"));
-            }
+        Ok(())
+    }
+
+    fn push(&mut self, path: &str, text: &str) {
+        if !text.is_empty() {
+            self.parts.push(format!("{path}: {text}"));
         }
     }
 }

@@ -11,6 +11,9 @@ mod styles;
 use body::Body;
 use styles::Styles;
 
+/// Bytes of a title in the properties.
+const LONGEST_TITLE: usize = 1_000;
+
 pub fn read(original: &Original) -> Result<Content, ReadError> {
     const KIND: &str = "a Word document";
     let mut archive = Archive::open(&original.bytes, KIND)?;
@@ -43,8 +46,10 @@ fn title(text: &str) -> Option<String> {
             _ => {}
         }
     }
+    let mut title = one_line(&title);
+    // Paragraphs are compared with it.
+    title.truncate(title.floor_char_boundary(LONGEST_TITLE));
     // What word processors put there themselves.
-    let title = one_line(&title);
     let made_up = ["Microsoft Word", "Document", "Untitled", "Word Document"];
     let kept = !title.is_empty() && !made_up.iter().any(|name| title.starts_with(name));
     kept.then_some(title)

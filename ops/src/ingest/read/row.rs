@@ -1,8 +1,11 @@
 //! Rows of tables as text that can be searched, quoted and read out.
 
+use std::iter::repeat;
+
 use workers::knowledge::markdown::{Block, Section};
 
-use crate::ingest::outline::one_line;
+use super::MAX_TEXT;
+use crate::ingest::outline::{one_line, row};
 
 /// Columns of one table; a wider one is no table to be read.
 pub const MAX_COLUMNS: usize = 1_024;
@@ -17,10 +20,16 @@ pub struct Rows {
     above: Vec<Vec<String>>,
     columns: Option<Vec<String>>,
     blocks: Vec<Block>,
+    /// Bytes of rows, which repeat the names of their columns.
+    bytes: usize,
 }
 
 impl Rows {
     pub fn push(&mut self, cells: impl Iterator<Item = String>) {
+        // More than any file may hold is refused as a whole, and need not be made first.
+        if self.bytes > MAX_TEXT {
+            return;
+        }
         let cells: Vec<String> = cells
             .take(MAX_COLUMNS)
             .map(|cell| one_line(&cell))
@@ -41,7 +50,11 @@ impl Rows {
                 self.blocks.extend(titles.map(Block::Paragraph));
                 self.columns = Some(cells);
             }
-            Some(columns) => self.blocks.push(Block::Row(named(columns, &cells))),
+            Some(columns) => {
+                let row = named(columns, &cells);
+                self.bytes += row.len();
+                self.blocks.push(Block::Row(row));
+            }
         }
     }
 
@@ -75,18 +88,9 @@ impl Rows {
 }
 
 /// `- Kolom: nilai; Kolom: nilai`, without the empty cells.
-pub fn named(columns: &[String], cells: &[String]) -> String {
-    let filled = cells
-        .iter()
-        .enumerate()
-        .filter(|(_, cell)| !cell.is_empty());
-    let parts: Vec<String> = filled
-        .map(|(at, cell)| match columns.get(at).map(String::as_str) {
-            None | Some("") => cell.clone(),
-            Some(column) => format!("{}: {cell}", column.trim_end_matches(':')),
-        })
-        .collect();
-    format!("- {}", parts.join("; "))
+fn named(columns: &[String], cells: &[String]) -> String {
+    let names = columns.iter().map(String::as_str).chain(repeat(""));
+    row(names.zip(cells.iter().map(String::as_str)))
 }
 
 #[cfg(test)]

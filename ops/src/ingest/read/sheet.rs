@@ -6,7 +6,7 @@ use calamine::{Data, DataType as _, Reader as _, Xlsx, XlsxError, open_workbook_
 use workers::knowledge::markdown::Section;
 
 use super::{
-    Content, Original, ReadError,
+    Content, MAX_TEXT, Original, ReadError,
     archive::Archive,
     row::{MAX_COLUMNS, Rows},
 };
@@ -29,26 +29,30 @@ fn sections(original: &Original) -> Result<Vec<Section>, ReadError> {
             error => ReadError::broken(error),
         })?;
     let mut sections = Vec::new();
+    let mut left = Left {
+        rows: MAX_ROWS,
+        text: MAX_TEXT,
+    };
     for name in book.sheet_names() {
         // A sheet that holds a chart has no cells.
         let Ok(mut cells) = book.worksheet_cells_reader(&name) else {
             continue;
         };
         let mut rows = Rows::default();
-        let mut count = 0;
         let mut row: (u32, Vec<String>) = (0, Vec::new());
         while let Some(cell) = cells.next_cell().map_err(ReadError::broken)? {
             let (at, column) = cell.get_position();
             if at != row.0 {
                 rows.push(std::mem::take(&mut row.1).into_iter());
                 row.0 = at;
-                count += 1;
-                check_rows(count)?;
+                take(&mut left.rows, 1, "rows", MAX_ROWS)?;
             }
             let column = column as usize;
             if column < MAX_COLUMNS {
+                let text = written(&Data::from(cell.get_value().clone()));
+                take(&mut left.text, text.len(), "bytes of text", MAX_TEXT)?;
                 row.1.resize((column + 1).max(row.1.len()), String::new());
-                row.1[column] = written(&Data::from(cell.get_value().clone()));
+                row.1[column] = text;
             }
         }
         rows.push(row.1.into_iter());
@@ -57,13 +61,17 @@ fn sections(original: &Original) -> Result<Vec<Section>, ReadError> {
     Ok(sections)
 }
 
-fn check_rows(count: usize) -> Result<(), ReadError> {
-    if count > MAX_ROWS {
-        return Err(ReadError::TooMuch {
-            what: "rows",
-            limit: MAX_ROWS as u64,
-        });
-    }
+/// What a file may still hold. Cells can share one text, which a file of a megabyte makes more than any memory holds.
+struct Left {
+    rows: usize,
+    text: usize,
+}
+
+fn take(left: &mut usize, count: usize, what: &'static str, limit: usize) -> Result<(), ReadError> {
+    *left = left.checked_sub(count).ok_or(ReadError::TooMuch {
+        what,
+        limit: limit as u64,
+    })?;
     Ok(())
 }
 

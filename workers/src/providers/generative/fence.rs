@@ -133,7 +133,7 @@ fn label(value: &str) -> String {
 }
 
 /// A line without tags, marks of citations, the marker, and what cannot be seen.
-fn harmless(line: &str) -> String {
+pub(super) fn harmless(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
     let visible: Cow<'_, str> = if line.contains(is_hidden) {
         line.chars().filter(|c| !is_hidden(*c)).collect()

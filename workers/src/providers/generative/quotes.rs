@@ -5,7 +5,11 @@
 
 mod claim;
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Range,
+    rc::Rc,
+};
 
 use common::turn::Citation;
 
@@ -36,11 +40,16 @@ const ATTRIBUTED_STEMS: usize = 3;
 pub fn cited(text: &str, leans: &[Lean], shown: &[Shown<'_>], lexicon: &Lexicon) -> Vec<Citation> {
     let mut best: Vec<(usize, Quote)> = Vec::new();
     let mut sources: Vec<Option<Source>> = shown.iter().map(|_| None).collect();
-    for (lean, claim) in leans.iter().zip(claims(text, leans, lexicon)) {
+    let claims = claims(text, leans, lexicon);
+    let mut seen = HashSet::new();
+    for (lean, claim) in leans.iter().zip(&claims) {
         for &passage in &lean.passages {
+            if !seen.insert((Rc::as_ptr(claim), passage)) {
+                continue;
+            }
             let source =
                 sources[passage].get_or_insert_with(|| Source::of(shown[passage].text, lexicon));
-            let Some(quote) = source.quote_for(&claim) else {
+            let Some(quote) = source.quote_for(claim) else {
                 continue;
             };
             match best.iter_mut().find(|(known, _)| *known == passage) {

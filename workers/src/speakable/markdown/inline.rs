@@ -4,6 +4,8 @@
 const MAX_CITATION: usize = 40;
 const MAX_TAG: usize = 300;
 const MAX_TARGET: usize = 2_000;
+/// White space on a side of a star: what stands further away is no factor.
+const MAX_GAP: usize = 8;
 
 /// Appends `line` to `prose` without its marks.
 pub(super) fn strip(line: &str, prose: &mut String) {
@@ -120,11 +122,14 @@ fn entity(rest: &str) -> Option<(&'static str, usize)> {
 /// A star is a multiplication between numbers or spaces, else emphasis.
 fn times(prose: &str, after: &str) -> Option<char> {
     let is_side = |c: char| c.is_ascii_digit() || c == ' ';
-    let digit_near = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-    let numbers = digit_near(prose.trim_end().chars().next_back())
-        && digit_near(after.trim_start().chars().next());
+    let numbers = is_digit_near(prose.chars().rev()) && is_digit_near(after.chars());
     let sides = prose.ends_with(is_side) && after.starts_with(is_side);
     (numbers && sides).then_some('×')
+}
+
+fn is_digit_near(side: impl Iterator<Item = char>) -> bool {
+    let nearest = side.take(MAX_GAP).find(|c| !c.is_whitespace());
+    nearest.is_some_and(|c| c.is_ascii_digit())
 }
 
 fn is_inside_word(prose: &str, after: &str) -> bool {

@@ -9,8 +9,6 @@ use crate::ingest::{
     outline::{Outline, one_line},
 };
 
-use super::super::row;
-
 /// What of a page is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
@@ -31,6 +29,9 @@ const INLINE: &[&str] = &[
     "input", "ins", "kbd", "label", "mark", "q", "s", "samp", "small", "span", "strike", "strong",
     "sub", "sup", "time", "tt", "u", "var", "wbr", "html", "body", "head", "meta", "link",
 ];
+
+/// Bytes of the title, which headings are compared with.
+const LONGEST_TITLE: usize = 1_000;
 
 /// Elements without an end.
 const VOID: &[&str] = &[
@@ -233,7 +234,8 @@ impl Page {
 
     pub fn text(&mut self, text: &str) {
         if self.in_title {
-            self.title.push_str(text);
+            let left = LONGEST_TITLE.saturating_sub(self.title.len());
+            self.title.push_str(&text[..text.floor_char_boundary(left)]);
         } else if self.hidden.is_none() && (self.extent != Extent::Main || self.main > 0) {
             self.open.push_str(text);
         }
@@ -308,13 +310,8 @@ impl Page {
             }
         } else if cells.iter().any(|cell| !cell.is_empty()) {
             table.used = true;
-            let mut columns = table.columns.clone();
-            // The first cell names the row.
-            if let Some(first) = columns.first_mut() {
-                first.clear();
-            }
             self.seen = true;
-            self.outline.item(&row::named(&columns, &cells));
+            self.outline.row(&table.columns, &cells);
         }
     }
 
@@ -326,7 +323,7 @@ impl Page {
         let columns = std::mem::take(&mut table.columns);
         if columns.iter().any(|column| !column.is_empty()) {
             self.seen = true;
-            self.outline.item(&row::named(&[], &columns));
+            self.outline.row(&[], &columns);
         }
     }
 

@@ -6,7 +6,7 @@ use quick_xml::{
 };
 use workers::knowledge::markdown::Section;
 
-use super::super::{ReadError, row};
+use super::super::ReadError;
 use super::styles::{Role, Styles, outline, value};
 use crate::ingest::{
     articles,
@@ -164,7 +164,7 @@ impl Body {
         }) = self.tables.pop()
             && columns.iter().any(|column| !column.is_empty())
         {
-            self.outline.item(&row::named(&[], &columns));
+            self.outline.row(&[], &columns);
         }
     }
 
@@ -184,11 +184,7 @@ impl Body {
             }
             Some(columns) if cells.iter().any(|cell| !cell.is_empty()) => {
                 table.used = true;
-                let mut columns = columns.clone();
-                if let Some(first) = columns.first_mut() {
-                    first.clear();
-                }
-                self.outline.item(&row::named(&columns, &cells));
+                self.outline.row(columns, &cells);
             }
             Some(_) => {}
         }

@@ -1,5 +1,7 @@
 mod fuzz;
 
+use common::testing::growth::{MARKS, assert_linear, pieces};
+
 use super::*;
 
 const REFUSAL: &str = "Maaf, tidak ada.";
@@ -157,4 +159,19 @@ fn a_model_that_goes_on_after_its_refusal_is_stopped() {
     assert!(!reader.is_done());
     reader.push(&"x".repeat(MAX_CHATTER_BYTES));
     assert!(reader.is_done());
+}
+
+/// Also where a prompt asks for much longer answers than are usual.
+#[test]
+fn a_reply_is_read_in_linear_time() {
+    assert_linear("reply", MARKS, |text| {
+        read(&[text], text.len());
+    });
+    assert_linear("reply as it comes", MARKS, |text| {
+        let pieces: Vec<&str> = pieces(text).collect();
+        read(&pieces, text.len());
+    });
+    assert_linear("passage in a prompt", MARKS, |text| {
+        fence::harmless(text);
+    });
 }

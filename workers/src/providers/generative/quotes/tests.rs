@@ -1,3 +1,5 @@
+use common::testing::growth::{Pattern, assert_linear};
+
 use super::*;
 use crate::knowledge::{DocumentRef, Passage};
 
@@ -189,4 +191,24 @@ fn only_what_the_model_was_shown_is_quoted_and_quotes_are_bounded() {
         citations[0].quote,
         "Politeknik Contoh adalah sekolah vokasi."
     );
+}
+
+/// A mark behind each letter, in one sentence or in many, of a model that was told to write them.
+#[test]
+fn many_marks_cost_no_more_than_the_text_between_them() {
+    let passages = passages();
+    let shown = shown(&passages);
+    let lexicon = Lexicon::bundled();
+    let patterns = [
+        Pattern::Run("|0"),
+        Pattern::Run("-|0"),
+        Pattern::Run("kuliah |0"),
+        Pattern::Run("Kuliah. |0"),
+        Pattern::Two("kuliah ", "-|0"),
+        Pattern::Two("Kuliah. ", "-|0|1"),
+    ];
+    assert_linear("quotes", &patterns, |marked| {
+        let (text, leans) = leaning(marked);
+        cited(&text, &leans, &shown, &lexicon);
+    });
 }

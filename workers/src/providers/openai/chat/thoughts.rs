@@ -140,14 +140,17 @@ impl Thoughts {
     /// What of the text up to here is certainly for the user, and was not
     /// passed on yet.
     pub(super) fn push(&mut self, text: &str) -> Result<String, Leaked> {
-        self.pending.push_str(text);
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.push_str(text);
         let mut answer = String::new();
-        while let Some(tag) = self.next_tag() {
-            let mut before: String = self.pending.drain(..tag.at + tag.length).collect();
-            before.truncate(tag.at);
+        let mut passed = 0;
+        while let Some(tag) = self.next_tag(&pending, passed) {
+            self.pass(tag.side, &pending[passed..tag.at], &mut answer)?;
+            passed = tag.at + tag.length;
             self.searched = 0;
-            self.pass(tag.side, &before, &mut answer)?;
         }
+        pending.drain(..passed);
+        self.pending = pending;
         self.keep_undecided(&mut answer);
         self.shown |= !answer.is_empty();
         Ok(answer)
@@ -170,12 +173,13 @@ impl Thoughts {
         answer
     }
 
-    fn next_tag(&self) -> Option<Found> {
+    /// The next tag of `pending` from `passed` on.
+    fn next_tag(&self, pending: &str, passed: usize) -> Option<Found> {
         let sides: &[Side] = match self.mode {
             Mode::Showing => &[Side::Open, Side::Close],
             Mode::Thinking | Mode::Holding => &[Side::Close],
         };
-        find(self.pending.as_bytes(), sides, self.searched)
+        find(pending.as_bytes(), sides, passed + self.searched)
     }
 
     /// Goes over a tag, which comes after `before`.

@@ -3,7 +3,11 @@
 //! In Whisper's vocabulary an entry's number is also its rank among the merges, so that no list of merges
 //! is needed: of all neighbours whose concatenation is an entry, those with the lowest number merge first.
 
-use std::collections::HashMap;
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    ops::Range,
+};
 
 use super::Token;
 
@@ -28,25 +32,72 @@ const fn is_printable(byte: u8) -> bool {
 
 /// The tokens of one word. A byte that is no entry is left out; real vocabularies have all 256.
 pub(super) fn merge(word: &[u8], by_piece: &HashMap<Vec<u8>, Token>) -> Vec<Token> {
-    let mut ends: Vec<usize> = (1..=word.len()).collect();
-    loop {
-        let start_of = |index: usize| if index == 0 { 0 } else { ends[index - 1] };
-        let lowest = (0..ends.len().saturating_sub(1))
-            .filter_map(|index| {
-                let pair = &word[start_of(index)..ends[index + 1]];
-                by_piece.get(pair).map(|&rank| (rank, index))
-            })
-            .min();
-        match lowest {
-            Some((_, index)) => ends.remove(index),
-            None => break,
-        };
+    let mut pieces = Pieces::of(word);
+    let rank = |range: Range<usize>| by_piece.get(&word[range]).copied();
+    // Only the neighbours of what was merged can merge anew: a heap of them, and not a look at all pieces each time,
+    // keeps a word of thousands of letters from being millions of steps.
+    let mut merges: BinaryHeap<_> = (0..word.len().saturating_sub(1))
+        .filter_map(|start| Some(Reverse((rank(start..start + 2)?, start, start + 2))))
+        .collect();
+    while let Some(Reverse((_, start, end))) = merges.pop() {
+        if !pieces.merge(start, end) {
+            continue;
+        }
+        let neighbours = [
+            pieces.before(start).zip(Some(end)),
+            Some(start).zip(pieces.end_after(end)),
+        ];
+        for (start, end) in neighbours.into_iter().flatten() {
+            merges.extend(rank(start..end).map(|rank| Reverse((rank, start, end))));
+        }
     }
-    let starts = std::iter::once(0).chain(ends.iter().copied());
-    starts
-        .zip(&ends)
-        .filter_map(|(start, &end)| by_piece.get(&word[start..end]).copied())
-        .collect()
+    pieces.ranges().filter_map(rank).collect()
+}
+
+/// How a word is cut so far, by the places where pieces start and end.
+struct Pieces {
+    /// Where the piece that starts here ends; 0 where none starts.
+    ends: Vec<usize>,
+    /// Where the piece that ends here starts.
+    starts: Vec<usize>,
+}
+
+impl Pieces {
+    /// One for each byte.
+    fn of(word: &[u8]) -> Self {
+        Self {
+            ends: (1..=word.len()).collect(),
+            starts: (0..=word.len()).map(|end| end.saturating_sub(1)).collect(),
+        }
+    }
+
+    /// Makes one of the two pieces from `start` to `end`, if two are still there.
+    fn merge(&mut self, start: usize, end: usize) -> bool {
+        let middle = self.ends[start];
+        let are_two = middle > start && middle < end && self.ends[middle] == end;
+        if are_two {
+            self.ends[middle] = 0;
+            self.ends[start] = end;
+            self.starts[end] = start;
+        }
+        are_two
+    }
+
+    /// The start of the piece before the one at `start`.
+    fn before(&self, start: usize) -> Option<usize> {
+        (start > 0).then(|| self.starts[start])
+    }
+
+    /// The end of the piece that starts at `start`.
+    fn end_after(&self, start: usize) -> Option<usize> {
+        self.ends.get(start).copied()
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        let ends = self.ends.iter().enumerate();
+        ends.filter(|(_, end)| **end > 0)
+            .map(|(start, end)| start..*end)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,6 +158,8 @@ fn word_length(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use common::testing::growth::{MARKS, assert_linear};
+
     use super::*;
 
     #[test]
@@ -169,5 +222,22 @@ mod tests {
         ] {
             assert_eq!(merge(word.as_bytes(), &by_piece), expected, "{word}");
         }
+    }
+
+    #[test]
+    fn a_word_is_cut_in_linear_time() {
+        let entries = [
+            "a", "aa", "aaaa", "ab", "abab", "[", "[[", " ", "  ", "1", "11",
+        ];
+        let by_piece: HashMap<Vec<u8>, Token> = entries
+            .iter()
+            .map(|entry| entry.as_bytes().to_vec())
+            .zip(0..)
+            .collect();
+        assert_linear("tokens", MARKS, |text| {
+            for word in words(text) {
+                merge(word.as_bytes(), &by_piece);
+            }
+        });
     }
 }

@@ -1,3 +1,5 @@
+use common::testing::growth::{MARKS, assert_linear, pieces};
+
 use super::*;
 
 fn habit() -> Habit {
@@ -120,4 +122,17 @@ fn a_style_that_was_configured_is_not_unlearned() {
     let habit = holding();
     read(&habit, &["Ya."], Ending::Complete).unwrap();
     assert_eq!(habit.thoughts().push("hm").as_deref(), Ok(""));
+}
+
+#[test]
+fn thoughts_are_taken_out_in_linear_time() {
+    for (name, habit) in [("shown", habit as fn() -> Habit), ("held", holding)] {
+        assert_linear(&format!("{name} thoughts"), MARKS, |text| {
+            let _ = read(&habit(), &[text], Ending::Complete);
+        });
+        assert_linear(&format!("{name} thoughts as they come"), MARKS, |text| {
+            let pieces: Vec<&str> = pieces(text).collect();
+            let _ = read(&habit(), &pieces, Ending::Complete);
+        });
+    }
 }
