@@ -13,7 +13,8 @@ use std::{
 use common::{
     ids::{CorrelationId, Tenant},
     quota::{
-        Budgets, NewJob, Partition, Policy, QuotaError, Quotas, Refusal, Request, Ruling, Why,
+        Budgets, NewJob, Partition, Policy, QuotaError, Quotas, Refusal, Request, Ruling, Usage,
+        Why,
     },
     time::UnixMillis,
 };
@@ -32,6 +33,12 @@ use crate::{
 /// Time for a request to be read, beyond the deadline of its job: so that the
 /// store need not be told again when the job is accepted.
 const TO_BE_READ: Duration = Duration::from_secs(30);
+
+/// What a job is likely to use, for those that are admitted before it is known:
+/// some 3,500 tokens of passages, question and history, and an answer of some
+/// hundreds; a question of ten seconds, and its answer.
+const TOKENS_OF_A_JOB: u64 = 4_000;
+const AUDIO_OF_A_JOB: Duration = Duration::from_secs(30);
 
 /// When to come again while too many ask at the same time.
 const CROWD_LEAVES: Duration = Duration::from_secs(10);
@@ -161,9 +168,9 @@ impl Limiter {
 
     fn new_job(&self, class: Class) -> Option<NewJob> {
         let Budgets { tokens, audio } = self.config.budgets;
-        let audio = match class {
-            Class::Audio => audio,
-            Class::Chat => None,
+        let (audio, spoken) = match class {
+            Class::Audio => (audio, AUDIO_OF_A_JOB),
+            Class::Chat => (None, Duration::ZERO),
             Class::Read => return None,
         };
         Some(NewJob {
@@ -171,6 +178,10 @@ impl Limiter {
             deadline: UnixMillis::now().after(self.deadline + TO_BE_READ),
             most: self.config.most_jobs,
             budgets: Budgets { tokens, audio },
+            estimate: Usage {
+                tokens: TOKENS_OF_A_JOB,
+                audio: spoken,
+            },
         })
     }
 
@@ -266,7 +277,9 @@ fn too_often(policy: &Policy) -> String {
 }
 
 fn spent(what: &str) -> String {
-    format!("The {what} that are allowed in a day are used; a new day begins at midnight UTC.")
+    format!(
+        "The {what} that are allowed in a day are used, or set aside for jobs under way; a new day begins at midnight UTC."
+    )
 }
 
 fn rounded(retry_after: Duration) -> Duration {

@@ -118,7 +118,7 @@ impl fmt::Debug for Place {
 mod tests {
     use std::{num::NonZeroU32, time::Duration};
 
-    use common::quota::{Budgets, NewJob, Partition, Request, memory::MemoryQuotas};
+    use common::quota::{Budgets, NewJob, Partition, Request, Usage, memory::MemoryQuotas};
 
     use super::*;
 
@@ -138,6 +138,7 @@ mod tests {
                 deadline,
                 most: Some(NonZeroU32::MIN),
                 budgets: Budgets::default(),
+                estimate: Usage::default(),
             };
             let request = Request {
                 partition: &Partition::Tenant(Tenant::default()),

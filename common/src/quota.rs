@@ -15,10 +15,14 @@
 //! - A job has its place until it leaves or its deadline has passed, so that a
 //!   process that dies leaks none. It counts among the interactive ones until
 //!   then, unless it is [demoted](Quotas::demote).
-//! - What was used is counted once for each message, however often it is
-//!   reported.
+//! - What is about to be used is [set aside](Quotas::reserve) first, and when it
+//!   is [settled](Quotas::settle) what was used counts in its place, once, however
+//!   often that is reported. What is never settled, because its process died,
+//!   is free again after a while.
 //! - A budget is whole again at midnight UTC. It is compared when a job is
-//!   admitted: jobs that are under way then may overrun it.
+//!   admitted, with what was used, and with what the jobs under way are likely
+//!   to use or have set aside, whichever is more: no two jobs are admitted on
+//!   the last of it. One that takes more than was left overruns it all the same.
 //! - What one partition uses leaves the others as they are.
 //!
 //! Time is the store's, so that the clocks of the processes do not matter, save
@@ -33,7 +37,7 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    ids::{CorrelationId, MessageId, Tenant},
+    ids::{CorrelationId, Tenant},
     time::UnixMillis,
 };
 
@@ -60,12 +64,16 @@ pub trait Quotas: Send + Sync + 'static {
     /// Frees the place of `job`, if it has one.
     async fn leave(&self, tenant: &Tenant, job: CorrelationId) -> Result<(), QuotaError>;
 
-    /// Counts what was used for `message` of `job`, unless it was counted before.
-    async fn spend(
+    /// Sets aside what is about to be used for `tenant`. Refuses nothing: the job
+    /// was admitted.
+    async fn reserve(&self, tenant: &Tenant, reservation: &Reservation) -> Result<(), QuotaError>;
+
+    /// Counts what was `used`, unless that was counted before, and sets nothing
+    /// aside any more.
+    async fn settle(
         &self,
         tenant: &Tenant,
-        job: CorrelationId,
-        message: &MessageId,
+        reservation: &Reservation,
         used: Usage,
     ) -> Result<(), QuotaError>;
 }
@@ -103,6 +111,8 @@ pub struct NewJob {
     /// Jobs of the partition that may be under way; `None` for any number.
     pub most: Option<NonZeroU32>,
     pub budgets: Budgets,
+    /// What such a job is likely to use.
+    pub estimate: Usage,
 }
 
 /// What a tenant may use in a day, from midnight to midnight UTC; `None` for
@@ -115,11 +125,49 @@ pub struct Budgets {
     pub audio: Option<Duration>,
 }
 
-/// What a message has used.
+/// What is used, or may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub tokens: u64,
     pub audio: Duration,
+}
+
+impl Usage {
+    pub fn tokens(tokens: u64) -> Self {
+        Self {
+            tokens,
+            ..Self::default()
+        }
+    }
+
+    pub fn audio(audio: Duration) -> Self {
+        Self {
+            audio,
+            ..Self::default()
+        }
+    }
+}
+
+/// What is set aside for one use of a model or an engine. Another one for each: a
+/// message that is worked on twice has used twice as much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    id: String,
+    pub job: CorrelationId,
+    pub estimate: Usage,
+    /// Time for it to be settled.
+    pub time: Duration,
+}
+
+impl Reservation {
+    pub fn new(job: CorrelationId, estimate: Usage, time: Duration) -> Self {
+        Self {
+            id: uuid::Uuid::now_v7().simple().to_string(),
+            job,
+            estimate,
+            time,
+        }
+    }
 }
 
 /// What becomes of a request.
@@ -156,9 +204,9 @@ pub enum Why {
     Rate { policy: usize },
     /// Too many jobs are under way.
     Jobs,
-    /// The day's tokens are used.
+    /// The day's tokens are used, or set aside.
     Tokens,
-    /// The day's audio is used.
+    /// The day's audio is used, or set aside.
     Audio,
 }
 
@@ -180,8 +228,8 @@ pub enum QuotaError {
     Away(String),
 }
 
-/// When to ask again for a place. When one will be free nobody knows; jobs take
-/// about as long.
+/// When to ask again for what a job under way holds. When it ends nobody knows;
+/// jobs take about as long.
 const PLACE_MAY_BE_FREE: Duration = Duration::from_secs(5);
 
 /// From `seconds` since the epoch until all budgets are whole again.

@@ -140,6 +140,7 @@ pub async fn ask(
         passages: &found.passages,
         history: &history,
         emotion: None,
+        account: None,
     };
     let answer = answerer.answer(&grounds, &Narration::default()).await?;
     let queries = found.understanding.queries.iter();

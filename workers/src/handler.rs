@@ -25,8 +25,8 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Enriches `turn`, and tells of what cannot wait until it is done through
-    /// `progress`. Dropped when the time is up, so it must hold nothing that
-    /// outlives it.
+    /// `progress`. Dropped when the time is up; what it leaves to do then is
+    /// [finished](Self::finish).
     async fn handle(
         &self,
         turn: Turn,
@@ -50,6 +50,9 @@ pub trait Handler: Send + Sync + 'static {
 
     /// What the client hears of the enriched turn when the stage is done.
     fn events(&self, turn: &Turn) -> Vec<Event>;
+
+    /// Does what is left to do for work that was broken off, when no more comes.
+    async fn finish(&self) {}
 }
 
 /// Whether a job may begin.

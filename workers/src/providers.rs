@@ -16,6 +16,7 @@ use futures::stream::BoxStream;
 use crate::{
     handler::{Progress, StageError},
     knowledge::Passage,
+    meter::Account,
     query::Understanding,
     recording::Recording,
 };
@@ -72,6 +73,8 @@ pub struct Grounds<'a> {
     pub history: &'a [PastTurn],
     /// How the user feels, when that is known.
     pub emotion: Option<EmotionLabel>,
+    /// Where what the answer takes is counted; `None` where nobody does.
+    pub account: Option<Account<'a>>,
 }
 
 #[async_trait]
@@ -82,6 +85,9 @@ pub trait ChatModel: Send + Sync + 'static {
 
     /// What answers, for results and logs: `openrouter`, `openai`, ….
     fn name(&self) -> &str;
+
+    /// The most tokens that it writes, thoughts included.
+    fn token_limit(&self) -> u64;
 }
 
 pub type Completion = BoxStream<'static, Result<CompletionPart, StageError>>;
@@ -91,6 +97,9 @@ pub enum CompletionPart {
     /// Some more text for the user; never empty, and without the model's
     /// thoughts.
     Text(String),
+    /// Tokens that were written so far, as estimated: there are thoughts among
+    /// them, which are no text for the user.
+    Written(u64),
     /// What the call cost; at most once, after the text.
     Usage(TokenUsage),
 }

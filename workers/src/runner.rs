@@ -110,7 +110,8 @@ struct Runner {
     out_of_time: CancellationToken,
 }
 
-/// Time to give back what is still in work after the grace.
+/// Time to give back what is still in work after the grace, and to finish what
+/// was broken off.
 const GIVING_BACK: Duration = Duration::from_secs(2);
 
 impl Runner {
@@ -145,6 +146,7 @@ impl Runner {
             // What is not given back by then comes back with the connection.
             let _ = timeout(GIVING_BACK, in_work.wait()).await;
         }
+        let _ = timeout(GIVING_BACK, self.handler.finish()).await;
         info!(stage = %self.config.stage, "stopped");
     }
 

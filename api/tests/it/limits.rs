@@ -1,11 +1,11 @@
 //! How much one caller may use, counted together by all front doors.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use common::testing::servers::{RedisServer, environment, shared, skipped};
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Semaphore};
 
 use crate::{
     deployment::{
@@ -285,6 +285,34 @@ async fn a_day_has_so_many_tokens(mode: Mode) {
     assert_eq!(send_as(request, OTHER_KEY).await.status(), 200);
 }
 
+/// What was written before somebody cancelled it is paid for as well.
+async fn an_answer_that_is_cancelled_counts_against_the_day(mode: Mode) {
+    let vendors = Vendors::start().await;
+    let more = limits(&[("DAILY_TOKEN_BUDGET", "200")]);
+    let running = Running::start(mode, &vendors, &pairs(&more)).await;
+    let door = &running.deployment;
+    vendors
+        .openrouter
+        .is(Mood::Waits(Arc::new(Semaphore::new(0))));
+    let job = json!({ "kind": "chat", "message": "Apa syarat lulus sarjana?" });
+    let accepted = door.post("/v1/jobs").json(&job).send().await.unwrap();
+    let accepted: Value = accepted.json().await.unwrap();
+    let path = format!("/v1/jobs/{}", accepted["job_id"].as_str().unwrap());
+    eventually("asked", || async { vendors.openrouter.calls() == 1 }).await;
+    // While it writes, what it may take at most is set aside.
+    let refused = running.chat("Apa itu ITB?").await;
+    assert!((1..=60).contains(&retry_after(&refused)));
+    let body = problem(refused, 429, "set aside").await;
+    assert_eq!(body["code"], "budget_spent");
+    assert_eq!(door.delete(&path).send().await.unwrap().status(), 200);
+    eventually("broken off", || async { vendors.openrouter.left() == 1 }).await;
+    vendors.openrouter.is(Mood::Well);
+    let refused = running.chat("Apa itu ITB?").await;
+    let body = problem(refused, 429, "spent").await;
+    assert_eq!(body["code"], "budget_spent");
+    assert_eq!(vendors.openrouter.calls(), 1);
+}
+
 async fn a_day_has_so_many_seconds_of_audio(mode: Mode) {
     let vendors = Vendors::start().await;
     let more = limits(&[("DAILY_AUDIO_SECONDS", "1")]);
@@ -344,6 +372,7 @@ in_each_mode!(
     no_more_jobs_of_a_tenant_are_under_way_than_allowed,
     a_job_that_is_refused_for_what_was_sent_makes_room,
     a_day_has_so_many_tokens,
+    an_answer_that_is_cancelled_counts_against_the_day,
     a_day_has_so_many_seconds_of_audio,
     who_tries_keys_is_told_no_more_whatever_keys_he_tries,
 );

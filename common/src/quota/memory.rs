@@ -3,17 +3,17 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
 
 use super::{
-    A_DAY, Budgets, NewJob, PLACE_MAY_BE_FREE, Partition, Policy, QuotaError, Quotas, Refusal,
-    Request, Ruling, Standing, Usage, Why, until_midnight,
+    A_DAY, NewJob, PLACE_MAY_BE_FREE, Partition, Policy, QuotaError, Quotas, Refusal, Request,
+    Reservation, Ruling, Standing, Usage, Why, until_midnight,
 };
 use crate::{
-    ids::{CorrelationId, MessageId, Tenant},
+    ids::{CorrelationId, Tenant},
     time::{UnixMillis, whole_millis},
 };
 use spent::Spent;
@@ -38,6 +38,13 @@ struct Account {
     /// Those that have a place.
     jobs: HashMap<CorrelationId, Held>,
     spent: Spent,
+    /// By its id.
+    reserved: HashMap<String, SetAside>,
+}
+
+struct SetAside {
+    estimate: Usage,
+    until: UnixMillis,
 }
 
 struct Held {
@@ -84,6 +91,27 @@ impl MemoryQuotas {
     }
 }
 
+/// One of the things of which a tenant may use so much in a day.
+struct Stock {
+    budget: Option<u64>,
+    spent: u64,
+    /// Of a job.
+    estimate: u64,
+    reserved: u64,
+}
+
+impl Stock {
+    /// How long there is none for another job, if so.
+    fn refused_for(&self, others: u64, now: Now) -> Option<Duration> {
+        let budget = self.budget?;
+        if self.spent >= budget {
+            return Some(until_midnight(now.seconds()));
+        }
+        let held = self.reserved.max(others.saturating_mul(self.estimate));
+        (self.spent.saturating_add(held) >= budget).then_some(PLACE_MAY_BE_FREE)
+    }
+}
+
 impl Accounts {
     /// Drops the idle ones whenever there are twice as many as were left: who
     /// comes from ever new addresses leaves nothing behind for long.
@@ -100,6 +128,7 @@ impl Account {
         self.full_at.values().all(|full_at| *full_at <= now.micros)
             && self.jobs.values().all(|held| held.until <= now.millis())
             && self.spent.is_nothing()
+            && self.reserved.values().all(|it| it.until <= now.millis())
     }
 
     fn admit(&mut self, request: &Request<'_>, now: Now) -> Ruling {
@@ -126,8 +155,7 @@ impl Account {
     fn refusal(&mut self, request: &Request<'_>, now: Now) -> Option<Refusal> {
         self.too_often(request.policies, now).or_else(|| {
             let job = request.job?;
-            self.overspent(job.budgets, now)
-                .or_else(|| self.no_place(&job))
+            self.overspent(&job, now).or_else(|| self.no_place(&job))
         })
     }
 
@@ -144,22 +172,36 @@ impl Account {
         refusals.rev().max_by_key(|refusal| refusal.retry_after)
     }
 
-    fn overspent(&mut self, budgets: Budgets, now: Now) -> Option<Refusal> {
+    fn overspent(&mut self, job: &NewJob, now: Now) -> Option<Refusal> {
         self.spent.begin(now.day());
-        let Spent {
-            tokens, audio_ms, ..
-        } = self.spent;
-        let is_spent = |budget: Option<u64>, spent| budget.is_some_and(|budget| spent >= budget);
-        let why = if is_spent(budgets.tokens.map(u64::from), tokens) {
-            Why::Tokens
-        } else if is_spent(budgets.audio.map(whole_millis), audio_ms) {
-            Why::Audio
-        } else {
-            return None;
+        let (budgets, estimate) = (job.budgets, job.estimate);
+        let (tokens, audio_ms) = self.set_aside(now);
+        let of_tokens = Stock {
+            budget: budgets.tokens.map(u64::from),
+            spent: self.spent.tokens,
+            estimate: estimate.tokens,
+            reserved: tokens,
         };
-        Some(Refusal {
-            why,
-            retry_after: until_midnight(now.seconds()),
+        let of_audio = Stock {
+            budget: budgets.audio.map(whole_millis),
+            spent: self.spent.audio_ms,
+            estimate: whole_millis(estimate.audio),
+            reserved: audio_ms,
+        };
+        let others = self.jobs.keys().filter(|id| **id != job.id).count() as u64;
+        let refusal = |stock: Stock, why| {
+            let retry_after = stock.refused_for(others, now)?;
+            Some(Refusal { why, retry_after })
+        };
+        refusal(of_tokens, Why::Tokens).or_else(|| refusal(of_audio, Why::Audio))
+    }
+
+    /// Tokens, and ms of audio.
+    fn set_aside(&mut self, now: Now) -> (u64, u64) {
+        self.reserved.retain(|_, it| it.until > now.millis());
+        let all = self.reserved.values().map(|it| it.estimate);
+        all.fold((0, 0), |(tokens, audio), it| {
+            (tokens + it.tokens, audio + whole_millis(it.audio))
         })
     }
 
@@ -241,25 +283,37 @@ impl Quotas for MemoryQuotas {
         Ok(())
     }
 
-    async fn spend(
+    async fn reserve(&self, tenant: &Tenant, reservation: &Reservation) -> Result<(), QuotaError> {
+        let partition = Partition::Tenant(tenant.clone());
+        let mut accounts = self.lock();
+        let account = accounts.of.entry(partition).or_default();
+        let now = Now::read().millis();
+        account.reserved.retain(|_, it| it.until > now);
+        let set_aside = SetAside {
+            estimate: reservation.estimate,
+            until: now.after(reservation.time),
+        };
+        account.reserved.insert(reservation.id.clone(), set_aside);
+        Ok(())
+    }
+
+    async fn settle(
         &self,
         tenant: &Tenant,
-        _job: CorrelationId,
-        message: &MessageId,
+        reservation: &Reservation,
         used: Usage,
     ) -> Result<(), QuotaError> {
         let partition = Partition::Tenant(tenant.clone());
         let mut accounts = self.lock();
         let account = accounts.of.entry(partition).or_default();
-        account.spent.add(Now::read().day(), message, used);
+        account.reserved.remove(&reservation.id);
+        account.spent.add(Now::read().day(), &reservation.id, used);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const POLICY: Policy = Policy {

@@ -8,7 +8,8 @@
 //! | `quota:{…}:jobs` | sorted set of jobs under way, by deadline, ms since the epoch |
 //! | `quota:{…}:interactive` | the interactive ones of these, likewise |
 //! | `quota:{…}:spent` | hash of what was used: `tokens`, `audio_ms` on the `day` since the epoch |
-//! | `quota:{…}:counted:{job}` | set of the messages of a job whose use is counted |
+//! | `quota:{…}:reserved` | sorted set of what is set aside, as `{tokens} {ms of audio} {id}`, by until when, ms since the epoch |
+//! | `quota:{…}:counted:{job}` | set of the reservations of a job that are settled |
 //!
 //! Each request is one script, so one round trip; the time in it is that of
 //! Redis.
@@ -19,11 +20,11 @@ use async_trait::async_trait;
 use redis::{Script, ScriptInvocation};
 
 use super::{
-    NewJob, PLACE_MAY_BE_FREE, Partition, Policy, QuotaError, Quotas, Refusal, Request, Ruling,
-    Usage, Why, until_midnight,
+    NewJob, PLACE_MAY_BE_FREE, Partition, Policy, QuotaError, Quotas, Refusal, Request,
+    Reservation, Ruling, Usage, Why, until_midnight,
 };
 use crate::{
-    ids::{CorrelationId, MessageId, Tenant},
+    ids::{CorrelationId, Tenant},
     redis_link::{LinkError, RedisLink},
     time::{UnixMillis, whole_millis},
 };
@@ -32,11 +33,13 @@ pub struct RedisQuotas {
     link: RedisLink,
 }
 
-/// KEYS: rates, jobs, interactive, spent. ARGV: job or '', its deadline, the most jobs or 0,
-/// tokens a day or 0, ms of audio a day or 0, and of each policy its name, the
-/// µs in which one comes back, and those in which all do.
+/// KEYS: rates, jobs, interactive, spent, reserved. ARGV: job or '', its deadline,
+/// the most jobs or 0, tokens a day or 0, ms of audio a day or 0, tokens and ms of
+/// audio that a job is likely to use, and of each policy its name, the µs in
+/// which one comes back, and those in which all do.
 ///
-/// Answers why it is refused or '', for how many µs a policy has no room, seconds
+/// Answers why it is refused or '' (`:reserved` when no more than that is in the
+/// way of it), for how many µs a policy has no room, seconds
 /// since the epoch, jobs under way, the interactive ones among them, and of each
 /// policy in how many µs all of it is there again.
 ///
@@ -45,23 +48,24 @@ pub struct RedisQuotas {
 static ADMIT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local rates, jobs, interactive, spent = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local rates, jobs, interactive, spent, reserved = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local job, most, tokens, audio = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local seconds = tonumber(time[1])
 local now = seconds * 1000000 + tonumber(time[2])
 
 local why, wait, was, will = '', 0, {}, {}
-for i = 6, #ARGV, 3 do
-  local n = (i - 3) / 3
+for i = 8, #ARGV, 3 do
+  local n = (i - 5) / 3
   was[n] = math.max(tonumber(redis.call('HGET', rates, ARGV[i]) or 0), now)
   will[n] = was[n] + tonumber(ARGV[i + 1])
   local early = will[n] - tonumber(ARGV[i + 2]) - now
   if early > wait then why, wait = 'rate:' .. (n - 1), early end
 end
 
+local function clear(set) redis.call('ZREMRANGEBYSCORE', set, '-inf', math.floor(now / 1000)) end
 local function count(set)
-  redis.call('ZREMRANGEBYSCORE', set, '-inf', math.floor(now / 1000))
+  clear(set)
   return redis.call('ZCARD', set)
 end
 local function add(set)
@@ -69,19 +73,38 @@ local function add(set)
   redis.call('PEXPIRE', set, 86400000)
   return added
 end
+local function set_aside()
+  clear(reserved)
+  local of_tokens, of_audio = 0, 0
+  for _, member in ipairs(redis.call('ZRANGE', reserved, 0, -1)) do
+    local these, those = string.match(member, '^(%d+) (%d+) ')
+    of_tokens, of_audio = of_tokens + tonumber(these), of_audio + tonumber(those)
+  end
+  return of_tokens, of_audio
+end
 local under_way, of_these = 0, 0
 if job ~= '' then
   under_way, of_these = count(jobs), count(interactive)
   local is_new = not redis.call('ZSCORE', jobs, job)
   local used = redis.call('HMGET', spent, 'day', 'tokens', 'audio_ms')
   local today = tonumber(used[1]) == math.floor(seconds / 86400)
-  local function is_spent(budget, amount)
-    return budget > 0 and today and tonumber(amount or 0) >= budget
+  local others = is_new and under_way or under_way - 1
+  local function spend_of(name, budget, amount, estimate, aside)
+    if budget == 0 then return '' end
+    amount = today and tonumber(amount or 0) or 0
+    if amount >= budget then return name end
+    if amount + math.max(others * tonumber(estimate), aside) >= budget then
+      return name .. ':reserved'
+    end
+    return ''
+  end
+  if why == '' and tokens + audio > 0 then
+    local of_tokens, of_audio = set_aside()
+    why = spend_of('tokens', tokens, used[2], ARGV[6], of_tokens)
+    if why == '' then why = spend_of('audio', audio, used[3], ARGV[7], of_audio) end
   end
   if why == '' then
-    if is_spent(tokens, used[2]) then why = 'tokens'
-    elseif is_spent(audio, used[3]) then why = 'audio'
-    elseif is_new and most > 0 and under_way >= most then why = 'jobs' end
+    if is_new and most > 0 and under_way >= most then why = 'jobs' end
   end
   if why == '' then
     under_way = under_way + add(jobs)
@@ -90,8 +113,8 @@ if job ~= '' then
 end
 
 local full_in = {}
-for i = 6, #ARGV, 3 do
-  local n = (i - 3) / 3
+for i = 8, #ARGV, 3 do
+  local n = (i - 5) / 3
   local full_at = was[n]
   if why == '' then
     full_at = will[n]
@@ -106,11 +129,26 @@ return {why, math.ceil(wait), seconds, under_way, of_these, full_in}
     )
 });
 
-/// KEYS: spent, counted. ARGV: message, tokens, ms of audio.
-static SPEND: LazyLock<Script> = LazyLock::new(|| {
+/// KEYS: reserved. ARGV: member, ms until it is free again.
+static RESERVE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local function whole(number) return string.format('%.0f', number) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', whole(now))
+redis.call('ZADD', KEYS[1], whole(now + tonumber(ARGV[2])), ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+",
+    )
+});
+
+/// KEYS: spent, counted, reserved. ARGV: reservation, tokens, ms of audio, member.
+static SETTLE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local spent, counted = KEYS[1], KEYS[2]
+redis.call('ZREM', KEYS[3], ARGV[4])
 local is_new = redis.call('SADD', counted, ARGV[1])
 redis.call('EXPIRE', counted, 2 * 86400)
 if is_new == 0 then return end
@@ -185,9 +223,16 @@ fn removal(tenant: &Tenant, job: CorrelationId, sets: &[&str]) -> redis::Pipelin
     commands
 }
 
+/// As it stands in the set of what is set aside.
+fn member(reservation: &Reservation) -> String {
+    let Reservation { id, estimate, .. } = reservation;
+    let Usage { tokens, audio } = estimate;
+    format!("{tokens} {} {id}", whole_millis(*audio))
+}
+
 fn add_job(script: &mut ScriptInvocation<'_>, job: Option<&NewJob>) {
     let Some(job) = job else {
-        script.arg("").arg(0).arg(0).arg(0).arg(0);
+        script.arg("").arg(0).arg(0).arg(0).arg(0).arg(0).arg(0);
         return;
     };
     script
@@ -195,7 +240,9 @@ fn add_job(script: &mut ScriptInvocation<'_>, job: Option<&NewJob>) {
         .arg(job.deadline.0)
         .arg(job.most.map_or(0, u32::from))
         .arg(job.budgets.tokens.map_or(0, u64::from))
-        .arg(job.budgets.audio.map_or(0, whole_millis));
+        .arg(job.budgets.audio.map_or(0, whole_millis))
+        .arg(job.estimate.tokens)
+        .arg(whole_millis(job.estimate.audio));
 }
 
 fn add_policy(script: &mut ScriptInvocation<'_>, policy: &Policy) {
@@ -212,6 +259,8 @@ fn ruling(policies: &[Policy], answer: Answer) -> Result<Ruling, QuotaError> {
         "" => None,
         "tokens" => refuse(Why::Tokens, until_midnight(seconds)),
         "audio" => refuse(Why::Audio, until_midnight(seconds)),
+        "tokens:reserved" => refuse(Why::Tokens, PLACE_MAY_BE_FREE),
+        "audio:reserved" => refuse(Why::Audio, PLACE_MAY_BE_FREE),
         "jobs" => refuse(Why::Jobs, PLACE_MAY_BE_FREE),
         rate => {
             let policy = rate.strip_prefix("rate:").and_then(|n| n.parse().ok());
@@ -239,7 +288,8 @@ impl Quotas for RedisQuotas {
         script
             .key(name(request.partition, "jobs"))
             .key(name(request.partition, "interactive"))
-            .key(name(request.partition, "spent"));
+            .key(name(request.partition, "spent"))
+            .key(name(request.partition, "reserved"));
         add_job(&mut script, request.job.as_ref());
         for policy in request.policies {
             add_policy(&mut script, policy);
@@ -274,19 +324,29 @@ impl Quotas for RedisQuotas {
         self.change(&removal(tenant, job, &SETS)).await
     }
 
-    async fn spend(
+    async fn reserve(&self, tenant: &Tenant, reservation: &Reservation) -> Result<(), QuotaError> {
+        let mut script = RESERVE.key(name_of_tenant(tenant, "reserved"));
+        script
+            .arg(member(reservation))
+            .arg(whole_millis(reservation.time).max(1));
+        self.run(&script).await
+    }
+
+    async fn settle(
         &self,
         tenant: &Tenant,
-        job: CorrelationId,
-        message: &MessageId,
+        reservation: &Reservation,
         used: Usage,
     ) -> Result<(), QuotaError> {
-        let mut script = SPEND.key(name_of_tenant(tenant, "spent"));
+        let counted = format!("counted:{}", reservation.job);
+        let mut script = SETTLE.key(name_of_tenant(tenant, "spent"));
         script
-            .key(name_of_tenant(tenant, &format!("counted:{job}")))
-            .arg(message.as_str())
+            .key(name_of_tenant(tenant, &counted))
+            .key(name_of_tenant(tenant, "reserved"))
+            .arg(&reservation.id)
             .arg(used.tokens)
-            .arg(whole_millis(used.audio));
+            .arg(whole_millis(used.audio))
+            .arg(member(reservation));
         self.run(&script).await
     }
 }

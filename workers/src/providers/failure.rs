@@ -35,6 +35,12 @@ pub fn timed_out(provider: &str, limit: Duration) -> StageError {
     )
 }
 
+/// Whether what failed so has used nothing that is worth counting: it was refused
+/// or broke off. One that took too long may have done all its work.
+pub fn is_free(error: &StageError) -> bool {
+    error.code() != TIMEOUT
+}
+
 /// `reason` must not hold the address: it may carry a key.
 pub fn unreachable(provider: &str, reason: impl std::fmt::Display) -> StageError {
     StageError::transient(UNREACHABLE, format!("{provider}: {reason}"))

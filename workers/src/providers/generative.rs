@@ -6,7 +6,8 @@
 //! they stand word for word in the passages. What a passage says is text to
 //! answer from: it stands in a fence that it cannot close.
 
-mod budget;
+pub(super) mod budget;
+mod cost;
 mod fence;
 mod mark;
 mod marks;
@@ -30,6 +31,7 @@ use crate::{
     providers::{Answerer, ChatModel, CompletionPart, Grounds, extractive::Institution, failure},
     query::language::Language,
 };
+use cost::Cost;
 use fence::Fence;
 use marks::{Reader, Rules, State};
 use prompt::{Prompt, Shown, prompt};
@@ -109,13 +111,22 @@ impl GenerativeAnswerer {
         prompt: &Prompt<'_>,
         mut reader: Reader<'_>,
         progress: &dyn Progress,
+        cost: &mut Cost,
     ) -> Result<Reply, StageError> {
-        let mut completion = self.model.complete(&prompt.messages).await?;
+        let completion = self.model.complete(&prompt.messages).await;
+        let refused = completion.as_ref().err();
+        if refused.is_some_and(failure::is_free) {
+            cost.is_nothing();
+        }
+        let mut completion = completion?;
         let mut usage = None;
         while let Some(part) = completion.next().await {
-            match part? {
+            let part = part?;
+            cost.count(&part);
+            match part {
                 CompletionPart::Text(piece) => tell(progress, reader.push(&piece)),
                 CompletionPart::Usage(counted) => usage = Some(counted),
+                CompletionPart::Written(_) => {}
             }
             if reader.is_done() {
                 break;
@@ -217,7 +228,11 @@ impl Answerer for GenerativeAnswerer {
             limit: self.options.answer_chars,
             refusal: &refusal,
         });
-        let reply = self.read(&prompt, reader, progress).await?;
+        let limit = self.model.token_limit();
+        let mut cost = Cost::begin(grounds.account, &prompt.messages, limit).await;
+        let reply = self.read(&prompt, reader, progress, &mut cost).await;
+        cost.settle().await;
+        let reply = reply?;
         Ok(self.proven(reply, &prompt.shown, language, progress))
     }
 }

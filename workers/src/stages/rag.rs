@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use common::{
     conversation::{ConversationError, ConversationKey, Conversations, PastTurn},
     envelope::Job,
-    pipeline::Stage,
     reply::Event,
     time::UnixMillis,
     turn::Turn,
@@ -15,7 +14,7 @@ use common::{
 use crate::{
     handler::{Admission, Handler, Progress, StageError},
     kit::{Kit, KitError},
-    meter::Meter,
+    meter::{Account, Meter},
     providers::{Answerer, Grounds},
     retrieval::Retriever,
 };
@@ -44,7 +43,7 @@ impl Rag {
             history_tokens: kit.config.history_tokens,
             retriever,
             answerer,
-            meter: Meter::of(Stage::Rag, &kit.backends.quotas),
+            meter: Meter::new(&kit.backends.quotas),
         })
     }
 
@@ -84,9 +83,12 @@ impl Handler for Rag {
             passages: &found.passages,
             history: within_budget(&history, self.history_tokens),
             emotion: turn.emotion.as_ref().map(|emotion| emotion.label),
+            account: Some(Account {
+                meter: &self.meter,
+                job,
+            }),
         };
         let answer = self.answerer.answer(&grounds, progress).await?;
-        self.meter.tokens(job, answer.usage).await;
         if let Some(key) = &conversation {
             let past = PastTurn {
                 job: job.correlation_id,
@@ -108,6 +110,10 @@ impl Handler for Rag {
         vec![Event::Retrieved {
             citations: answer.citations.clone(),
         }]
+    }
+
+    async fn finish(&self) {
+        self.meter.finish().await;
     }
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::{envelope::Job, pipeline::Stage, reply::Event, turn::Turn};
+use common::{envelope::Job, quota::Usage, reply::Event, turn::Turn};
 
 use crate::{
     handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
     meter::Meter,
-    providers::SpeechToText,
+    providers::{SpeechToText, failure::is_free},
     recording::Recordings,
 };
 
@@ -24,7 +24,7 @@ impl Stt {
         Ok(Self {
             recordings: kit.recordings(),
             recogniser: kit.speech_to_text().await?,
-            meter: Meter::of(Stage::Stt, &kit.backends.quotas),
+            meter: Meter::new(&kit.backends.quotas),
         })
     }
 }
@@ -38,10 +38,16 @@ impl Handler for Stt {
         _: &dyn Progress,
     ) -> Result<Turn, StageError> {
         let recording = self.recordings.of(&turn).await?;
-        // Before it is listened to: silence costs as much.
-        let length = recording.clip.duration();
-        self.meter.audio(job, None, length).await;
-        let transcript = self.recogniser.transcribe(&recording).await?;
+        // Silence costs as much, and so does what is broken off.
+        let length = Usage::audio(recording.clip.duration());
+        let mut spending = self.meter.begin(job, length).await;
+        spending.is(length);
+        let transcript = self.recogniser.transcribe(&recording).await;
+        if transcript.as_ref().is_err_and(is_free) {
+            spending.is(Usage::default());
+        }
+        spending.settle().await;
+        let transcript = transcript?;
         if transcript.text.trim().is_empty() {
             return Err(StageError::unprocessable(
                 "no_speech",
@@ -59,5 +65,9 @@ impl Handler for Stt {
                 text: transcript.text.clone(),
             })
             .collect()
+    }
+
+    async fn finish(&self) {
+        self.meter.finish().await;
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use common::{
     claim_check::{ClaimCheck, ClaimError, Item, Ticket},
     envelope::Job,
-    pipeline::Stage,
+    quota::Usage,
     reply::Event,
     time::{UnixMillis, whole_millis},
     turn::{Sentence, Speech, Turn},
@@ -18,7 +18,7 @@ use crate::{
     handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
     meter::Meter,
-    providers::SpeechSynthesizer,
+    providers::{SpeechSynthesizer, Spoken, failure::is_free},
     speakable::speakable,
 };
 
@@ -37,12 +37,27 @@ impl Tts {
             claims: Arc::clone(&kit.backends.claims),
             retention: kit.config.retention.0,
             synthesizer: kit.text_to_speech().await?,
-            meter: Meter::of(Stage::Tts, &kit.backends.quotas),
+            meter: Meter::new(&kit.backends.quotas),
         })
     }
 }
 
 impl Tts {
+    /// What is broken off counts as if it were spoken: it was asked for as a whole.
+    async fn speak(&self, text: &str, turn: &Turn, job: &Job) -> Result<Spoken, StageError> {
+        let likely = Usage::audio(likely_length(text));
+        let mut spending = self.meter.begin(job, likely).await;
+        spending.is(likely);
+        let spoken = self.synthesizer.speak(text, turn.voice.as_deref()).await;
+        match &spoken {
+            Ok(spoken) => spending.is(Usage::audio(spoken.duration)),
+            Err(error) if is_free(error) => spending.is(Usage::default()),
+            Err(_) => {}
+        }
+        spending.settle().await;
+        spoken
+    }
+
     async fn keep(&self, job: &Job, item: Item, wav: Bytes) -> Result<Ticket, StageError> {
         // A sentence waits for the others until the job's end.
         let left = job.time_left(UnixMillis::now());
@@ -82,9 +97,7 @@ impl Handler for Tts {
             Some(Sentence { take, n, .. }) => Item::Sentence { take: *take, n: *n },
             None => Item::Speech,
         };
-        let spoken = self.synthesizer.speak(&text, turn.voice.as_deref()).await?;
-        let (sentence, length) = (turn.sentence.as_ref(), spoken.duration);
-        self.meter.audio(job, sentence, length).await;
+        let spoken = self.speak(&text, &turn, job).await?;
         turn.speech = Some(Speech {
             ticket: self.keep(job, item, spoken.wav).await?,
             duration_ms: whole_millis(spoken.duration),
@@ -110,6 +123,16 @@ impl Handler for Tts {
     fn events(&self, _: &Turn) -> Vec<Event> {
         Vec::new()
     }
+
+    async fn finish(&self) {
+        self.meter.finish().await;
+    }
+}
+
+/// What a text is likely to take to be spoken: some 14 characters a second.
+fn likely_length(text: &str) -> Duration {
+    const OF_A_CHARACTER: u64 = 70;
+    Duration::from_millis(text.chars().count() as u64 * OF_A_CHARACTER)
 }
 
 fn text_of(turn: &Turn) -> &str {

@@ -9,9 +9,11 @@ use futures::future::join_all;
 
 use crate::{
     backends::Backends,
-    ids::{CorrelationId, MessageId, Tenant},
-    pipeline::Stage,
-    quota::{Budgets, NewJob, Partition, Policy, Quotas, Refusal, Request, Ruling, Usage, Why},
+    ids::{CorrelationId, Tenant},
+    quota::{
+        Budgets, NewJob, Partition, Policy, Quotas, Refusal, Request, Reservation, Ruling, Usage,
+        Why,
+    },
     time::UnixMillis,
 };
 
@@ -37,6 +39,7 @@ fn job() -> NewJob {
         deadline: UnixMillis::now().after(Duration::from_secs(60)),
         most: None,
         budgets: Budgets::default(),
+        estimate: Usage::default(),
     }
 }
 
@@ -281,15 +284,21 @@ fn within(tokens: u64, audio: u64) -> NewJob {
     }
 }
 
-/// What one message of a job of its own used.
+/// Sets aside so many tokens for a job of its own, for an hour.
+async fn reserve(quotas: &dyn Quotas, tenant: &Tenant, tokens: u64) -> Reservation {
+    let reservation = Reservation::new(CorrelationId::new(), Usage::tokens(tokens), HOUR);
+    quotas.reserve(tenant, &reservation).await.unwrap();
+    reservation
+}
+
+/// What was used by a job of its own.
 async fn spend(quotas: &dyn Quotas, tenant: &Tenant, tokens: u64, audio: u64) {
-    let job = CorrelationId::new();
-    let message = MessageId::of(job, Stage::Rag);
+    let reservation = reserve(quotas, tenant, 1).await;
     let used = Usage {
         tokens,
         audio: Duration::from_secs(audio),
     };
-    quotas.spend(tenant, job, &message, used).await.unwrap();
+    quotas.settle(tenant, &reservation, used).await.unwrap();
 }
 
 pub async fn a_spent_budget_refuses_jobs_until_midnight(backends: Backends) {
@@ -316,21 +325,85 @@ pub async fn a_spent_budget_refuses_jobs_until_midnight(backends: Backends) {
     assert!(ask_for(quotas, &other, within(1, 1)).await.is_admitted());
 }
 
-pub async fn what_a_message_used_is_counted_once(backends: Backends) {
+pub async fn what_was_used_is_counted_once_however_often_it_is_told(backends: Backends) {
     let (quotas, tenant) = (backends.quotas, tenant());
-    let id = CorrelationId::new();
-    let used = Usage {
-        tokens: 10,
-        audio: Duration::ZERO,
-    };
-    for stage in [Stage::Rag, Stage::Rag, Stage::Tts, Stage::Rag] {
-        let message = MessageId::of(id, stage);
-        quotas.spend(&tenant, id, &message, used).await.unwrap();
-    }
     let quotas = quotas.as_ref();
+    let job = CorrelationId::new();
+    // Two attempts at one job are two uses.
+    for _ in 0..2 {
+        let reservation = Reservation::new(job, Usage::tokens(99), HOUR);
+        quotas.reserve(&tenant, &reservation).await.unwrap();
+        for _ in 0..3 {
+            let used = Usage::tokens(10);
+            quotas.settle(&tenant, &reservation, used).await.unwrap();
+        }
+    }
     assert!(ask_for(quotas, &tenant, within(21, 0)).await.is_admitted());
     let refused = ask_for(quotas, &tenant, within(20, 0)).await;
     assert_eq!(why(&refused), Some(Why::Tokens));
+}
+
+pub async fn what_is_set_aside_counts_until_it_is_settled(backends: Backends) {
+    let (quotas, tenant) = (backends.quotas, tenant());
+    let quotas = quotas.as_ref();
+    let first = reserve(quotas, &tenant, 60).await;
+    let second = reserve(quotas, &tenant, 40).await;
+    assert!(ask_for(quotas, &tenant, within(101, 0)).await.is_admitted());
+    let refused = ask_for(quotas, &tenant, within(100, 0)).await;
+    let Refusal { why, retry_after } = refused.refusal.unwrap();
+    assert_eq!(why, Why::Tokens);
+    // Long before midnight: they may take less.
+    assert!(retry_after < Duration::from_secs(60), "{retry_after:?}");
+    let none = Usage::default();
+    quotas.settle(&tenant, &second, none).await.unwrap();
+    assert!(ask_for(quotas, &tenant, within(100, 0)).await.is_admitted());
+    // What was used after all may be more than was set aside.
+    let used = Usage::tokens(100);
+    quotas.settle(&tenant, &first, used).await.unwrap();
+    let refused = ask_for(quotas, &tenant, within(100, 0)).await;
+    assert!(refused.refusal.unwrap().retry_after > Duration::ZERO);
+    assert!(ask_for(quotas, &tenant, within(101, 0)).await.is_admitted());
+}
+
+pub async fn what_is_never_settled_is_free_again_after_its_time(backends: Backends) {
+    let (quotas, tenant) = (backends.quotas, tenant());
+    let quotas = quotas.as_ref();
+    let short = Duration::from_millis(300);
+    let usage = Usage::tokens(100);
+    let reservation = Reservation::new(CorrelationId::new(), usage, short);
+    quotas.reserve(&tenant, &reservation).await.unwrap();
+    while !ask_for(quotas, &tenant, within(100, 0)).await.is_admitted() {
+        tokio::time::sleep(short / 10).await;
+    }
+    // Late is not lost.
+    quotas.settle(&tenant, &reservation, usage).await.unwrap();
+    let refused = ask_for(quotas, &tenant, within(100, 0)).await;
+    assert_eq!(why(&refused), Some(Why::Tokens));
+}
+
+pub async fn of_jobs_at_once_no_two_are_admitted_on_the_last_of_a_budget(backends: Backends) {
+    let (quotas, tenant) = (backends.quotas, tenant());
+    let quotas = quotas.as_ref();
+    spend(quotas, &tenant, 90, 0).await;
+    let likely = |job: NewJob| NewJob {
+        estimate: Usage::tokens(10),
+        ..job
+    };
+    let all = (0..20).map(|_| ask_for(quotas, &tenant, likely(within(100, 0))));
+    let admitted = join_all(all).await;
+    let admitted = admitted.iter().filter(|ruling| ruling.is_admitted());
+    assert_eq!(admitted.count(), 1);
+    // One that is there is asked for again.
+    let tenant = self::tenant();
+    let job = likely(within(10, 0));
+    for _ in 0..2 {
+        assert!(ask_for(quotas, &tenant, job).await.is_admitted());
+    }
+    let refused = ask_for(quotas, &tenant, likely(within(10, 0))).await;
+    assert_eq!(why(&refused), Some(Why::Tokens));
+    quotas.leave(&tenant, job.id).await.unwrap();
+    let next = ask_for(quotas, &tenant, likely(within(10, 0))).await;
+    assert!(next.is_admitted());
 }
 
 pub async fn a_request_without_a_job_needs_neither_place_nor_budget(backends: Backends) {

@@ -60,6 +60,7 @@ async fn ask(list: &Fallback<dyn Answerer>, told: &Told) -> Result<String, Stage
         passages: &[],
         history: &[],
         emotion: None,
+        account: None,
     };
     list.answer(&grounds, told).await.map(|answer| answer.text)
 }

@@ -39,6 +39,10 @@ impl ChatModel for Scripted {
     fn name(&self) -> &str {
         "scripted"
     }
+
+    fn token_limit(&self) -> u64 {
+        100
+    }
 }
 
 struct Told {
@@ -89,7 +93,7 @@ fn question(passages: &[&'static str]) -> Question {
     }
 }
 
-const PASSAGES: &[&str] = &[
+pub(super) const PASSAGES: &[&str] = &[
     "Politeknik Contoh berdiri pada tahun 1985. Kampusnya di Malang.",
     "Biaya kuliah sebesar 5 juta per semester. Biaya dibayar bulan Mei.",
 ];
@@ -120,6 +124,7 @@ impl Question {
             passages: &passages,
             history: &[],
             emotion: Some(EmotionLabel::Neutral),
+            account: None,
         };
         let told = Told {
             log: Arc::clone(&log),
@@ -143,7 +148,7 @@ impl Question {
     }
 }
 
-fn passage((at, text): (usize, &&str)) -> Passage {
+pub(super) fn passage((at, text): (usize, &&str)) -> Passage {
     Passage {
         id: at.to_string(),
         document: DocumentRef {

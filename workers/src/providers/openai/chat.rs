@@ -164,4 +164,10 @@ impl ChatModel for OpenAiChat {
     fn name(&self) -> &str {
         self.connection.name()
     }
+
+    fn token_limit(&self) -> u64 {
+        let (TokenLimit::MaxTokens(limit) | TokenLimit::MaxCompletionTokens(limit)) =
+            self.options.token_limit;
+        limit.get().into()
+    }
 }

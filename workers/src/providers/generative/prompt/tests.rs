@@ -38,6 +38,7 @@ impl Case<'_> {
             passages: &self.passages,
             history: &self.history,
             emotion: self.emotion,
+            account: None,
         };
         look(prompt(&grounds, "Contoh", &Fence::numbered(7), &options))
     }

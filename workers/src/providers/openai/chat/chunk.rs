@@ -25,6 +25,10 @@ struct Choice {
 #[derive(Debug, Deserialize)]
 struct Message {
     content: Option<Content>,
+    /// Thoughts, as DeepSeek and vLLM write them.
+    reasoning_content: Option<Value>,
+    /// The same, as OpenRouter and Ollama do.
+    reasoning: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +64,18 @@ impl Chunk {
             Some(message.content.as_ref()?.text())
         };
         self.first().and_then(message).unwrap_or_default()
+    }
+
+    /// The thoughts of the first choice, in a field for them.
+    pub(super) fn thoughts(&self) -> &str {
+        let message = self
+            .first()
+            .and_then(|choice| choice.delta.as_ref().or(choice.message.as_ref()));
+        let thoughts = message.and_then(|message| {
+            let thoughts = message.reasoning_content.as_ref();
+            thoughts.or(message.reasoning.as_ref())
+        });
+        thoughts.and_then(Value::as_str).unwrap_or_default()
     }
 
     pub(super) fn finish_reason(&self) -> Option<FinishReason> {

@@ -15,6 +15,7 @@ use crate::{
     handler::StageError,
     providers::{
         CompletionPart, failure,
+        generative::budget,
         openai::{call::Call, complaint::Complaint},
     },
 };
@@ -50,6 +51,9 @@ pub(super) struct Decoder {
     stage: Stage,
     ending: Ending,
     has_text: bool,
+    /// Tokens as estimated: all, and those of the text that was handed on.
+    written: u64,
+    shown: u64,
     usage: Option<TokenUsage>,
 }
 
@@ -63,6 +67,8 @@ impl Decoder {
             stage: Stage::Open,
             ending: Ending::Complete,
             has_text: false,
+            written: 0,
+            shown: 0,
             usage: None,
         }
     }
@@ -186,7 +192,12 @@ impl Decoder {
         }
         let chunk: Chunk = serde_json::from_value(document)
             .map_err(|_| call.unexpected("the answer is no completion"))?;
-        self.add_text(&chunk.text(), call)?;
+        let text = chunk.text();
+        self.written += tokens(&text) + tokens(chunk.thoughts());
+        self.add_text(&text, call)?;
+        if self.written > self.shown {
+            self.ready.push_back(CompletionPart::Written(self.written));
+        }
         self.usage = chunk.usage().or(self.usage);
         if let Some(reason) = chunk.finish_reason() {
             self.end_text(reason, call)?;
@@ -225,9 +236,14 @@ impl Decoder {
     fn hand_on(&mut self, text: String) {
         if !text.is_empty() {
             self.has_text = true;
+            self.shown += tokens(&text);
             self.ready.push_back(CompletionPart::Text(text));
         }
     }
+}
+
+fn tokens(text: &str) -> u64 {
+    budget::tokens(text) as u64
 }
 
 fn error_event(data: &str, call: &Call) -> StageError {

@@ -59,6 +59,7 @@ pub(super) async fn read(
             Ok(CompletionPart::Usage(found)) => {
                 assert_eq!(usage.replace(found), None);
             }
+            Ok(CompletionPart::Written(_)) => {}
             Err(error) => {
                 assert!(completion.next().await.is_none());
                 return (texts, usage, Some(error));
