@@ -33,3 +33,4 @@ pub mod telemetry;
 pub mod testing;
 pub mod time;
 pub mod turn;
+pub mod web_address;

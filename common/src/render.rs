@@ -1,7 +1,7 @@
 //! The JSON that clients read, made from a job's view; the same from the front
 //! door and in a callback.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use strum::EnumString;
@@ -13,6 +13,7 @@ use crate::{
     reply::Failure,
     time::{UnixMillis, whole_millis},
     turn::{Answer, Citation, Turn},
+    web_address::is_shown,
 };
 use bodies::{
     Audio, Callback, JobDocument, JobError, JobResult, OtherJob, Providers, StageFailure,
@@ -73,7 +74,7 @@ pub fn result(view: &JobView, turn: &Turn, speech: Option<&Bytes>) -> JobResult 
         conversation_id: view.job.conversation_id.clone(),
         answer: answer.map(|it| it.text.clone()),
         sources: answer.map(sources),
-        citations: answer.map(|it| it.citations.clone()),
+        citations: answer.map(|it| citations(&it.citations).into_owned()),
         transcript: turn.transcript.as_ref().map(|it| it.text.clone()),
         emotion: emotion.map(|it| it.label),
         emotion_scores: emotion.map(|it| it.scores.clone()),
@@ -94,11 +95,25 @@ pub fn result(view: &JobView, turn: &Turn, speech: Option<&Bytes>) -> JobResult 
 fn sources(answer: &Answer) -> String {
     let mut urls: Vec<&str> = Vec::new();
     for Citation { url, .. } in &answer.citations {
-        if !url.is_empty() && !urls.contains(&url.as_str()) {
+        if is_shown(url) && !urls.contains(&url.as_str()) {
             urls.push(url);
         }
     }
     urls.join(", ")
+}
+
+/// Without the addresses that are shown to nobody: an earlier version may have
+/// stored some.
+pub fn citations(all: &[Citation]) -> Cow<'_, [Citation]> {
+    let is_hidden = |it: &Citation| !it.url.is_empty() && !is_shown(&it.url);
+    if !all.iter().any(is_hidden) {
+        return Cow::Borrowed(all);
+    }
+    let mut shown = all.to_vec();
+    for citation in shown.iter_mut().filter(|it| is_hidden(it)) {
+        citation.url.clear();
+    }
+    Cow::Owned(shown)
 }
 
 fn audio(view: &JobView, speech: Option<&Bytes>) -> Option<Audio> {
@@ -266,6 +281,21 @@ mod tests {
     }
     fn ended(outcome: Outcome) -> JobView {
         JobView {
+
+    #[test]
+    fn no_address_is_shown_that_is_none_of_a_page() {
+        let mut answer = fixtures::answer("…");
+        answer.citations = ["javascript:alert(1)", "https://a", "data:,x", ""]
+            .map(citation)
+            .to_vec();
+        assert_eq!(sources(&answer), "https://a");
+        let shown = citations(&answer.citations);
+        let urls: Vec<_> = shown.iter().map(|it| it.url.as_str()).collect();
+        assert_eq!(urls, ["", "https://a", "", ""]);
+        let plain = [citation("https://a")];
+        assert!(matches!(citations(&plain), Cow::Borrowed(_)));
+    }
+
             job: fixtures::job(Route::Voice),
             time: std::time::Duration::from_secs(120),
             stages: Vec::new(),

@@ -165,9 +165,13 @@ pub struct TokenUsage {
 pub struct Citation {
     /// From 1, in the order in which the answer first leans on them.
     pub n: u32,
+    /// Of the document. Plain text, whatever it looks like: escape it where you
+    /// show it as HTML.
     pub title: String,
+    /// An http or https address, or empty.
     pub url: String,
-    /// Stands word for word in the passage; checked by code.
+    /// Stands word for word in the passage; checked by code. Plain text, as the
+    /// title.
     pub quote: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -22,6 +22,7 @@ pub mod index;
 pub mod lexicon;
 pub mod markdown;
 pub mod passages;
+mod plain;
 pub mod qdrant;
 pub mod sentence;
 pub mod source;

@@ -50,6 +50,8 @@ impl Retriever {
             [] => Vec::new(),
             queries => self.search(queries).await?,
         };
+        // Wherever they come from, they come this way.
+        let passages = passages.into_iter().map(Passage::plain).collect();
         Ok(Retrieved {
             understanding,
             passages,

@@ -159,6 +159,7 @@ pub fn problem(status: u16, problems: &[&KnownProblem]) -> ResponseBuilder {
         .content("application/problem+json", content.build());
     match status {
         401 => answer.header("WWW-Authenticate", header("`Bearer`.", "Bearer")),
+        410 => answer.header("Location", location("Of the job.")),
         409 => answer
             .header("Location", location("Of the job."))
             .header("Retry-After", retry_after()),

@@ -141,11 +141,12 @@ pub struct JobResult {
     pub job_id: CorrelationId,
     #[schema(value_type = Option<String>, required, example = "coba")]
     pub conversation_id: Option<ConversationId>,
-    /// For reading; without citation marks.
+    /// For reading; without citation marks. Plain text, whatever it looks like:
+    /// escape it where you show it as HTML.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub answer: Option<String>,
-    /// The distinct addresses of the citations, in the order cited, separated by
+    /// The distinct http and https addresses of the citations, in the order cited, separated by
     /// a comma and a space; empty when the documents do not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "https://www.itb.ac.id/")]
@@ -153,7 +154,7 @@ pub struct JobResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub citations: Option<Vec<Citation>>,
-    /// What was understood of the spoken question.
+    /// What was understood of the spoken question. Plain text, as the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub transcript: Option<String>,

@@ -3,11 +3,13 @@
 use std::process::{Command, Stdio};
 
 use common::testing::servers::free_port;
+use serde_json::json;
+use workers::testing::embedder::WordEmbedder;
 
 use super::{
-    fake::Mood,
+    fake::{Mood, Reply, Service},
     in_each_mode,
-    running::{COLLECTION, Mode, Running, Vendors, result},
+    running::{COLLECTION, DIMENSION, Mode, Running, Vendors, result},
 };
 use crate::deployment::{api_program, problem, worker_program};
 
@@ -92,7 +94,73 @@ async fn a_collection_of_another_dimension_stops_the_start_in_words(mode: Mode) 
     }
 }
 
+/// Documents that anybody may have put there.
+async fn what_a_document_says_of_itself_is_text_and_no_address_but_a_page(mode: Mode) {
+    let mut vendors = Vendors::start().await;
+    let markup = "<img src=x onerror=alert(1)>";
+    for (number, (url, title)) in [
+        ("javascript:alert(1)", "\u{202e}Beasiswa\u{202c}"),
+        ("data:text/html,<script>alert(1)</script>", markup),
+        ("file:///etc/passwd", "Beasiswa\u{0}\u{1b}[31m"),
+        ("https://itb.ac.id@contoh.id/", "Beasiswa"),
+        ("https://contoh.id/beasiswa", "Beasiswa"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let text =
+            format!("Beasiswa Gajah \u{2066}menanggung\u{2069} UKT sepenuhnya {number} {markup}.");
+        let metadata = json!({ "title": title, "source": url, "url": url });
+        let payload = json!({ "page_content": text, "metadata": metadata });
+        let vector = WordEmbedder::new(DIMENSION).vector(&text.to_lowercase());
+        let id = format!("11111111-0000-0000-0000-{number:012}");
+        vendors
+            .qdrant
+            .add_point(COLLECTION, &id, "", vector, &payload);
+    }
+    let said = "Beasiswa Gajah menanggung UKT sepenuhnya [1][2][3][4][5].";
+    vendors.openrouter = Service::start(move |_| Reply::stream(&[said])).await;
+    let running = Running::start(mode, &vendors, &[]).await;
+    let answer = running.chat("Apa yang ditanggung beasiswa Gajah?").await;
+    assert_eq!(answer.headers()["content-type"], "application/json");
+    assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    let answer = result(answer, "hostile documents").await;
+    assert_eq!(answer["sources"], "https://contoh.id/beasiswa", "{answer}");
+    let cited = answer["citations"].as_array().unwrap();
+    let field = |name: &str| -> Vec<&str> {
+        let values = cited.iter().map(|it| it[name].as_str().unwrap());
+        values.collect()
+    };
+    let mut urls = field("url");
+    urls.sort_unstable();
+    assert_eq!(urls, ["", "", "", "", "https://contoh.id/beasiswa"]);
+    let mut titles = field("title");
+    titles.sort_unstable();
+    // What looks like markup is text.
+    let expected = [markup, "Beasiswa", "Beasiswa", "Beasiswa", "Beasiswa[31m"];
+    assert_eq!(titles, expected);
+    for quote in field("quote") {
+        assert!(
+            quote.starts_with("Beasiswa Gajah menanggung UKT"),
+            "{quote}"
+        );
+    }
+
+    let path = format!("/v1/jobs/{}/events", answer["job_id"].as_str().unwrap());
+    let events = running.deployment.get(&path).send().await.unwrap();
+    let events = events.text().await.unwrap();
+    assert!(events.contains("\"citations\":[{"), "{events}");
+    for told in [answer.to_string(), events] {
+        let is_hidden = |c: char| ('\u{2066}'..='\u{2069}').contains(&c) || c == '\u{202e}';
+        assert!(!told.contains(is_hidden), "{told}");
+        for word in ["javascript:", "data:text", "file:", "\\u0000", "@contoh"] {
+            assert!(!told.contains(word), "{word} in {told}");
+        }
+    }
+}
+
 in_each_mode!(
+    what_a_document_says_of_itself_is_text_and_no_address_but_a_page,
     without_qdrant_the_documents_of_the_house_answer_if_they_are_listed,
     qdrant_alone_and_away_is_a_failed_job_that_says_so,
     without_embeddings_a_dense_collection_is_a_failed_job_that_says_so,
