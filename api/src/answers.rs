@@ -28,12 +28,15 @@ pub struct Answer<T> {
     hold: Hold,
 }
 
-/// The job itself, for somebody who polls.
+/// The job itself, for somebody who polls, unless its data were erased.
 pub async fn document(
     gateway: &Gateway,
     view: &JobView,
     budget: &TenantBytes,
 ) -> Result<Answer<JobDocument>, Problem> {
+    if view.outcome == Some(Outcome::Erased) {
+        return Err(Problem::erased(view.job.correlation_id));
+    }
     let (speech, hold) = speech_for(gateway, view, budget).await?;
     let body = render::job(view, speech.as_ref());
     Ok(Answer { body, hold })
@@ -55,6 +58,7 @@ pub async fn result(
         Some(Outcome::Failed(failure)) => Err(Problem::failed(id, failure)),
         Some(Outcome::Cancelled) => Err(Problem::cancelled(id)),
         Some(Outcome::Expired) => Err(Problem::expired(id)),
+        Some(Outcome::Erased) => Err(Problem::erased(id)),
         None => Err(Problem::still_running(id)),
     }
 }

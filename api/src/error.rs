@@ -201,6 +201,16 @@ impl Problem {
         .of_job(job)
     }
 
+    /// Nothing is left of the job but that it was there.
+    pub fn erased(job: CorrelationId) -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "job_erased",
+            "The data of the job were erased.",
+        )
+        .of_job(job)
+    }
+
     /// The request is being worked on already, for who sent it first.
     pub fn first_still_running(job: CorrelationId) -> Self {
         let mut problem = Self::new(

@@ -19,9 +19,11 @@ use tracing::{info, warn};
 
 use crate::job::JobView;
 use backlog::Backlog;
+use erasing::LastSweep;
 pub use submitting::{Caller, ConversationName, NewInput, NewTurn, Recording, Unsubmitted};
 
 mod backlog;
+mod erasing;
 pub mod following;
 mod submitting;
 
@@ -32,6 +34,7 @@ pub struct Gateway {
     backends: Backends,
     backlog: Backlog,
     terms: Terms,
+    last_sweep: LastSweep,
 }
 
 /// What a job gets that asks for nothing else.
@@ -52,6 +55,9 @@ pub enum GatewayError {
     /// Nothing was accepted, or nothing can be read: a server is away.
     #[error("{0}")]
     Unavailable(String),
+    /// There is nothing to read of the job: its data were erased.
+    #[error("the data of job {0} were erased")]
+    Erased(CorrelationId),
 }
 
 impl From<ReplyError> for GatewayError {
@@ -84,6 +90,7 @@ impl Gateway {
             backends,
             backlog: Backlog::default(),
             terms,
+            last_sweep: LastSweep::default(),
         }
     }
 
@@ -100,13 +107,6 @@ impl Gateway {
     ) -> Result<Vec<PastTurn>, GatewayError> {
         let key = ConversationKey { tenant, id };
         Ok(self.backends.conversations.history(&key).await?)
-    }
-
-    /// Forgets a conversation, if there is one, together with the turns of its
-    /// jobs under way; these are answered all the same.
-    pub async fn forget(&self, tenant: Tenant, id: ConversationId) -> Result<(), GatewayError> {
-        let key = ConversationKey { tenant, id };
-        Ok(self.backends.conversations.forget(&key).await?)
     }
 
     /// The job as it is now, or `None` when `tenant` has no such job.

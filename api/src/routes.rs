@@ -5,7 +5,7 @@ use axum::{
     extract::{DefaultBodyLimit, FromRequestParts, Path},
     http::request::Parts,
     middleware::{from_fn, from_fn_with_state},
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use common::ids::CorrelationId;
 use utoipa::openapi::Paths;
@@ -71,6 +71,11 @@ fn keyed() -> Described {
             jobs::one_described(),
         )
         .route(
+            "/v1/jobs/{id}/data",
+            delete(jobs::erase),
+            jobs::data_described(),
+        )
+        .route(
             "/v1/jobs/{id}/events",
             get(events::get),
             events::described(),
@@ -122,8 +127,11 @@ impl<S: Send + Sync> FromRequestParts<S> for JobId {
 
 impl From<GatewayError> for Problem {
     fn from(error: GatewayError) -> Self {
-        tracing::warn!(%error, "a request cannot be served");
+        if !matches!(error, GatewayError::Erased(_)) {
+            tracing::warn!(%error, "a request cannot be served");
+        }
         match error {
+            GatewayError::Erased(job) => Self::erased(job),
             GatewayError::Overloaded { retry_after } => Self::overloaded(retry_after),
             GatewayError::Unavailable(_) => Self::dependency_away(),
         }

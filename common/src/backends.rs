@@ -74,8 +74,11 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
         Mode::Embedded => Ok(Backends {
             broker: Arc::new(MemoryBroker::default()),
             replies: Arc::new(MemoryReplyLog::new(config.retention)),
-            claims: Arc::new(MemoryClaimCheck::default()),
-            conversations: Arc::new(MemoryConversations::new(config.conversation_ttl)),
+            claims: Arc::new(MemoryClaimCheck::new(config.retention.0)),
+            conversations: Arc::new(MemoryConversations::new(
+                config.conversation_ttl,
+                config.retention,
+            )),
             idempotency: Arc::new(MemoryIdempotencyKeys::default()),
             quotas: Arc::new(MemoryQuotas::default()),
         }),
@@ -87,10 +90,14 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
             Ok(Backends {
                 broker: Arc::new(RabbitBroker::connect(rabbitmq.as_ref().clone()).await?),
                 replies: Arc::new(RedisReplyLog::new(link.clone(), config.retention)),
-                claims: Arc::new(RedisClaimCheck::new(bulk)),
+                claims: Arc::new(RedisClaimCheck::new(bulk, config.retention.0)),
                 idempotency: Arc::new(RedisIdempotencyKeys::new(link.clone())),
                 quotas: Arc::new(RedisQuotas::new(link.clone())),
-                conversations: Arc::new(RedisConversations::new(link, config.conversation_ttl)),
+                conversations: Arc::new(RedisConversations::new(
+                    link,
+                    config.conversation_ttl,
+                    config.retention,
+                )),
             })
         }
     }

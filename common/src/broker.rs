@@ -11,7 +11,8 @@
 //! - Messages of either [`Priority`](crate::priority::Priority) wait in a line of
 //!   their own: a consumer takes the interactive ones first, without starving
 //!   the others, and neither line takes the other's room.
-//! - To look at dead letters takes none of them away.
+//! - To look at dead letters takes none of them away; nor does to
+//!   [sweep](Broker::sweep) them, but for those that are meant, wherever it ends.
 //!
 //! Deliberately absent: order between messages, and replies (see
 //! [`crate::reply`]).
@@ -22,7 +23,7 @@ use async_trait::async_trait;
 use tracing::warn;
 
 use crate::{envelope::Envelope, ids::CorrelationId, pipeline::Stage};
-use dead_letters::HeldLetter;
+use dead_letters::{HeldLetter, Meant, Swept};
 
 pub mod dead_letters;
 pub mod memory;
@@ -54,6 +55,11 @@ pub trait Broker: Send + Sync + 'static {
         stage: Stage,
         limit: usize,
     ) -> Result<Vec<HeldLetter>, PublishError>;
+
+    /// Removes those dead letters of `stage` that are `meant`, for good, and tells
+    /// of the others when they are back where they were. Misses those that
+    /// somebody else has hold of.
+    async fn sweep(&self, stage: Stage, meant: &Meant<'_>) -> Result<Swept, PublishError>;
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

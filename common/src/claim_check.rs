@@ -9,6 +9,9 @@
 //!   stood for. Checking in what was sent in again replaces it.
 //! - A part of the bytes is read without the rest, so that a reader holds no more
 //!   in memory than it has use for at the moment.
+//! - Of a job that was [erased](ClaimCheck::erase) nothing is kept, and nothing
+//!   is taken for as long as a job is kept after its end: a stage that is still
+//!   at work leaves nothing behind.
 
 use std::{ops::Range, time::Duration};
 
@@ -24,7 +27,7 @@ pub mod redis;
 
 #[async_trait]
 pub trait ClaimCheck: Send + Sync + 'static {
-    /// Keeps `bytes` for `keep`.
+    /// Keeps `bytes` for `keep`; [`ClaimError::Gone`] when the job is erased.
     async fn check_in(
         &self,
         id: CorrelationId,
@@ -43,6 +46,10 @@ pub trait ClaimCheck: Send + Sync + 'static {
     /// Keeps what `ticket` stands for at least for `longer` from now on, if it is
     /// still kept.
     async fn keep(&self, ticket: &Ticket, longer: Duration) -> Result<(), ClaimError>;
+
+    /// Forgets all that is kept of job `id`, and what `known` tickets of it stand
+    /// for: an earlier version kept no account of them. How many items there were.
+    async fn erase(&self, id: CorrelationId, known: &[Ticket]) -> Result<u64, ClaimError>;
 }
 
 /// What of a job is kept.
@@ -92,12 +99,13 @@ impl Ticket {
         digest.rsplit('/').next()
     }
 
+    /// The job is in braces, so that all of it is in one Cluster slot.
     fn new(id: CorrelationId, item: Item, bytes: &Bytes) -> Self {
         let name = match item {
-            Item::Input => format!("{id}/{item}"),
+            Item::Input => format!("{{{id}}}/{item}"),
             Item::Speech | Item::Sentence { .. } => {
                 let digest = hex::encode(&Sha256::digest(bytes)[..8]);
-                format!("{id}/{item}/{digest}")
+                format!("{{{id}}}/{item}/{digest}")
             }
         };
         Self {
@@ -109,7 +117,7 @@ impl Ticket {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
-    /// Kept no longer, or never checked in.
+    /// Kept no longer, or never checked in; or its job is erased.
     #[error("the bytes are not kept any more")]
     Gone,
     #[error("the claim check is not available: {0}")]

@@ -12,9 +12,11 @@
 //! - A conversation of one tenant is invisible to every other.
 //! - It is forgotten when no turn was added for the time to live, and keeps at
 //!   most [`KEPT_TURNS`] turns, the newest.
-//! - To forget a conversation is to forget all that was accepted before: a job
-//!   under way is answered, but its turn is not added; not for the time to live
-//!   of turns either when it is resumed later.
+//! - To forget a conversation is to forget all that was accepted before: the turn
+//!   of a job under way is not added; not for the time to live of turns either
+//!   when it is resumed later.
+//! - A conversation knows its jobs for as long as there may be data of them, so
+//!   that these can be erased. A turn that was erased is not added again.
 //!
 //! A store that is away is an error; history never moves silently elsewhere.
 //!
@@ -28,6 +30,7 @@ use crate::{
     envelope::Job,
     ids::{ConversationId, CorrelationId, Tenant},
     pipeline::Stage,
+    reply::Retention,
     time::UnixMillis,
 };
 
@@ -76,8 +79,21 @@ pub trait Conversations: Send + Sync + 'static {
     /// forgotten.
     async fn append(&self, key: &ConversationKey, turn: PastTurn) -> Result<(), ConversationError>;
 
-    /// Forgets its turns, and those of the jobs under way.
-    async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError>;
+    /// Forgets its turns, and those of the jobs under way. Gives the jobs that were
+    /// accepted before; it knows them until each is [erased](Self::erase).
+    async fn forget(&self, key: &ConversationKey) -> Result<Vec<CorrelationId>, ConversationError>;
+
+    /// Forgets `job` and its turn, and adds none of it any more. Whether there was
+    /// a turn.
+    async fn erase(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<bool, ConversationError>;
+
+    /// The conversations of `tenant` of which anything is known, in no order. Looks
+    /// through the whole store: for operators.
+    async fn of_tenant(&self, tenant: &Tenant) -> Result<Vec<ConversationId>, ConversationError>;
 }
 
 /// The jobs that stand in the line before another.
@@ -122,6 +138,12 @@ pub struct PastTurn {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the conversation store is not available: {0}")]
 pub struct ConversationError(pub String);
+
+/// How long data of a job may be there that has until `deadline`: each event of
+/// its log, a late end or a resumption, keeps it for another while.
+fn known_until(deadline: UnixMillis, retention: Retention) -> UnixMillis {
+    deadline.after(retention.0 * 3)
+}
 
 /// `turns` with `turn` added, or `None` when its job is among them already.
 fn with_turn(mut turns: Vec<PastTurn>, turn: PastTurn) -> Option<Vec<PastTurn>> {

@@ -72,6 +72,16 @@ impl Job {
     pub fn is_expired(&self, now: UnixMillis) -> bool {
         now >= self.deadline
     }
+
+    /// What is kept of a job whose data are erased: whose it was, and when.
+    pub fn erased(&self) -> Self {
+        Self {
+            traceparent: None,
+            response_format: None,
+            callback_url: None,
+            ..self.clone()
+        }
+    }
 }
 
 impl Envelope {

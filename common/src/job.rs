@@ -42,6 +42,8 @@ pub enum Outcome {
     Failed(Failure),
     Cancelled,
     Expired,
+    /// Its data were erased, so that there is nothing to show of it.
+    Erased,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display, ToSchema)]
@@ -125,6 +127,13 @@ impl JobView {
         match (view, &record.event) {
             (Some(view), _) => view.apply(record),
             (view @ None, Event::Accepted { job }) => *view = Some(Self::begun(job)),
+            (view @ None, Event::Erased { job }) => {
+                let outcome = Some(Outcome::Erased);
+                *view = Some(Self {
+                    outcome,
+                    ..Self::begun(job)
+                });
+            }
             (None, _) => {}
         }
     }
@@ -190,6 +199,7 @@ impl JobView {
             Event::Resumed(resumption) => self.resume(resumption, record.at),
             Event::Cancelled => self.outcome = Some(Outcome::Cancelled),
             Event::Expired => self.outcome = Some(Outcome::Expired),
+            Event::Erased { .. } => self.outcome = Some(Outcome::Erased),
             Event::Accepted { .. }
             | Event::Transcript { .. }
             | Event::Emotion { .. }
@@ -279,7 +289,8 @@ impl JobView {
         match &self.outcome {
             Some(Outcome::Succeeded(_)) => Status::Succeeded,
             Some(Outcome::Failed(_)) => Status::Failed,
-            Some(Outcome::Cancelled) => Status::Cancelled,
+            // Nobody is shown one that was erased.
+            Some(Outcome::Cancelled | Outcome::Erased) => Status::Cancelled,
             Some(Outcome::Expired) => Status::Expired,
             None if self.stages.is_empty() => Status::Queued,
             None => Status::Running,

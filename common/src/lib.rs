@@ -16,6 +16,7 @@ pub mod claim_check;
 pub mod config;
 pub mod conversation;
 pub mod envelope;
+pub mod erasure;
 pub mod idempotency;
 pub mod ids;
 pub mod job;

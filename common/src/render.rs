@@ -158,13 +158,15 @@ fn seconds_of(view: &JobView, pick: fn(StageTimes) -> Duration) -> StageSeconds 
 }
 
 /// The end of a job, for the address that its client wants told: the job as
-/// polling shows it, its audio as an address. `None` while it is not over.
+/// polling shows it, its audio as an address. `None` while it is not over, and
+/// once its data are erased.
 pub fn callback(view: &JobView) -> Option<Callback> {
     let r#type = match view.outcome.as_ref()? {
         Outcome::Succeeded(_) => "job.completed",
         Outcome::Failed(_) => "job.failed",
         Outcome::Cancelled => "job.cancelled",
         Outcome::Expired => "job.expired",
+        Outcome::Erased => return None,
     };
     let mut view = view.clone();
     view.job.response_format = Some(ResponseFormat::Url.to_string());
@@ -279,8 +281,6 @@ mod tests {
             .to_vec();
         assert_eq!(sources(&answer), "https://b, https://a");
     }
-    fn ended(outcome: Outcome) -> JobView {
-        JobView {
 
     #[test]
     fn no_address_is_shown_that_is_none_of_a_page() {
@@ -296,6 +296,8 @@ mod tests {
         assert!(matches!(citations(&plain), Cow::Borrowed(_)));
     }
 
+    fn ended(outcome: Outcome) -> JobView {
+        JobView {
             job: fixtures::job(Route::Voice),
             time: std::time::Duration::from_secs(120),
             stages: Vec::new(),

@@ -29,6 +29,8 @@
 //!   ends after the terminal event that holds. Who begins behind that one hears
 //!   of a resumption, if there is one.
 //! - A log vanishes [`Retention`] after its last event.
+//! - A log that was [erased](ReplyLog::erase) holds one event, which tells that;
+//!   it is begun again by nothing for as long.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -157,6 +159,16 @@ pub trait ReplyLog: Send + Sync + 'static {
     /// that is not known. Costs nothing while the log grows.
     async fn ended(&self, id: CorrelationId);
 
+    /// Leaves [`Event::Erased`] alone of the log of `job`, with all that was
+    /// decided by; ends the job with that, if nothing has. May be repeated. Does
+    /// nothing where there is no log.
+    async fn erase(&self, job: &Job) -> Result<(), ReplyError>;
+
+    /// Every job that has a log and is not erased, in no order; one whose log is
+    /// begun or vanishes meanwhile may be missing. Looks through the whole store:
+    /// for operators.
+    fn jobs(&self) -> BoxStream<'static, Result<Job, ReplyError>>;
+
     /// The events after `cursor` (0 for all) that exist now; empty also when
     /// there is no such log.
     async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError>;
@@ -202,7 +214,8 @@ pub fn address(id: CorrelationId) -> String {
 /// An event with its place in the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// From 1, without gaps. A cursor is the last number one has seen.
+    /// From 1, without gaps; those before [`Event::Erased`] are gone. A cursor is
+    /// the last number one has seen.
     pub sequence_number: u64,
     pub at: UnixMillis,
     pub event: Event,
@@ -269,6 +282,12 @@ pub enum Event {
     Cancelled,
     #[serde(rename = "job.expired")]
     Expired,
+    /// All data of the job were erased, the events before this one too.
+    #[serde(rename = "job.erased")]
+    Erased {
+        /// See [`Job::erased`].
+        job: Box<Job>,
+    },
 }
 
 impl Event {
@@ -285,7 +304,11 @@ impl Event {
     pub fn is_terminal(&self) -> bool {
         matches!(
             self,
-            Self::Completed { .. } | Self::Failed { .. } | Self::Cancelled | Self::Expired
+            Self::Completed { .. }
+                | Self::Failed { .. }
+                | Self::Cancelled
+                | Self::Expired
+                | Self::Erased { .. }
         )
     }
 }

@@ -7,3 +7,4 @@ pub mod fuzz;
 pub mod growth;
 pub mod process;
 pub mod servers;
+pub mod stored;

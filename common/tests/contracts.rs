@@ -86,6 +86,19 @@ contract!(resumptions:
     a_run_that_was_superseded_fails_nothing,
     who_follows_a_job_that_is_resumed_hears_it_to_its_last_end,
 );
+contract!(erasures:
+    of_a_job_that_is_erased_its_end_alone_is_left,
+    to_erase_again_changes_nothing,
+    nothing_of_an_erased_job_is_taken_that_comes_late,
+    who_follows_a_job_that_is_erased_hears_that_it_is_over,
+    the_dead_letters_of_an_erased_job_go_and_the_others_stay,
+    a_dead_letter_that_another_held_goes_when_it_is_back,
+    the_callback_of_an_erased_job_is_erased_with_it,
+    every_job_that_is_not_erased_is_listed,
+    a_conversation_that_is_forgotten_tells_its_jobs_until_they_are_erased,
+    a_turn_that_is_erased_is_not_added_again,
+    the_conversations_of_a_tenant_are_found,
+);
 contract!(claims:
     bytes_are_redeemed_any_number_of_times,
     a_part_is_redeemed_without_the_rest,
@@ -132,7 +145,10 @@ contract!(quotas:
     a_job_that_is_admitted_again_takes_no_second_place,
     of_many_jobs_at_once_no_more_than_allowed_get_a_place,
     a_spent_budget_refuses_jobs_until_midnight,
-    what_a_message_used_is_counted_once,
+    what_was_used_is_counted_once_however_often_it_is_told,
+    what_is_set_aside_counts_until_it_is_settled,
+    what_is_never_settled_is_free_again_after_its_time,
+    of_jobs_at_once_no_two_are_admitted_on_the_last_of_a_budget,
     a_request_without_a_job_needs_neither_place_nor_budget,
 );
 

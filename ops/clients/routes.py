@@ -131,6 +131,11 @@ def jobs(job):
     reply = ask("DELETE", job)
     expect("DELETE what is over", reply, 200, reply.json()["status"] == "succeeded")
     expect("GET no job", ask("GET", f"/v1/jobs/{uuid.uuid4()}"), 404)
+    expect("DELETE its data", ask("DELETE", f"{job}/data"), 204)
+    expect("DELETE them again", ask("DELETE", f"{job}/data"), 204)
+    gone = ask("GET", job)
+    expect("GET the job without data", gone, 410, gone.json()["code"] == "job_erased")
+    expect("DELETE data of no job", ask("DELETE", f"/v1/jobs/{uuid.uuid4()}/data"), 404)
 
 
 def speech(recording):

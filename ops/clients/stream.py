@@ -29,7 +29,7 @@ import urllib.request
 import uuid
 import wave
 
-FOR_GOOD = {"job.completed", "job.cancelled", "job.expired"}
+FOR_GOOD = {"job.completed", "job.cancelled", "job.expired", "job.erased"}
 SILENCE = 60  # seconds; the server sends a comment every 15
 TRIES = 10  # in a row, without a single event
 
@@ -204,6 +204,9 @@ class Answer:
 
     def job_expired(self, _event):
         say("\n[not done in time]")
+
+    def job_erased(self, _event):
+        say("\n[erased]")
 
     def save(self, path):
         """The sentences, one behind the other, as one file."""

@@ -9,13 +9,17 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use common::{
-    backends::{self, BackendConfig, Backends},
-    broker::{Link, dead_letters::HeldLetter},
+    backends::Backends,
+    broker::dead_letters::{DeadLetter, HeldLetter},
     config::Environment,
+    erasure,
+    ids::CorrelationId,
     pipeline::Stage,
     time::UnixMillis,
 };
 use serde_json::{Value, json};
+
+use crate::servers::connect;
 
 use choice::{Choice, Unclear};
 use replay::{Outcome, replay};
@@ -111,8 +115,9 @@ const SOME_LEFT: u8 = 2;
 pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::List { filter, json } => {
-            let found = find(&connect(env).await?, &filter, &filter.choice(&[])).await?;
-            list(found, json).await
+            let backends = connect(env).await?;
+            let found = find(&backends, &filter, &filter.choice(&[])).await?;
+            list(&backends, found, json).await
         }
         Command::Show { id, text, limit } => {
             let filter = Filter {
@@ -120,9 +125,10 @@ pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<Exit
                 ..Filter::default()
             };
             let choice = filter.choice(std::slice::from_ref(&id));
-            let found = find(&connect(env).await?, &filter, &choice).await?;
+            let backends = connect(env).await?;
+            let found = find(&backends, &filter, &choice).await?;
             anyhow::ensure!(!found.is_empty(), "there is no dead letter of {id}");
-            show(found, text).await
+            show(&backends, found, text).await
         }
         Command::Replay { chosen, json } => {
             let choice = chosen.choice()?;
@@ -133,9 +139,10 @@ pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<Exit
         }
         Command::Purge { chosen, yes, json } => {
             let choice = chosen.choice()?;
-            let found = find(&connect(env).await?, &chosen.filter, &choice).await?;
+            let backends = connect(env).await?;
+            let found = find(&backends, &chosen.filter, &choice).await?;
             let missing = tell_missing(&choice, &found);
-            purge(found, missing, yes, json).await
+            purge(&backends, found, missing, yes, json).await
         }
     }
 }
@@ -159,20 +166,6 @@ impl Filter {
     }
 }
 
-async fn connect(env: &Environment) -> anyhow::Result<Backends> {
-    let config = BackendConfig::from_environment(env, "itb-ops")?;
-    if config.mode.is_embedded() {
-        anyhow::bail!(
-            "AMQP_URL and REDIS_URL must be set: the dead letters of the embedded mode are in the memory of its process and end with it"
-        );
-    }
-    let backends = backends::connect(&config).await?;
-    match backends.broker.link() {
-        Link::Up => Ok(backends),
-        link => anyhow::bail!("RabbitMQ cannot be used: it is {link:?}"),
-    }
-}
-
 /// Takes hold of those that are chosen; the others go back at once.
 async fn find(
     backends: &Backends,
@@ -190,7 +183,7 @@ async fn find(
         }
         let chosen = |held: &HeldLetter| choice.takes(&held.letter, now);
         let (chosen, others): (Vec<_>, Vec<_>) = held.into_iter().partition(chosen);
-        put_back(others).await;
+        put_back(backends, others).await?;
         found.extend(chosen);
     }
     Ok(found)
@@ -205,13 +198,37 @@ fn tell_missing(choice: &Choice, found: &[HeldLetter]) -> usize {
     missing.len()
 }
 
-async fn put_back(held: Vec<HeldLetter>) {
+/// Leaves them as they were, but for those whose jobs were erased: while they were
+/// held here, whoever did it could not find them.
+async fn put_back(backends: &Backends, held: Vec<HeldLetter>) -> anyhow::Result<()> {
+    let jobs: Vec<_> = held
+        .iter()
+        .filter_map(|held| place_of(&held.letter))
+        .collect();
     for letter in held {
         letter.put_back().await;
     }
+    sweep_erased(backends, &jobs).await
 }
 
-async fn list(found: Vec<HeldLetter>, as_json: bool) -> anyhow::Result<ExitCode> {
+fn place_of(letter: &DeadLetter) -> Option<(Stage, CorrelationId)> {
+    Some((letter.stage, letter.job()?))
+}
+
+async fn sweep_erased(backends: &Backends, jobs: &[(Stage, CorrelationId)]) -> anyhow::Result<()> {
+    for stage in Stage::ALL {
+        let of_stage = jobs.iter().filter(|(at, _)| at == stage);
+        let of_stage = of_stage.map(|(_, job)| *job).collect();
+        erasure::sweep_erased(backends, *stage, of_stage).await?;
+    }
+    Ok(())
+}
+
+async fn list(
+    backends: &Backends,
+    found: Vec<HeldLetter>,
+    as_json: bool,
+) -> anyhow::Result<ExitCode> {
     let now = UnixMillis::now();
     let letters = found.iter().map(|held| &held.letter);
     if as_json {
@@ -220,17 +237,17 @@ async fn list(found: Vec<HeldLetter>, as_json: bool) -> anyhow::Result<ExitCode>
     } else {
         print!("{}", shown::table(letters, now));
     }
-    put_back(found).await;
+    put_back(backends, found).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(found: Vec<HeldLetter>, text: bool) -> anyhow::Result<ExitCode> {
+async fn show(backends: &Backends, found: Vec<HeldLetter>, text: bool) -> anyhow::Result<ExitCode> {
     let now = UnixMillis::now();
     let letters = found.iter().map(|held| &held.letter);
     let whole: Vec<_> = letters
         .map(|letter| shown::whole(letter, now, text))
         .collect();
-    put_back(found).await;
+    put_back(backends, found).await?;
     print(&json!(whole))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -244,6 +261,10 @@ async fn replay_all(
     let mut told = Vec::new();
     let mut left = 0;
     let count = found.len();
+    let jobs: Vec<_> = found
+        .iter()
+        .filter_map(|held| place_of(&held.letter))
+        .collect();
     let mut goes_on = true;
     for held in found {
         let letter = held.letter.clone();
@@ -267,6 +288,7 @@ async fn replay_all(
             eprintln!("{}: {error:#}", letter.id);
         }
     }
+    sweep_erased(backends, &jobs).await?;
     if as_json {
         print(&json!(told))?;
     } else {
@@ -276,6 +298,7 @@ async fn replay_all(
 }
 
 async fn purge(
+    backends: &Backends,
     found: Vec<HeldLetter>,
     missing: usize,
     yes: bool,
@@ -289,7 +312,7 @@ async fn purge(
             removed += 1;
         }
     } else {
-        put_back(found).await;
+        put_back(backends, found).await?;
     }
     if as_json {
         print(&json!({ "found": count, "removed": removed }))?;

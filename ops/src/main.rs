@@ -12,9 +12,11 @@ use sandbox::Entry;
 mod chaos;
 mod dead_letters;
 mod eval;
+mod forget;
 mod ingest;
 mod init;
 mod keys;
+mod servers;
 mod setup;
 
 /// Operates the assistant; settings come from the environment, as for the
@@ -36,6 +38,8 @@ enum Command {
     Ingest(ingest::Arguments),
     /// Looks at messages whose jobs failed for good, and takes them up again.
     DeadLetters(dead_letters::Arguments),
+    /// Erases what is stored of a conversation or a tenant.
+    Forget(forget::Arguments),
     /// Sends jobs through real processes while everything breaks, and tells what
     /// became of them.
     Chaos(chaos::Options),
@@ -78,6 +82,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(options) => eval::run(&env, &options).await?,
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
         Command::DeadLetters(arguments) => return dead_letters::run(&env, arguments).await,
+        Command::Forget(arguments) => return forget::run(&env, arguments).await,
         Command::Chaos(options) => return chaos::run(options).await,
         Command::Init(options) => init::run(&env, &options)?,
         Command::Keys(command) => keys::run(command)?,

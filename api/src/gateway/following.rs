@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use super::{Gateway, GatewayError};
-use crate::job::{JobView, overdue_from};
+use crate::job::{JobView, Outcome, overdue_from};
 
 /// Records that are taken from the log in one go.
 const BATCH: usize = 256;
@@ -80,6 +80,7 @@ impl Gateway {
         following.past = past;
         match view.outcome {
             None => {}
+            Some(Outcome::Erased) => return Err(GatewayError::Erased(id)),
             Some(_) if can_be_resumed(&following.past) => {
                 following.patience = Patience::GiveUp;
                 following.until = Instant::now();

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use common::{
     backends::{BackendConfig, Backends, connect},
     broker::{
-        Broker, Consumer, Link, PublishError, StageQueues, dead_letters::HeldLetter,
+        Broker, Consumer, Link, PublishError, StageQueues,
+        dead_letters::{HeldLetter, Meant, Swept},
         memory::MemoryBroker,
     },
     callback::{CallbackUrl, Reach},
@@ -286,6 +287,10 @@ impl Broker for Unconfirming {
         limit: usize,
     ) -> Result<Vec<HeldLetter>, PublishError> {
         self.broker.dead_letters(stage, limit).await
+    }
+
+    async fn sweep(&self, stage: Stage, meant: &Meant<'_>) -> Result<Swept, PublishError> {
+        self.broker.sweep(stage, meant).await
     }
 }
 

@@ -179,6 +179,10 @@ mod tests {
         async fn keep(&self, ticket: &Ticket, longer: Duration) -> Result<(), ClaimError> {
             self.claims.keep(ticket, longer).await
         }
+
+        async fn erase(&self, id: CorrelationId, known: &[Ticket]) -> Result<u64, ClaimError> {
+            self.claims.erase(id, known).await
+        }
     }
 
     struct Kept {

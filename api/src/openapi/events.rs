@@ -108,7 +108,10 @@ const SOMETIMES: &str = "audio_gone";
 fn each() -> Vec<(&'static str, Vec<Field>)> {
     let stage = || ("stage", reference::<Stage>());
     let attempt = || ("attempt", whole().description(Some("From 1.")).into());
-    let words = || ("text", text().into());
+    let words = || {
+        let plain = "Plain text, whatever it looks like: escape it where you show it as HTML.";
+        ("text", text().description(Some(plain)).into())
+    };
     vec![
         (
             "job.accepted",
@@ -154,6 +157,7 @@ fn each() -> Vec<(&'static str, Vec<Field>)> {
         ),
         ("job.cancelled", vec![]),
         ("job.expired", vec![]),
+        ("job.erased", vec![]),
     ]
 }
 

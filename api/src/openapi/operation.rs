@@ -126,6 +126,7 @@ impl Operation {
     pub fn answering_for_a_job(self) -> Self {
         self.answer(200, answers::result()).problems(&[
             "job_cancelled",
+            "job_erased",
             "provider_unreachable",
             "stage_timeout",
             "still_running",

@@ -106,6 +106,7 @@ pub const KNOWN: &[KnownProblem] = &[
         "The first request with this Idempotency-Key is still being worked on.",
     ),
     problem(409, "job_cancelled", "The job was cancelled."),
+    problem(410, "job_erased", "The data of the job were erased."),
     problem(
         412,
         "precondition_failed",

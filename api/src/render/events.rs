@@ -4,7 +4,7 @@
 //! of this process. So the same event has the same bytes whoever writes it and
 //! however often, and a stream that was cut and resumed is the uncut one.
 
-use std::io::Write as _;
+use std::{borrow::Cow, io::Write as _};
 
 use base64::{display::Base64Display, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use serde::{Serialize, Serializer};
 use super::{
     ResponseFormat,
     bodies::{JobError, JobResult},
-    error, kind, result, rfc3339,
+    citations as shown, error, kind, result, rfc3339,
 };
 use crate::job::JobView;
 
@@ -73,6 +73,7 @@ fn name(event: &Event) -> &'static str {
         Event::Resumed(_) => "job.resumed",
         Event::Cancelled => "job.cancelled",
         Event::Expired => "job.expired",
+        Event::Erased { .. } => "job.erased",
     }
 }
 
@@ -114,7 +115,7 @@ enum Fields<'a> {
         scores: &'a std::collections::BTreeMap<EmotionLabel, f32>,
     },
     Retrieved {
-        citations: &'a [Citation],
+        citations: Cow<'a, [Citation]>,
     },
     Audio {
         n: u32,
@@ -172,7 +173,9 @@ impl<'a> Fields<'a> {
                 label: *label,
                 scores,
             },
-            Event::Retrieved { citations } => Self::Retrieved { citations },
+            Event::Retrieved { citations } => Self::Retrieved {
+                citations: shown(citations),
+            },
             Event::AudioDelta { n, text, speech } => Self::Audio {
                 n: *n,
                 format: "wav",
@@ -199,7 +202,9 @@ impl<'a> Fields<'a> {
             Event::Resumed(resumption) => Self::Resumed {
                 deadline: rfc3339(resumption.deadline.0),
             },
-            Event::AnswerRestarted | Event::Cancelled | Event::Expired => Self::Nothing {},
+            Event::AnswerRestarted | Event::Cancelled | Event::Expired | Event::Erased { .. } => {
+                Self::Nothing {}
+            }
         }
     }
 }

@@ -44,8 +44,10 @@ struct ConversationTurn {
     /// When the turn took effect.
     #[schema(format = DateTime)]
     at: String,
+    /// What was asked; plain text, as it came.
     #[schema(example = "Apa itu ITB?")]
     user: String,
+    /// What was answered; plain text.
     assistant: String,
 }
 
@@ -118,7 +120,7 @@ pub fn described() -> PathItem {
         id: "forgetConversation",
         group: Group::Conversations,
         summary: "Forget a conversation",
-        description: "Also the turns of its jobs under way; these are answered all the same. Succeeds as well when there is nothing to forget.",
+        description: "Erases its turns and all data of its jobs, as `DELETE /v1/jobs/{id}/data` does; jobs that are still running are cancelled. Succeeds as well when there is nothing to forget.",
     };
     let found = answers::json(
         "The conversation.",

@@ -116,7 +116,7 @@ pub fn described() -> PathItem {
             204,
             answers::empty("All events have been seen, and no more come."),
         )
-        .problems(&["invalid_cursor", "unknown_job"])
+        .problems(&["invalid_cursor", "unknown_job", "job_erased"])
         .on(HttpMethod::Get)
 }
 

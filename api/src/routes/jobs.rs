@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, Query, State},
-    http::request::Parts,
+    http::{StatusCode, request::Parts},
     response::Response,
 };
 use common::pipeline::Route;
@@ -55,6 +55,18 @@ pub async fn cancel(
     let view = gateway.cancel(&caller.tenant, id).await?;
     let view = view.ok_or_else(Problem::unknown_job)?;
     answers::document(&gateway, &view, &bytes).await
+}
+
+/// `DELETE /v1/jobs/{id}/data`: 204 also when its data were erased before.
+pub async fn erase(
+    State(gateway): State<Arc<Gateway>>,
+    caller: Caller,
+    JobId(id): JobId,
+) -> Result<StatusCode, Problem> {
+    match gateway.erase(caller.tenant, id).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem::unknown_job()),
+    }
 }
 
 /// How long a poll is held.
@@ -128,6 +140,7 @@ pub fn described() -> PathItem {
     title
         .submitting()
         .answer(200, describe::finished_job())
+        .problems(&["job_erased"])
         .parameter(parameters::conversation_header(Required::False))
         .body(forms::job())
         .problems(&[
@@ -160,15 +173,30 @@ pub fn one_described() -> PathItem {
         .parameter(parameters::job_id())
         .parameter(parameters::wait())
         .answer(200, describe::job())
-        .problems(&["invalid_wait", "unknown_job"])
+        .problems(&["invalid_wait", "unknown_job", "job_erased"])
         .problems(&HOLDING_BYTES)
         .on(HttpMethod::Get);
     let cancel = cancel
         .keyed()
         .parameter(parameters::job_id())
         .answer(200, describe::job())
-        .problems(&["unknown_job"])
+        .problems(&["unknown_job", "job_erased"])
         .problems(&HOLDING_BYTES);
     item.merge_operations(cancel.on(HttpMethod::Delete));
     item
+}
+
+pub fn data_described() -> PathItem {
+    let erase = Title {
+        id: "eraseJob",
+        group: Group::Jobs,
+        summary: "Erase the data of a job",
+        description: "Erases the question, the transcript, the answer and all audio, the job's turn in its conversation, and the message of a job that failed. Cancels the job first if it is still running; its `callback_url` is told nothing more. From then on the job is 410 for as long as it would have been kept. Succeeds as well when its data were erased before.",
+    };
+    erase
+        .keyed()
+        .parameter(parameters::job_id())
+        .answer(204, describe::empty("No data of the job are left."))
+        .problems(&["unknown_job"])
+        .on(HttpMethod::Delete)
 }

@@ -99,8 +99,10 @@ fn no_audio() -> Problem {
 
 /// The speech of the job, if it is still kept.
 async fn kept(gateway: &Gateway, view: &JobView) -> Result<Ticket, Problem> {
-    let Some(Outcome::Succeeded(turn)) = &view.outcome else {
-        return Err(no_audio());
+    let turn = match &view.outcome {
+        Some(Outcome::Succeeded(turn)) => turn,
+        Some(Outcome::Erased) => return Err(Problem::erased(view.job.correlation_id)),
+        _ => return Err(no_audio()),
     };
     let ticket = &turn.speech.as_ref().ok_or_else(no_audio)?.ticket;
     let beginning = gateway.redeem_part(ticket, 0..ticket.bytes.min(1)).await?;
@@ -222,6 +224,7 @@ pub fn described() -> PathItem {
         .answer(304, answers::empty("`If-None-Match` names this WAV."))
         .problems(&[
             "unknown_job",
+            "job_erased",
             "no_audio",
             "precondition_failed",
             "range_not_satisfiable",

@@ -39,7 +39,7 @@ fn told(mut problem: Value) -> Value {
 }
 
 /// Every way to a job, by its path after the id.
-const WAYS: [(&str, &str); 8] = [
+const WAYS: [(&str, &str); 9] = [
     ("GET", ""),
     ("HEAD", ""),
     ("GET", "?wait=1"),
@@ -48,6 +48,7 @@ const WAYS: [(&str, &str); 8] = [
     ("GET", "/audio"),
     ("HEAD", "/audio"),
     ("DELETE", ""),
+    ("DELETE", "/data"),
 ];
 
 async fn a_foreign_job_is_as_unknown_as_one_that_never_was(deployment: &Deployment) {

@@ -6,6 +6,7 @@ mod dead_letters;
 mod dying;
 mod early;
 mod emotion;
+mod erasing;
 mod follow_up;
 mod knowledge;
 mod poison;

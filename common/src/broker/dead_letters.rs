@@ -67,6 +67,31 @@ impl fmt::Debug for Content {
     }
 }
 
+/// Which dead letters something is done to.
+pub type Meant<'a> = dyn Fn(&DeadLetter) -> bool + Send + Sync + 'a;
+
+/// What became of the dead letters of a stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many were removed.
+    pub removed: u64,
+    /// The jobs of the others, as far as that can be told.
+    pub left: Vec<CorrelationId>,
+}
+
+impl Swept {
+    /// Whether `letter` goes, as `meant` says.
+    pub(super) fn takes(&mut self, letter: &DeadLetter, meant: &Meant<'_>) -> bool {
+        let goes = meant(letter);
+        if goes {
+            self.removed += 1;
+        } else {
+            self.left.extend(letter.job());
+        }
+        goes
+    }
+}
+
 /// A dead letter that nobody else sees for as long as it is held. Dropped, it
 /// goes back; so it does when the process dies.
 pub struct HeldLetter {

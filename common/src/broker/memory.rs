@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Incoming, Link, PublishError,
     Receipt, SettleError, StageQueues,
-    dead_letters::{Content, DeadLetter, HeldLetter, Hold},
+    dead_letters::{Content, DeadLetter, HeldLetter, Hold, Meant, Swept},
 };
 use crate::{
     envelope::Envelope,
@@ -96,6 +96,13 @@ impl Broker for MemoryBroker {
         let held = state.dead.drain(..count);
         let held = held.map(|dead| HeldLetter::new(dead.letter(stage), dead.held(queue)));
         Ok(held.collect())
+    }
+
+    async fn sweep(&self, stage: Stage, meant: &Meant<'_>) -> Result<Swept, PublishError> {
+        let mut swept = Swept::default();
+        let dead = &mut self.queue(stage).lock().dead;
+        dead.retain(|dead| !swept.takes(&dead.letter(stage), meant));
+        Ok(swept)
     }
 }
 

@@ -16,8 +16,10 @@ use lapin::{Channel, Queue, options::QueueDeclareOptions, types::FieldTable, uri
 use tokio::time::timeout;
 
 use super::{
-    Broker, Consumer, Link, PublishError, StageQueues, dead_letters::HeldLetter,
-    topology::Topology, wire,
+    Broker, Consumer, Link, PublishError, StageQueues,
+    dead_letters::{HeldLetter, Meant, Swept},
+    topology::Topology,
+    wire,
 };
 use crate::{envelope::Envelope, pipeline::Stage, priority::Priority};
 use properties::properties_of;
@@ -144,5 +146,11 @@ impl Broker for RabbitBroker {
         limit: usize,
     ) -> Result<Vec<HeldLetter>, PublishError> {
         dead_letters::hold(&self.config, stage, limit).await
+    }
+
+    async fn sweep(&self, stage: Stage, meant: &Meant<'_>) -> Result<Swept, PublishError> {
+        let connection = self.publisher.connection()?;
+        let queue = self.config.topology.dead_queue(stage);
+        dead_letters::sweep(&connection, stage, &queue, meant).await
     }
 }

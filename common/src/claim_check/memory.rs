@@ -19,7 +19,16 @@ const DEFAULT_CAPACITY: u64 = 512 * 1024 * 1024;
 
 pub struct MemoryClaimCheck {
     capacity: u64,
-    kept: Mutex<HashMap<String, Kept>>,
+    /// How long after it was erased nothing of a job is taken.
+    retention: Duration,
+    store: Mutex<Store>,
+}
+
+#[derive(Default)]
+struct Store {
+    kept: HashMap<String, Kept>,
+    /// Until when nothing of these jobs is taken.
+    erased: HashMap<CorrelationId, Instant>,
 }
 
 struct Kept {
@@ -28,19 +37,18 @@ struct Kept {
     until: Instant,
 }
 
-impl Default for MemoryClaimCheck {
-    fn default() -> Self {
+impl MemoryClaimCheck {
+    pub(crate) fn new(retention: Duration) -> Self {
         Self {
             capacity: DEFAULT_CAPACITY,
-            kept: Mutex::default(),
+            retention,
+            store: Mutex::default(),
         }
     }
-}
 
-impl MemoryClaimCheck {
     /// No code panics while holding the lock, so a poisoned one is still whole.
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -67,9 +75,14 @@ impl ClaimCheck for MemoryClaimCheck {
     ) -> Result<Ticket, ClaimError> {
         let ticket = Ticket::new(id, item, &bytes);
         let now = Instant::now();
-        let mut kept = self.lock();
+        let mut store = self.lock();
+        let Store { kept, erased } = &mut *store;
+        erased.retain(|_, until| *until > now);
+        if erased.contains_key(&id) {
+            return Err(ClaimError::Gone);
+        }
         kept.retain(|_, item| item.until > now);
-        make_room(&mut kept, self.capacity, ticket.bytes);
+        make_room(kept, self.capacity, ticket.bytes);
         let item = Kept {
             bytes,
             since: now,
@@ -80,7 +93,7 @@ impl ClaimCheck for MemoryClaimCheck {
     }
 
     async fn keep(&self, ticket: &Ticket, longer: Duration) -> Result<(), ClaimError> {
-        if let Some(item) = self.lock().get_mut(&ticket.name) {
+        if let Some(item) = self.lock().kept.get_mut(&ticket.name) {
             item.until = item.until.max(Instant::now() + longer);
         }
         Ok(())
@@ -88,6 +101,7 @@ impl ClaimCheck for MemoryClaimCheck {
 
     async fn redeem(&self, ticket: &Ticket) -> Result<Bytes, ClaimError> {
         self.lock()
+            .kept
             .get(&ticket.name)
             .filter(|item| item.until > Instant::now())
             .map(|item| item.bytes.clone())
@@ -102,6 +116,15 @@ impl ClaimCheck for MemoryClaimCheck {
         // as long as a slow client takes to read a part.
         part.map(Bytes::copy_from_slice).ok_or(ClaimError::Gone)
     }
+
+    async fn erase(&self, id: CorrelationId, _: &[Ticket]) -> Result<u64, ClaimError> {
+        let mut store = self.lock();
+        store.erased.insert(id, Instant::now() + self.retention);
+        let before = store.kept.len();
+        let of_job = format!("{{{id}}}/");
+        store.kept.retain(|name, _| !name.starts_with(&of_job));
+        Ok((before - store.kept.len()) as u64)
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +135,7 @@ mod tests {
     async fn the_oldest_bytes_make_room_for_new_ones() {
         let claims = MemoryClaimCheck {
             capacity: 10,
-            ..MemoryClaimCheck::default()
+            ..MemoryClaimCheck::new(Duration::from_secs(60))
         };
         let mut tickets = Vec::new();
         for _ in 0..3 {

@@ -1,10 +1,19 @@
-//! The claim check in Redis: the string `claim:{name}`, with a time to live.
+//! The claim check in Redis: the string `claim:{name}`, with a time to live. The
+//! name has the job in braces, so that what belongs to it is in one Cluster slot:
+//!
+//! | key | holds |
+//! |---|---|
+//! | `claim:{{job}}/input` and the like | the bytes |
+//! | `claim:{{job}}:names` | set of the names of what is kept of the job |
+//! | `claim:{{job}}:erased` | there for a while after the job was erased |
+//!
+//! An earlier version wrote the job without braces, and kept no names.
 
 use std::{ops::Range, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::Script;
+use redis::{Script, ScriptInvocation};
 
 use super::{ClaimCheck, ClaimError, Item, Ticket};
 use crate::{
@@ -13,12 +22,28 @@ use crate::{
     time::whole_millis,
 };
 
-/// ARGV: ms from now. Never shortens.
+/// KEYS: item, names, erased. ARGV: bytes, ms from now, name. Answers 0 when the
+/// job is erased.
+static CHECK_IN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if redis.call('EXISTS', KEYS[3]) == 1 then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SADD', KEYS[2], ARGV[3])
+if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[2], ARGV[2]) end
+return 1
+",
+    )
+});
+
+/// KEYS: item, and the names if there are any. ARGV: ms from now. Never shortens.
 static KEEP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local left = redis.call('PTTL', KEYS[1])
-if left >= 0 and left < tonumber(ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
+for _, key in ipairs(KEYS) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 and left < tonumber(ARGV[1]) then redis.call('PEXPIRE', key, ARGV[1]) end
+end
 ",
     )
 });
@@ -29,11 +54,13 @@ const LARGEST_AHEAD: usize = 16 * 1024 * 1024;
 
 pub struct RedisClaimCheck {
     link: RedisLink,
+    /// How long after it was erased nothing of a job is taken.
+    retention: Duration,
 }
 
 impl RedisClaimCheck {
-    pub(crate) fn new(link: RedisLink) -> Self {
-        Self { link }
+    pub(crate) fn new(link: RedisLink, retention: Duration) -> Self {
+        Self { link, retention }
     }
 
     /// Once more when the connection was gone: nothing else is sent on it that
@@ -53,7 +80,32 @@ impl RedisClaimCheck {
             Err(LinkError::Lost(_)) => once().await,
             done => done,
         };
-        done.map_err(|error| ClaimError::Unavailable(error.to_string()))
+        Ok(done?)
+    }
+
+    async fn invoke<T: redis::FromRedisValue>(
+        &self,
+        bytes: usize,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, LinkError> {
+        let mut connection = self.link.connection();
+        let done = script.invoke_async(&mut connection);
+        self.link.bounded(bytes, done).await
+    }
+
+    async fn pipeline<T: redis::FromRedisValue>(
+        &self,
+        commands: &redis::Pipeline,
+    ) -> Result<T, ClaimError> {
+        let mut connection = self.link.connection();
+        let done = commands.query_async(&mut connection);
+        Ok(self.link.bounded(0, done).await?)
+    }
+}
+
+impl From<LinkError> for ClaimError {
+    fn from(error: LinkError) -> Self {
+        Self::Unavailable(error.to_string())
     }
 }
 
@@ -63,6 +115,21 @@ fn key(ticket: &Ticket) -> String {
 
 fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn key_of(id: CorrelationId, what: &str) -> String {
+    format!("claim:{{{id}}}:{what}")
+}
+
+/// Where the name of `ticket` is kept; `None` for one of an earlier version.
+fn names_beside(ticket: &Ticket) -> Option<String> {
+    let (job, _) = ticket.name.split_once('/')?;
+    job.starts_with('{').then(|| format!("claim:{job}:names"))
+}
+
+/// The name that an earlier version gave to what was sent in.
+fn old_name_of_input(id: CorrelationId) -> String {
+    format!("{id}/{}", Item::Input)
 }
 
 #[async_trait]
@@ -75,14 +142,20 @@ impl ClaimCheck for RedisClaimCheck {
         keep: Duration,
     ) -> Result<Ticket, ClaimError> {
         let ticket = Ticket::new(id, item, &bytes);
-        let set = || {
-            let mut set = redis::cmd("SET");
-            set.arg(key(&ticket)).arg(bytes.as_ref());
-            set.arg("PX").arg(whole_millis(keep).max(1));
-            set
+        let mut invocation = CHECK_IN.key(key(&ticket));
+        invocation
+            .key(key_of(id, "names"))
+            .key(key_of(id, "erased"))
+            .arg(bytes.as_ref())
+            .arg(whole_millis(keep).max(1))
+            .arg(&ticket.name);
+        let taken: bool = match self.invoke(bytes.len(), &invocation).await {
+            // Nothing else is sent on it that would have noticed before, and to do
+            // it twice does no harm.
+            Err(LinkError::Lost(_)) => self.invoke(bytes.len(), &invocation).await?,
+            done => done?,
         };
-        self.transfer::<()>(bytes.len(), set).await?;
-        Ok(ticket)
+        taken.then_some(ticket).ok_or(ClaimError::Gone)
     }
 
     async fn redeem(&self, ticket: &Ticket) -> Result<Bytes, ClaimError> {
@@ -112,11 +185,30 @@ impl ClaimCheck for RedisClaimCheck {
 
     async fn keep(&self, ticket: &Ticket, longer: Duration) -> Result<(), ClaimError> {
         let mut invocation = KEEP.key(key(ticket));
+        if let Some(names) = names_beside(ticket) {
+            invocation.key(names);
+        }
         invocation.arg(whole_millis(longer));
-        let mut connection = self.link.connection();
-        self.link
-            .bounded(0, invocation.invoke_async(&mut connection))
-            .await
-            .map_err(|error| ClaimError::Unavailable(error.to_string()))
+        Ok(self.invoke(0, &invocation).await?)
+    }
+
+    /// No more is taken before what there is goes, so nothing comes in between.
+    async fn erase(&self, id: CorrelationId, known: &[Ticket]) -> Result<u64, ClaimError> {
+        let mut close = redis::pipe();
+        close.atomic().cmd("SET").arg(key_of(id, "erased")).arg(1);
+        close.arg("PX").arg(whole_millis(self.retention).max(1));
+        close.ignore().smembers(key_of(id, "names"));
+        let (mut names,): (Vec<String>,) = self.pipeline(&close).await?;
+        names.push(old_name_of_input(id));
+        names.extend(known.iter().map(|ticket| ticket.name.clone()));
+        names.sort_unstable();
+        names.dedup();
+        let mut remove = redis::pipe();
+        for name in &names {
+            remove.cmd("UNLINK").arg(format!("claim:{name}"));
+        }
+        remove.cmd("UNLINK").arg(key_of(id, "names")).ignore();
+        let removed: Vec<u64> = self.pipeline(&remove).await?;
+        Ok(removed.iter().sum())
     }
 }

@@ -9,11 +9,19 @@ use std::{
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn, with_turn};
-use crate::{envelope::Job, ids::CorrelationId, time::UnixMillis};
+use super::{
+    Ahead, ConversationError, ConversationKey, Conversations, PastTurn, known_until, with_turn,
+};
+use crate::{
+    envelope::Job,
+    ids::{ConversationId, CorrelationId, Tenant},
+    reply::Retention,
+    time::UnixMillis,
+};
 
 pub struct MemoryConversations {
     ttl: Duration,
+    retention: Retention,
     kept: Mutex<Kept>,
 }
 
@@ -31,6 +39,8 @@ struct Conversation {
     line: VecDeque<CorrelationId>,
     /// When the time of each job is up that was accepted and may still run.
     deadlines: HashMap<CorrelationId, UnixMillis>,
+    /// Until when there may be data of each job.
+    jobs: HashMap<CorrelationId, UnixMillis>,
     /// When it was last forgotten, and until when that is remembered.
     forgotten: Option<(UnixMillis, Instant)>,
 }
@@ -42,6 +52,7 @@ impl Conversation {
             turns_until: Instant::now(),
             line: VecDeque::new(),
             deadlines: HashMap::new(),
+            jobs: HashMap::new(),
             forgotten: None,
         }
     }
@@ -58,6 +69,7 @@ impl Conversation {
         let now = UnixMillis::now();
         self.deadlines.retain(|_, deadline| *deadline > now);
         self.line.retain(|job| self.deadlines.contains_key(job));
+        self.jobs.retain(|_, until| *until > now);
         self.forgotten = self.forgotten.filter(|(_, until)| *until > Instant::now());
     }
 
@@ -75,7 +87,10 @@ impl Conversation {
     }
 
     fn is_over(&self) -> bool {
-        self.turns().is_empty() && self.deadlines.is_empty() && self.forgotten.is_none()
+        self.turns().is_empty()
+            && self.deadlines.is_empty()
+            && self.jobs.is_empty()
+            && self.forgotten.is_none()
     }
 }
 
@@ -83,9 +98,10 @@ impl Conversation {
 const CLEAN_EVERY: u64 = 64;
 
 impl MemoryConversations {
-    pub fn new(ttl: Duration) -> Self {
+    pub fn new(ttl: Duration, retention: Retention) -> Self {
         Self {
             ttl,
+            retention,
             kept: Mutex::default(),
         }
     }
@@ -140,6 +156,8 @@ impl Conversations for MemoryConversations {
         deadline: UnixMillis,
     ) -> Result<(), ConversationError> {
         self.change(key, |conversation| {
+            let until = known_until(deadline, self.retention);
+            conversation.jobs.insert(job, until);
             if conversation.deadlines.insert(job, deadline).is_none() {
                 conversation.line.push_back(job);
             }
@@ -153,6 +171,8 @@ impl Conversations for MemoryConversations {
     ) -> Result<(), ConversationError> {
         self.change(key, |conversation| {
             let id = job.correlation_id;
+            let until = known_until(job.deadline, self.retention);
+            conversation.jobs.insert(id, until);
             conversation.deadlines.insert(id, job.deadline);
             let is_forgotten = conversation.was_forgotten_after(job.accepted_at);
             if !is_forgotten && !conversation.line.contains(&id) {
@@ -199,12 +219,39 @@ impl Conversations for MemoryConversations {
         })
     }
 
-    async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError> {
+    async fn forget(&self, key: &ConversationKey) -> Result<Vec<CorrelationId>, ConversationError> {
         self.change(key, |conversation| {
             conversation.turns.clear();
             conversation.line.clear();
             let until = Instant::now() + self.ttl;
             conversation.forgotten = Some((UnixMillis::now(), until));
+            conversation.jobs.keys().copied().collect()
         })
+    }
+
+    async fn erase(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<bool, ConversationError> {
+        self.change(key, |conversation| {
+            conversation.leave_line(job);
+            conversation.jobs.remove(&job);
+            // Without a place in the line, it has had its turn or lost it.
+            let spent_until = UnixMillis::now().after(self.retention.0);
+            conversation.deadlines.insert(job, spent_until);
+            let before = conversation.turns().len();
+            conversation.turns.retain(|turn| turn.job != job);
+            conversation.turns().len() < before
+        })
+    }
+
+    async fn of_tenant(&self, tenant: &Tenant) -> Result<Vec<ConversationId>, ConversationError> {
+        let kept = self.lock();
+        let keys = kept
+            .conversations
+            .keys()
+            .filter(|key| key.tenant == *tenant);
+        Ok(keys.map(|key| key.id.clone()).collect())
     }
 }

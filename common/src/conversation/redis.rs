@@ -8,32 +8,37 @@
 //! | sorted set | holds jobs | by |
 //! |---|---|---|
 //! | `{checkpoint:…}:line` | that may still add a turn | the order of acceptance |
-//! | `{checkpoint:…}:accepted` | that may still run | deadline, ms since the epoch |
+//! | `{checkpoint:…}:accepted` | that may still run, or are erased | deadline, ms since the epoch |
+//! | `{checkpoint:…}:jobs` | of which there may be data | until when there may, likewise |
 //!
 //! `{checkpoint:…}:forgotten` says when it was last forgotten, for as long as
 //! turns live.
 //!
-//! A job in the second alone has had its turn or lost it. They are changed by
-//! scripts alone, so that each change is whole.
+//! A job in the second without the first has had its turn or lost it. They are
+//! changed by scripts alone, so that each change is whole.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{collections::HashSet, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use redis::{FromRedisValue, Script, ScriptInvocation};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn, with_turn};
+use super::{
+    Ahead, ConversationError, ConversationKey, Conversations, PastTurn, known_until, with_turn,
+};
 use crate::{
     envelope::Job,
-    ids::CorrelationId,
+    ids::{ConversationId, CorrelationId, Tenant},
     redis_link::RedisLink,
+    reply::Retention,
     time::{UnixMillis, whole_millis},
 };
 
 pub struct RedisConversations {
     link: RedisLink,
     ttl: Duration,
+    retention: Retention,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -41,9 +46,9 @@ struct Stored {
     turns: Vec<PastTurn>,
 }
 
-/// Functions shared by the scripts. KEYS: turns, line, accepted, forgotten.
+/// Functions shared by the scripts. KEYS: turns, line, accepted, forgotten, jobs.
 const PRELUDE: &str = r"
-local turns, line, accepted, forgotten = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local turns, line, accepted, forgotten, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local function drop_overdue(now)
   for _, job in ipairs(redis.call('ZRANGEBYSCORE', accepted, '-inf', now)) do
     redis.call('ZREM', line, job)
@@ -58,6 +63,11 @@ local function stand_at_the_end(job, deadline, now)
   redis.call('ZADD', line, (last or 0) + 1, job)
   keep(line, math.max(deadline - now, 1))
 end
+local function know(job, until_then, now)
+  redis.call('ZREMRANGEBYSCORE', jobs, '-inf', now)
+  redis.call('ZADD', jobs, until_then, job)
+  keep(jobs, math.max(until_then - now, 1))
+end
 local function may_run(job, deadline, now)
   redis.call('ZADD', accepted, deadline, job)
   keep(accepted, math.max(deadline - now, 1))
@@ -68,11 +78,12 @@ fn script(body: &str) -> Script {
     Script::new(&format!("{PRELUDE}{body}"))
 }
 
-/// ARGV: job, its deadline, now.
+/// ARGV: job, its deadline, now, until when there may be data of it.
 static ACCEPT: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 drop_overdue(ARGV[3])
+know(ARGV[1], ARGV[4], ARGV[3])
 if redis.call('ZSCORE', accepted, ARGV[1]) then return end
 stand_at_the_end(ARGV[1], ARGV[2], ARGV[3])
 may_run(ARGV[1], ARGV[2], ARGV[3])
@@ -80,13 +91,15 @@ may_run(ARGV[1], ARGV[2], ARGV[3])
     )
 });
 
-/// ARGV: job, its deadline, now, when it was accepted.
+/// ARGV: job, its deadline, now, until when there may be data of it, when it was
+/// accepted.
 static ACCEPT_AGAIN: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 drop_overdue(ARGV[3])
+know(ARGV[1], ARGV[4], ARGV[3])
 local at = redis.call('GET', forgotten)
-local is_forgotten = at and tonumber(at) >= tonumber(ARGV[4])
+local is_forgotten = at and tonumber(at) >= tonumber(ARGV[5])
 if not is_forgotten and not redis.call('ZSCORE', line, ARGV[1]) then
   stand_at_the_end(ARGV[1], ARGV[2], ARGV[3])
 end
@@ -101,10 +114,10 @@ static AHEAD: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 drop_overdue(ARGV[2])
-local jobs = redis.call('ZRANK', line, ARGV[1])
-if not jobs or jobs == 0 then return {0, '', 0} end
-local nearest = redis.call('ZRANGE', line, jobs - 1, jobs - 1)[1]
-return {jobs, nearest, tonumber(redis.call('ZSCORE', accepted, nearest) or ARGV[2])}
+local before = redis.call('ZRANK', line, ARGV[1])
+if not before or before == 0 then return {0, '', 0} end
+local nearest = redis.call('ZRANGE', line, before - 1, before - 1)[1]
+return {before, nearest, tonumber(redis.call('ZSCORE', accepted, nearest) or ARGV[2])}
 ",
     )
 });
@@ -112,12 +125,39 @@ return {jobs, nearest, tonumber(redis.call('ZSCORE', accepted, nearest) or ARGV[
 /// ARGV: job.
 static PASS_OVER: LazyLock<Script> = LazyLock::new(|| script("redis.call('ZREM', line, ARGV[1])"));
 
-/// ARGV: now, time to live of turns in ms.
+/// ARGV: now, time to live of turns in ms. Answers the jobs that are known; one
+/// that an earlier version accepted is in the line alone.
 static FORGET: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
+local known = redis.call('ZRANGE', jobs, 0, -1)
+for _, job in ipairs(redis.call('ZRANGE', line, 0, -1)) do table.insert(known, job) end
 redis.call('DEL', turns, line)
 redis.call('SET', forgotten, ARGV[1], 'PX', ARGV[2])
+return known
+",
+    )
+});
+
+/// ARGV: job, until when it is remembered that it adds no turn, now.
+static ERASE: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+redis.call('ZREM', line, ARGV[1])
+redis.call('ZREM', jobs, ARGV[1])
+may_run(ARGV[1], ARGV[2], ARGV[3])
+",
+    )
+});
+
+/// ARGV: what the turns were when read, what they are to be. Answers 0 when they
+/// were something else meanwhile.
+static SWAP: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if redis.call('GET', turns) ~= ARGV[1] then return 0 end
+redis.call('SET', turns, ARGV[2], 'KEEPTTL')
+return 1
 ",
     )
 });
@@ -146,8 +186,12 @@ return 1
 const CONTENTION: usize = 32;
 
 impl RedisConversations {
-    pub(crate) fn new(link: RedisLink, ttl: Duration) -> Self {
-        Self { link, ttl }
+    pub(crate) fn new(link: RedisLink, ttl: Duration, retention: Retention) -> Self {
+        Self {
+            link,
+            ttl,
+            retention,
+        }
     }
 
     /// What is stored, as it is; empty when there is nothing, or something that
@@ -183,7 +227,8 @@ impl RedisConversations {
         invocation
             .key(format!("{{{turns}}}:line"))
             .key(format!("{{{turns}}}:accepted"))
-            .key(format!("{{{turns}}}:forgotten"));
+            .key(format!("{{{turns}}}:forgotten"))
+            .key(format!("{{{turns}}}:jobs"));
         fill(&mut invocation);
         let mut connection = self.link.connection();
         self.link
@@ -191,10 +236,58 @@ impl RedisConversations {
             .await
             .map_err(|error| ConversationError(error.to_string()))
     }
+
+    /// Some keys of conversations, and where to go on; 0 at the end.
+    async fn step(&self, cursor: u64) -> Result<(u64, Vec<String>), ConversationError> {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg("*checkpoint:*");
+        scan.arg("COUNT").arg(500);
+        let mut connection = self.link.connection();
+        self.link
+            .bounded(0, scan.query_async(&mut connection))
+            .await
+            .map_err(|error| ConversationError(error.to_string()))
+    }
+
+    /// Whether there was a turn of `job`.
+    async fn remove_turn(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<bool, ConversationError> {
+        let name = name_of(key);
+        for _ in 0..CONTENTION {
+            let raw = self.raw(&name).await?;
+            let mut turns = turns_in(&raw);
+            let before = turns.len();
+            turns.retain(|turn| turn.job != job);
+            if turns.len() == before {
+                return Ok(false);
+            }
+            let new = stored(turns);
+            let swapped: bool = self
+                .run(&SWAP, key, raw.len() + new.len(), |script| {
+                    script.arg(&raw).arg(&new);
+                })
+                .await?;
+            if swapped {
+                return Ok(true);
+            }
+        }
+        Err(contended())
+    }
 }
 
 fn now() -> u64 {
     UnixMillis::now().0
+}
+
+fn stored(turns: Vec<PastTurn>) -> String {
+    serde_json::to_string(&Stored { turns }).expect("turns hold nothing that JSON cannot")
+}
+
+fn contended() -> ConversationError {
+    ConversationError("too many turns of one conversation at once".into())
 }
 
 fn is_of_another_type(error: &redis::RedisError) -> bool {
@@ -207,6 +300,18 @@ fn name_of(key: &ConversationKey) -> String {
     } else {
         format!("checkpoint:{}:{}", key.tenant, key.id)
     }
+}
+
+/// The conversation to which a key of the store belongs.
+fn key_in(name: &str) -> Option<ConversationKey> {
+    let inner = name.strip_prefix('{').and_then(|it| it.split_once('}'));
+    let name = inner.map_or(name, |(name, _)| name);
+    let name = name.strip_prefix("checkpoint:")?;
+    let (tenant, id) = name.split_once(':').unwrap_or((Tenant::DEFAULT, name));
+    Some(ConversationKey {
+        tenant: tenant.parse().ok()?,
+        id: id.parse().ok()?,
+    })
 }
 
 fn turns_in(raw: &str) -> Vec<PastTurn> {
@@ -235,6 +340,7 @@ impl Conversations for RedisConversations {
     ) -> Result<(), ConversationError> {
         self.run(&ACCEPT, key, 0, |script| {
             script.arg(job.to_string()).arg(deadline.0).arg(now());
+            script.arg(known_until(deadline, self.retention).0);
         })
         .await
     }
@@ -247,6 +353,7 @@ impl Conversations for RedisConversations {
         self.run(&ACCEPT_AGAIN, key, 0, |script| {
             let id = job.correlation_id.to_string();
             script.arg(id).arg(job.deadline.0).arg(now());
+            script.arg(known_until(job.deadline, self.retention).0);
             script.arg(job.accepted_at.0);
         })
         .await
@@ -294,8 +401,7 @@ impl Conversations for RedisConversations {
             let Some(turns) = with_turn(turns_in(&raw), turn.clone()) else {
                 return self.pass_over(key, turn.job).await;
             };
-            let new = serde_json::to_string(&Stored { turns })
-                .expect("turns hold nothing that JSON cannot");
+            let new = stored(turns);
             let replaced: bool = self
                 .run(&REPLACE, key, raw.len() + new.len(), |script| {
                     let ttl = whole_millis(self.ttl).max(1);
@@ -306,23 +412,52 @@ impl Conversations for RedisConversations {
                 return Ok(());
             }
         }
-        Err(ConversationError(
-            "too many turns of one conversation at once".into(),
-        ))
+        Err(contended())
     }
 
-    async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError> {
-        self.run(&FORGET, key, 0, |script| {
-            script.arg(now()).arg(whole_millis(self.ttl).max(1));
+    async fn forget(&self, key: &ConversationKey) -> Result<Vec<CorrelationId>, ConversationError> {
+        let turns = self.history(key).await?;
+        let known: Vec<String> = self
+            .run(&FORGET, key, 0, |script| {
+                script.arg(now()).arg(whole_millis(self.ttl).max(1));
+            })
+            .await?;
+        let known = known.iter().filter_map(|job| job.parse().ok());
+        // Of an earlier version nothing but the turns may tell.
+        let jobs: HashSet<_> = known.chain(turns.iter().map(|turn| turn.job)).collect();
+        Ok(jobs.into_iter().collect())
+    }
+
+    async fn erase(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<bool, ConversationError> {
+        let until = UnixMillis::now().after(self.retention.0);
+        self.run::<()>(&ERASE, key, 0, |script| {
+            script.arg(job.to_string()).arg(until.0).arg(now());
         })
-        .await
+        .await?;
+        self.remove_turn(key, job).await
+    }
+
+    async fn of_tenant(&self, tenant: &Tenant) -> Result<Vec<ConversationId>, ConversationError> {
+        let mut found = HashSet::new();
+        let mut cursor = 0_u64;
+        loop {
+            let (next, names) = self.step(cursor).await?;
+            let keys = names.iter().filter_map(|name| key_in(name));
+            found.extend(keys.filter(|key| key.tenant == *tenant).map(|key| key.id));
+            if next == 0 {
+                return Ok(found.into_iter().collect());
+            }
+            cursor = next;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
@@ -335,8 +470,18 @@ mod tests {
                     tenant: tenant.parse().unwrap(),
                     id: id.parse().unwrap(),
                 };
-                assert!(names.insert(name_of(&key)), "{tenant} {id}");
+                let name = name_of(&key);
+                assert_eq!(key_in(&name), Some(key.clone()));
+                assert_eq!(key_in(&format!("{{{name}}}:line")), Some(key));
+                assert!(names.insert(name), "{tenant} {id}");
             }
+        }
+        for other in [
+            "quota:{tenant:a}:jobs",
+            "my-checkpoint:a",
+            "checkpoint:a:b:c",
+        ] {
+            assert_eq!(key_in(other), None, "{other}");
         }
         // What separates the parts of a name is in none of them.
         for word in ["a:b", "a}b", "{a"] {

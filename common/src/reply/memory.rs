@@ -41,6 +41,8 @@ struct Log {
     failed: Option<FailedBy>,
     resumption: Option<Resumption>,
     is_resubmitted: bool,
+    /// The number of the last event that was erased, or 0.
+    erased: u64,
     length: watch::Sender<u64>,
     last_touched: Instant,
 }
@@ -55,6 +57,7 @@ impl Log {
             failed: None,
             resumption: None,
             is_resubmitted: false,
+            erased: 0,
             length: watch::Sender::new(0),
             last_touched: Instant::now(),
         }
@@ -144,17 +147,45 @@ impl Log {
                 self.spoken = self.spoken.begun_anew();
             }
             self.records.push(Record {
-                sequence_number: self.records.len() as u64 + 1,
+                sequence_number: self.last_number() + 1,
                 at: UnixMillis::now(),
                 event: event.clone(),
             });
         }
-        self.length.send_replace(self.records.len() as u64);
+        self.length.send_replace(self.last_number());
+    }
+
+    fn last_number(&self) -> u64 {
+        let last = self.records.last();
+        last.map_or(self.erased, |record| record.sequence_number)
     }
 
     fn after(&self, cursor: u64) -> Vec<Record> {
-        let seen = usize::try_from(cursor).unwrap_or(usize::MAX);
-        self.records.get(seen..).unwrap_or_default().to_vec()
+        let is_seen = |record: &Record| record.sequence_number <= cursor;
+        let seen = self.records.partition_point(is_seen);
+        self.records[seen..].to_vec()
+    }
+
+    /// Keeps nothing but its number and who follows it.
+    fn erase(&mut self, job: &Job) {
+        if self.is_lost() || self.erased > 0 {
+            return;
+        }
+        let length = std::mem::replace(&mut self.length, watch::Sender::new(0));
+        *self = Self {
+            erased: self.last_number(),
+            length,
+            ..Self::new()
+        };
+        let job = Box::new(job.erased());
+        self.append(&[Event::Erased { job }]);
+    }
+
+    fn job(&self) -> Option<Job> {
+        match &self.records.first()?.event {
+            Event::Accepted { job } => Some(job.clone()),
+            _ => None,
+        }
     }
 }
 
@@ -360,6 +391,7 @@ impl ReplyLog for MemoryReplyLog {
         let ended = logs.get(&id).filter(|log| log.is_closed());
         Ok(ended.map(|log| Ending {
             failed_by: log.failed.clone(),
+            is_erased: log.erased > 0,
         }))
     }
 
@@ -396,6 +428,18 @@ impl ReplyLog for MemoryReplyLog {
                 return;
             }
         }
+    }
+
+    async fn erase(&self, job: &Job) -> Result<(), ReplyError> {
+        if let Some(log) = self.logs().get_mut(&job.correlation_id) {
+            log.erase(job);
+        }
+        Ok(())
+    }
+
+    fn jobs(&self) -> BoxStream<'static, Result<Job, ReplyError>> {
+        let jobs: Vec<_> = self.logs().values().filter_map(Log::job).map(Ok).collect();
+        Box::pin(futures::stream::iter(jobs))
     }
 
     async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `seq` | the number of the last event |
 //! | `closed` | there when the log ends with a terminal event |
+//! | `erased` | there when that is all that is left of the log |
 //! | `resubmitted` | there when a second process submits the job |
 //! | `failed` | by which message (JSON), when it is one that was put aside |
 //! | `deadline` | that of a job that was resumed, ms since the epoch |
@@ -32,8 +33,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Appended, Begun, CompletedStage, Ending, Event, FailedBy, Failure, MOST_RUNS, Record,
-    ReplyError, ReplyLog, Resumed, Resumption, Retention, Run, Speaking, SpokenAnswer,
-    SpokenSentence, StageStarted, Told, Withdrawn, address,
+    ReplyError, ReplyLog, Resumed, Resumption, Retention, Run, Speaking, SpokenSentence,
+    StageStarted, Told, Withdrawn, address,
 };
 use crate::{
     envelope::Job,
@@ -45,14 +46,15 @@ use crate::{
     turn::{Sentence, Turn},
 };
 use announcements::Announcements;
-use entries::{entry, json, parse, read};
+use entries::{entry, json, parse, read, speaking};
 use scripts::{
-    APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, EXPIRE, FAIL, LET_GO, OPEN, RESUBMIT, RESUME,
-    WITHDRAW,
+    APPEND, BEGIN, BEGIN_SENTENCE, COMPLETE_SENTENCE, ERASE, EXPIRE, FAIL, LET_GO, OPEN, RESUBMIT,
+    RESUME, WITHDRAW,
 };
 
 mod announcements;
 mod entries;
+mod scan;
 mod scripts;
 
 pub struct RedisReplyLog {
@@ -192,26 +194,6 @@ fn accepted(job: &Job) -> String {
 
 fn state_key(stream: &str) -> String {
     format!("{{{stream}}}:state")
-}
-
-/// What the scripts about sentences answer.
-fn speaking(answer: &[String]) -> Result<Speaking, ReplyError> {
-    match answer {
-        [word, crashes] if word == "missing" => Ok(Speaking::Missing {
-            crashes: crashes.parse().unwrap_or_default(),
-        }),
-        [word] if word == "spoken" => Ok(Speaking::Spoken),
-        [word] if word == "crashes" => Ok(Speaking::CrashesWorkers),
-        [word] if word == "lost" => Ok(Speaking::Lost),
-        [word, turn, sentences @ ..] if word == "all" => {
-            let sentences = sentences.iter().map(|json| parse(json));
-            Ok(Speaking::AllSpoken(Box::new(SpokenAnswer {
-                turn: parse(turn)?,
-                sentences: sentences.collect::<Result<_, _>>()?,
-            })))
-        }
-        _ => Ok(Speaking::Over),
-    }
 }
 
 #[async_trait]
@@ -369,9 +351,13 @@ impl ReplyLog for RedisReplyLog {
     }
 
     async fn ending(&self, id: CorrelationId) -> Result<Option<Ending>, ReplyError> {
-        let [closed, by] = self.state(id, ["closed", "failed"]).await?;
+        let fields = ["closed", "failed", "erased"];
+        let [closed, by, erased] = self.state(id, fields).await?;
         let failed_by = by.map(|by| parse(&by)).transpose()?;
-        Ok(closed.map(|_| Ending { failed_by }))
+        Ok(closed.map(|_| Ending {
+            failed_by,
+            is_erased: erased.is_some(),
+        }))
     }
 
     async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
@@ -426,6 +412,18 @@ impl ReplyLog for RedisReplyLog {
                 Err(_) => backoff.wait().await,
             }
         }
+    }
+
+    async fn erase(&self, job: &Job) -> Result<(), ReplyError> {
+        let erased = Event::Erased {
+            job: Box::new(job.erased()),
+        };
+        let arguments = [self.ttl_ms().to_string(), entry(&erased)];
+        self.run(&ERASE, job.correlation_id, &arguments).await
+    }
+
+    fn jobs(&self) -> BoxStream<'static, Result<Job, ReplyError>> {
+        scan::jobs(self.link.clone())
     }
 
     async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {

@@ -42,10 +42,12 @@ pub enum Resumed {
 }
 
 /// How a job ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
     /// What [`ReplyLog::fail`](super::ReplyLog::fail) was told, if the job is over by that.
     pub failed_by: Option<FailedBy>,
+    /// Its data were erased.
+    pub is_erased: bool,
 }
 
 /// The message by which a job failed.

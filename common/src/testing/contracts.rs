@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod claims;
 pub mod conversations;
+pub mod erasures;
 pub mod idempotency;
 pub mod quotas;
 pub mod replies;

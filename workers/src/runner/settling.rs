@@ -6,6 +6,7 @@ use common::{
     broker::{DeadLetterReason, Delivery, SettleError},
     claim_check::Ticket,
     envelope::{Envelope, Job},
+    erasure::sweep_erased,
     ids::{CorrelationId, MessageId},
     pipeline::Stage,
     reply::{Appended, CompletedStage, Ending, Event, Failure, Run},
@@ -157,7 +158,21 @@ impl Runner {
         if let Input::Speech { ticket } = &delivery.envelope.turn.input {
             self.keep_recording(ticket).await;
         }
-        delivery.dead_letter(reason).await
+        let id = delivery.envelope.correlation_id();
+        delivery.dead_letter(reason).await?;
+        self.sweep_if_erased(id).await;
+        Ok(())
+    }
+
+    /// Its job may have been erased after it failed, and before its message was
+    /// among the dead letters: then whoever erased it has not found it there.
+    pub(super) async fn sweep_if_erased(&self, id: CorrelationId) {
+        let stage = self.config.stage;
+        match sweep_erased(&self.backends, stage, vec![id]).await {
+            Ok(0) => {}
+            Ok(_) => info!("the job was erased meanwhile, and now its message"),
+            Err(error) => warn!(%error, "it is not known whether the job was erased meanwhile"),
+        }
     }
 
     /// For as long as its job can be resumed.
@@ -244,7 +259,7 @@ impl Runner {
         let replies = &self.backends.replies;
         let id = delivery.envelope.correlation_id();
         let ending = until_there("reply log", || replies.ending(id)).await;
-        let Some(Ending { failed_by }) = ending else {
+        let Some(Ending { failed_by, .. }) = ending else {
             info!("the message is left over; nothing to do");
             return delivery.ack().await;
         };

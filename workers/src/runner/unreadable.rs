@@ -28,8 +28,11 @@ impl Runner {
             detail = reason.detail,
             "a message that cannot be read is put aside"
         );
+        let job = unreadable.job;
         if let Err(error) = unreadable.put_aside().await {
             warn!(stage = %self.config.stage, %error, "it could not be put aside; it will come again");
+        } else if let Some(id) = job {
+            self.sweep_if_erased(id).await;
         }
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use common::{
     conversation::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn},
     envelope::Job,
-    ids::{CorrelationId, MessageId},
+    ids::{ConversationId, CorrelationId, MessageId, Tenant},
     reply::{
         Appended, Begun, CompletedStage, Ending, Event, Failure, Record, ReplyError, ReplyLog,
         Resumed, Resumption, Run, Speaking, SpokenSentence, StageStarted, Told, Withdrawn,
@@ -132,6 +132,14 @@ impl ReplyLog for Log {
         self.0.ended(id).await;
     }
 
+    async fn erase(&self, job: &Job) -> Result<(), ReplyError> {
+        self.0.erase(job).await
+    }
+
+    fn jobs(&self) -> BoxStream<'static, Result<Job, ReplyError>> {
+        self.0.jobs()
+    }
+
     async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {
         self.0.read(id, cursor).await
     }
@@ -203,7 +211,19 @@ impl Conversations for Turns {
         self.0.append(key, turn).await
     }
 
-    async fn forget(&self, key: &ConversationKey) -> Result<(), ConversationError> {
+    async fn forget(&self, key: &ConversationKey) -> Result<Vec<CorrelationId>, ConversationError> {
         self.0.forget(key).await
+    }
+
+    async fn erase(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<bool, ConversationError> {
+        self.0.erase(key, job).await
+    }
+
+    async fn of_tenant(&self, tenant: &Tenant) -> Result<Vec<ConversationId>, ConversationError> {
+        self.0.of_tenant(tenant).await
     }
 }

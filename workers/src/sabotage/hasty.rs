@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use common::{
     broker::{
         Broker, Consumer, DeadLetterReason, Deliveries, Delivery, Incoming, Link, PublishError,
-        Receipt, SettleError, StageQueues, dead_letters::HeldLetter,
+        Receipt, SettleError, StageQueues,
+        dead_letters::{HeldLetter, Meant, Swept},
     },
     envelope::Envelope,
     pipeline::Stage,
@@ -42,6 +43,10 @@ impl Broker for Hasty {
         limit: usize,
     ) -> Result<Vec<HeldLetter>, PublishError> {
         self.0.dead_letters(stage, limit).await
+    }
+
+    async fn sweep(&self, stage: Stage, meant: &Meant<'_>) -> Result<Swept, PublishError> {
+        self.0.sweep(stage, meant).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Taking hold of dead letters: fetched one by one and not acknowledged, so that
 //! RabbitMQ puts back whatever is left when the holder goes, however it goes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lapin::{
@@ -9,22 +9,26 @@ use lapin::{
     message::BasicGetMessage,
     options::{BasicAckOptions, BasicGetOptions},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     INSPECTION, RabbitConfig,
     consumer::{SETTLE, reject},
+    declared,
     link::{OpenError, open},
     properties,
 };
 use crate::{
     broker::{
         PublishError, SettleError,
-        dead_letters::{Content, DeadLetter, HeldLetter, Hold},
+        dead_letters::{Content, DeadLetter, HeldLetter, Hold, Meant, Swept},
         wire,
     },
     pipeline::Stage,
 };
+
+/// Until it is looked again whether dead letters are back.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 impl From<OpenError> for PublishError {
     fn from(error: OpenError) -> Self {
@@ -40,15 +44,14 @@ pub async fn hold(
     limit: usize,
 ) -> Result<Vec<HeldLetter>, PublishError> {
     let connection = open(config, "look at dead letters").await?;
-    let channel = connection.create_channel().await.map_err(OpenError::from)?;
     let session = Arc::new(Session {
-        channel,
+        channel: opened(&connection).await?,
         _connection: connection,
     });
     let queue = config.topology.dead_queue(stage);
     let mut held = Vec::new();
     while held.len() < limit
-        && let Some(message) = session.next(&queue).await?
+        && let Some(message) = next(&session.channel, &queue).await?
     {
         let hold = RabbitHold {
             acker: message.delivery.acker.clone(),
@@ -59,22 +62,85 @@ pub async fn hold(
     Ok(held)
 }
 
+/// Each that is `meant` is gone when it is acknowledged; the end of the channel,
+/// however it comes, puts back the others. Keeps no more of them than their jobs,
+/// and needs no connection of its own: nothing else waits for these settlements.
+pub async fn sweep(
+    connection: &Connection,
+    stage: Stage,
+    queue: &str,
+    meant: &Meant<'_>,
+) -> Result<Swept, PublishError> {
+    let channel = opened(connection).await?;
+    let mut swept = Swept::default();
+    let mut held = 0;
+    while let Some(message) = next(&channel, queue).await? {
+        let acker = message.delivery.acker.clone();
+        if swept.takes(&letter(stage, message), meant) {
+            acknowledge(&acker).await.map_err(unavailable)?;
+        } else {
+            held += 1;
+        }
+    }
+    // When there is no time left, others have hold of them by now.
+    if let Ok(back) = timeout(INSPECTION, put_back(connection, channel, queue, held)).await {
+        back.map_err(OpenError::from)?;
+    }
+    Ok(swept)
+}
+
+/// Returns when all that is held can be had again, which is a moment after the
+/// channel is closed.
+async fn put_back(
+    connection: &Connection,
+    channel: Channel,
+    queue: &str,
+    held: u32,
+) -> Result<(), lapin::Error> {
+    channel.close(200, "done".into()).await?;
+    let channel = connection.create_channel().await?;
+    while declared(&channel, queue.to_owned()).await?.message_count() < held {
+        sleep(BETWEEN_LOOKS).await;
+    }
+    Ok(())
+}
+
+async fn opened(connection: &Connection) -> Result<Channel, PublishError> {
+    match timeout(INSPECTION, connection.create_channel()).await {
+        Ok(channel) => Ok(channel.map_err(OpenError::from)?),
+        Err(_) => Err(no_answer()),
+    }
+}
+
+async fn next(channel: &Channel, queue: &str) -> Result<Option<BasicGetMessage>, PublishError> {
+    let get = channel.basic_get(queue.into(), BasicGetOptions::default());
+    match timeout(INSPECTION, get).await {
+        Ok(message) => Ok(message.map_err(OpenError::from)?),
+        Err(_) => Err(no_answer()),
+    }
+}
+
+fn no_answer() -> PublishError {
+    PublishError::Unavailable("no answer in time".into())
+}
+
+fn unavailable(error: SettleError) -> PublishError {
+    PublishError::Unavailable(error.0)
+}
+
+async fn acknowledge(acker: &Acker) -> Result<(), SettleError> {
+    match timeout(SETTLE, acker.ack(BasicAckOptions::default())).await {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(SettleError("its channel is closed".into())),
+        Ok(Err(error)) => Err(SettleError(error.to_string())),
+        Err(_) => Err(SettleError("the broker does not take it".into())),
+    }
+}
+
 /// What is held is given back when the last of it lets go.
 struct Session {
     channel: Channel,
     _connection: Connection,
-}
-
-impl Session {
-    async fn next(&self, queue: &str) -> Result<Option<BasicGetMessage>, PublishError> {
-        let get = self
-            .channel
-            .basic_get(queue.into(), BasicGetOptions::default());
-        match timeout(INSPECTION, get).await {
-            Ok(message) => Ok(message.map_err(OpenError::from)?),
-            Err(_) => Err(PublishError::Unavailable("no answer in time".into())),
-        }
-    }
 }
 
 fn letter(stage: Stage, message: BasicGetMessage) -> DeadLetter {
@@ -108,12 +174,7 @@ struct RabbitHold {
 #[async_trait]
 impl Hold for RabbitHold {
     async fn remove(self: Box<Self>) -> Result<(), SettleError> {
-        match timeout(SETTLE, self.acker.ack(BasicAckOptions::default())).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(SettleError("its channel is closed".into())),
-            Ok(Err(error)) => Err(SettleError(error.to_string())),
-            Err(_) => Err(SettleError("the broker does not take it".into())),
-        }
+        acknowledge(&self.acker).await
     }
 
     async fn put_back(self: Box<Self>) {

@@ -3,7 +3,7 @@
 use redis::streams::{StreamId, StreamRangeReply};
 use serde::{Deserialize, Serialize};
 
-use super::super::{Event, Record, ReplyError, address};
+use super::super::{Event, Record, ReplyError, Speaking, SpokenAnswer, address};
 use crate::{ids::CorrelationId, redis_link::RedisLink, time::UnixMillis};
 
 /// An entry of the stream, as JSON in its field `e`.
@@ -33,7 +33,7 @@ pub(super) async fn read(
     range.ids.iter().map(record).collect()
 }
 
-fn record(entry: &StreamId) -> Result<Record, ReplyError> {
+pub(super) fn record(entry: &StreamId) -> Result<Record, ReplyError> {
     let malformed = || ReplyError::Unreadable(format!("entry {} is malformed", entry.id));
     let sequence_number = entry
         .id
@@ -62,4 +62,24 @@ pub(super) fn json(value: &impl Serialize) -> String {
 
 pub(super) fn parse<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, ReplyError> {
     serde_json::from_str(json).map_err(|error| ReplyError::Unreadable(error.to_string()))
+}
+
+/// What the scripts about sentences answer.
+pub(super) fn speaking(answer: &[String]) -> Result<Speaking, ReplyError> {
+    match answer {
+        [word, crashes] if word == "missing" => Ok(Speaking::Missing {
+            crashes: crashes.parse().unwrap_or_default(),
+        }),
+        [word] if word == "spoken" => Ok(Speaking::Spoken),
+        [word] if word == "crashes" => Ok(Speaking::CrashesWorkers),
+        [word] if word == "lost" => Ok(Speaking::Lost),
+        [word, turn, sentences @ ..] if word == "all" => {
+            let sentences = sentences.iter().map(|json| parse(json));
+            Ok(Speaking::AllSpoken(Box::new(SpokenAnswer {
+                turn: parse(turn)?,
+                sentences: sentences.collect::<Result<_, _>>()?,
+            })))
+        }
+        _ => Ok(Speaking::Over),
+    }
 }

@@ -243,6 +243,22 @@ return {'under way', ARGV[4]}
     )
 });
 
+/// ARGV: ttl in ms, erased entry. Its number follows that of the last event, so
+/// that whoever follows the log hears of it.
+pub static ERASE: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+if redis.call('EXISTS', stream) == 0 or redis.call('HEXISTS', state, 'erased') == 1 then return end
+local seq = redis.call('HGET', state, 'seq') or 0
+redis.call('DEL', stream, state)
+redis.call('HSET', state, 'seq', seq, 'erased', 1)
+add(ARGV[2])
+close()
+publish(ARGV[1])
+",
+    )
+});
+
 /// ARGV: message, process.
 pub static LET_GO: LazyLock<Script> = LazyLock::new(|| script("let_go(ARGV[1], ARGV[2])"));
 

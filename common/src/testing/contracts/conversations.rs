@@ -220,7 +220,7 @@ pub async fn to_forget_is_to_forget_all_that_was_accepted_before(backends: Backe
         accepted(&backends, &key, "dua").await,
     ];
     for _ in 0..2 {
-        assert_eq!(backends.conversations.forget(&key).await, Ok(()));
+        assert!(backends.conversations.forget(&key).await.is_ok());
     }
     assert_eq!(ahead(&backends, &key, &under_way[1]).await, None);
     for turn in [&past, &under_way[0], &under_way[1]] {

@@ -262,7 +262,7 @@ pub async fn of_a_job_that_nobody_can_resume_no_message_is_put_aside(backends: B
     let by = log.fail(&job, &message, None, &why).await;
     assert_eq!(by, Ok(Appended::Recorded));
     let ending = log.ending(job.correlation_id).await;
-    assert_eq!(ending, Ok(Some(Ending { failed_by: None })));
+    assert_eq!(ending, Ok(Some(Ending::default())));
 }
 
 pub async fn a_sentence_of_an_answer_that_was_begun_anew_fails_nothing(backends: Backends) {
@@ -318,7 +318,7 @@ pub async fn the_message_by_which_a_job_failed_is_known_until_it_is_resumed(back
     resume(&backends, &job).await;
     assert_eq!(log.ending(id).await, Ok(None));
     log.append(id, &[Event::Cancelled]).await.unwrap();
-    let unknown = Ok(Some(Ending { failed_by: None }));
+    let unknown = Ok(Some(Ending::default()));
     assert_eq!(log.ending(id).await, unknown);
 }
 

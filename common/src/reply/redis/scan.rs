@@ -1,0 +1,60 @@
+//! All jobs that the store knows, found by looking through its keys.
+
+use futures::stream::BoxStream;
+use redis::streams::StreamRangeReply;
+
+use super::{
+    super::{Event, ReplyError},
+    entries::record,
+};
+use crate::{envelope::Job, redis_link::RedisLink};
+
+/// Keys that Redis looks at in one step; others are answered in between.
+const STEP: usize = 500;
+
+/// The jobs by the first events of their logs.
+pub(super) fn jobs(link: RedisLink) -> BoxStream<'static, Result<Job, ReplyError>> {
+    Box::pin(async_stream::try_stream! {
+        let mut cursor = 0_u64;
+        loop {
+            let (next, names) = step(&link, cursor).await?;
+            for first in first_events(&link, &names).await? {
+                if let Event::Accepted { job } = first? {
+                    yield job;
+                }
+            }
+            if next == 0 {
+                return;
+            }
+            cursor = next;
+        }
+    })
+}
+
+async fn step(link: &RedisLink, cursor: u64) -> Result<(u64, Vec<String>), ReplyError> {
+    let mut scan = redis::cmd("SCAN");
+    scan.arg(cursor).arg("MATCH").arg("reply:*");
+    scan.arg("TYPE").arg("stream").arg("COUNT").arg(STEP);
+    let mut connection = link.connection();
+    Ok(link.bounded(0, scan.query_async(&mut connection)).await?)
+}
+
+/// Of those that are still there.
+async fn first_events(
+    link: &RedisLink,
+    names: &[String],
+) -> Result<Vec<Result<Event, ReplyError>>, ReplyError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut commands = redis::pipe();
+    for name in names {
+        commands.cmd("XRANGE").arg(name).arg("-").arg("+");
+        commands.arg("COUNT").arg(1);
+    }
+    let mut connection = link.connection();
+    let ranges = commands.query_async::<Vec<StreamRangeReply>>(&mut connection);
+    let ranges = link.bounded(0, ranges).await?;
+    let entries = ranges.iter().filter_map(|range| range.ids.first());
+    Ok(entries.map(|it| record(it).map(|it| it.event)).collect())
+}
