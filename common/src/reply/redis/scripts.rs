@@ -45,7 +45,7 @@ local function crashes(message, attempt, process, most)
   if last ~= process then count = count + 1 end
   if count > tonumber(most) then return -1 end
   redis.call('HSET', state, field, attempt .. ' ' .. count .. ' ' .. process)
-  return count - 1
+  return math.max(count - 1, 0)
 end
 -- By the process that has it, which then counts again when it begins again; or
 -- by another, of an earlier begin.
