@@ -11,6 +11,9 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "ingest/forged.rs"]
+mod forged;
+
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 
 struct Desk {
@@ -390,6 +393,27 @@ fn what_is_broken_or_hostile_is_reported_and_the_rest_goes_on() {
         assert!(found.contains(reason), "{name}: {found}");
     }
     assert_eq!(reasons.len(), 16);
+}
+
+#[test]
+fn what_is_expensive_to_read_costs_itself_alone() {
+    let desk = Desk::new();
+    desk.write("baik.md", "Isi.");
+    for (name, file) in forged::documents() {
+        desk.write(name, file);
+    }
+    let (code, summary) = desk.ingest(&[]);
+    assert_eq!(code, 2);
+    assert_eq!(desk.of("docs/baik.md").len(), 1);
+    let reasons = reasons(&summary);
+    for (name, _) in forged::documents() {
+        let found = reasons.get(&format!("docs/{name}"));
+        let found = found.unwrap_or_else(|| panic!("{name} is not reported: {reasons:?}"));
+        assert!(
+            found.contains("needs more memory to be read"),
+            "{name}: {found}"
+        );
+    }
 }
 
 #[test]

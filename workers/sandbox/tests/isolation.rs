@@ -351,7 +351,7 @@ async fn many_at_once_do_not_disturb_each_other() {
         .map(|number: u32| {
             let sandbox = std::sync::Arc::clone(&sandbox);
             tokio::spawn(async move {
-                if number % 3 == 0 {
+                if number.is_multiple_of(3) {
                     let order = Order::Allocate(1 << 40);
                     assert!(sandbox.run(&order, b"").await.is_err());
                 } else {

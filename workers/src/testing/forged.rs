@@ -187,7 +187,7 @@ struct Bits {
 impl Bits {
     fn push(&mut self, number: u64, count: usize) {
         for at in 0..count {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             let bit = (number >> at & 1) as u8;

@@ -68,6 +68,8 @@ async fn downloads_that_are_not_read_hold_a_piece_each() {
 async fn a_head_that_does_not_end_costs_no_more_than_it_has() {
     const HEADS: u64 = 1_000;
     let house = House::start(Mode::Embedded, &[]).await;
+    // Their memory is not that of the heads.
+    house.deployment.engines_are_there().await;
     let head = Ask::get("/health").header("X-Long", &"a".repeat(15_900));
     let mut unfinished = Vec::new();
     let before = kilobytes(&house);
@@ -80,7 +82,8 @@ async fn a_head_that_does_not_end_costs_no_more_than_it_has() {
     exchange(&house.address, &Ask::get("/health").end()).await;
     let more = kilobytes(&house) - before;
     println!("{HEADS} unfinished heads: {more} kB more");
-    assert!(more < HEADS * 32, "{more} kB");
+    // The head itself, what its buffer has grown by, and the connection.
+    assert!(more < HEADS * 48, "{more} kB");
 }
 
 /// A form with a file of a megabyte that is no recording, as far as it is sent.

@@ -70,11 +70,18 @@ pub fn rows(victim: &Victim) -> Vec<Row> {
             "401 unauthorized",
         ),
         row(
+            "a key of 15 kB",
+            bare(&jobs(""))
+                .header("X-API-Key", &"k".repeat(15_000))
+                .end(),
+            "401 unauthorized",
+        ),
+        row(
             "a key of 60 kB",
             bare(&jobs(""))
                 .header("X-API-Key", &"k".repeat(60_000))
                 .end(),
-            "401 unauthorized",
+            "431 bare",
         ),
         row(
             "part of a key",
