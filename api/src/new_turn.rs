@@ -1,6 +1,6 @@
 //! Requests parsed into turns that the rest may trust; a bad one ends here.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     body::{Body, HttpBody as _},
@@ -22,11 +22,12 @@ use crate::{
     gateway::{Caller, ConversationName, NewInput, NewTurn},
     middleware::request_context::TraceParent,
     place::Place,
-    render::ResponseFormat,
     state::{Limits, TenantLimits},
 };
+use fields::{valid_format, valid_timeout, valid_voice, written_priority, written_timeout};
 use form::Form;
 
+mod fields;
 mod form;
 
 /// Characters of a message, after trimming.
@@ -391,81 +392,6 @@ fn refuse_larger(body: &Body, limit: usize) -> Result<(), Problem> {
 
 fn cut_short() -> Problem {
     Problem::malformed("incomplete_body", "The body ended too soon.")
-}
-
-/// The same words as a conversation id: voices are named by the synthesiser.
-fn valid_voice(voice: Option<String>) -> Result<Option<String>, Problem> {
-    let is_name = |voice: &str| {
-        (1..=64).contains(&voice.len())
-            && voice
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-_".contains(&byte))
-    };
-    match voice.as_deref() {
-        None | Some("") => Ok(None),
-        Some(name) if is_name(name) => Ok(voice),
-        Some(_) => Err(Problem::unprocessable(
-            "invalid_voice",
-            "The field voice must be 1 to 64 letters, digits, '+', '-' or '_'.",
-        )),
-    }
-}
-
-/// The field of a form.
-fn written_priority(text: Option<String>) -> Result<Option<Priority>, Problem> {
-    match text.as_deref() {
-        None | Some("") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|_| {
-            Problem::unprocessable(
-                "invalid_priority",
-                "The field priority must be interactive or batch.",
-            )
-        }),
-    }
-}
-
-/// Seconds of a job's time.
-const TIMEOUTS: std::ops::RangeInclusive<u64> = 1..=3_600;
-
-fn valid_timeout(seconds: u64) -> Result<Duration, Problem> {
-    if TIMEOUTS.contains(&seconds) {
-        Ok(Duration::from_secs(seconds))
-    } else {
-        Err(invalid_timeout())
-    }
-}
-
-/// The field of a form.
-fn written_timeout(text: Option<String>) -> Result<Option<Duration>, Problem> {
-    match text.as_deref() {
-        None | Some("") => Ok(None),
-        Some(text) => {
-            let seconds = text.parse().map_err(|_| invalid_timeout())?;
-            valid_timeout(seconds).map(Some)
-        }
-    }
-}
-
-fn invalid_timeout() -> Problem {
-    Problem::unprocessable(
-        "invalid_timeout",
-        format!(
-            "The field timeout must be a whole number of seconds from {} to {}.",
-            TIMEOUTS.start(),
-            TIMEOUTS.end()
-        ),
-    )
-}
-
-fn valid_format(format: Option<String>) -> Result<Option<String>, Problem> {
-    match format.as_deref() {
-        None | Some("") => Ok(None),
-        Some(name) if name.parse::<ResponseFormat>().is_ok() => Ok(format),
-        Some(_) => Err(Problem::unprocessable(
-            "invalid_response_format",
-            "The field response_format must be hex, base64 or url.",
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -1,111 +1,15 @@
 //! `itb-ops ingest` as it is run by hand, into a file.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{Cursor, Write as _},
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+use std::fs;
 
-use serde_json::Value;
-use tempfile::TempDir;
+use desk::{Desk, counts, reasons};
 
+#[path = "ingest/desk.rs"]
+mod desk;
 #[path = "ingest/forged.rs"]
 mod forged;
-
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
-
-struct Desk {
-    folder: TempDir,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let desk = Self {
-            folder: TempDir::new().expect("a temporary folder"),
-        };
-        fs::create_dir(desk.docs()).expect("a folder");
-        desk
-    }
-
-    fn docs(&self) -> PathBuf {
-        self.folder.path().join("docs")
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        let path = self.docs().join(name);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        fs::write(path, content).expect("written");
-    }
-
-    fn fixture(&self, name: &str) {
-        self.write(name, fs::read(Path::new(FIXTURES).join(name)).expect(name));
-    }
-
-    fn target(&self) -> PathBuf {
-        self.folder.path().join("kb.jsonl")
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_itb-ops"))
-            .arg("ingest")
-            .args(arguments)
-            .arg("--to")
-            .arg(self.target())
-            .current_dir(self.folder.path())
-            .env_remove("QDRANT_URL")
-            .output()
-            .expect("the program runs")
-    }
-
-    /// The exit code and the summary of a run over `docs`.
-    fn ingest(&self, more: &[&str]) -> (i32, Value) {
-        let output = self.run(&[&["docs", "--json"], more].concat());
-        let code = output.status.code().expect("it ended by itself");
-        let summary = serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {output:?}"));
-        (code, summary)
-    }
-
-    fn passages(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.target()).unwrap_or_default();
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("a passage"))
-            .collect()
-    }
-
-    /// Heading, page and text of a document's passages.
-    fn of(&self, document: &str) -> Vec<(String, Value, String)> {
-        let written = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let passages = self.passages().into_iter();
-        passages
-            .filter(|passage| passage["document"]["id"] == document)
-            .map(|passage| {
-                let page = passage["page"].clone();
-                (
-                    written(&passage["heading"]),
-                    page,
-                    written(&passage["text"]),
-                )
-            })
-            .collect()
-    }
-}
-
-fn counts(summary: &Value) -> [u64; 3] {
-    ["added", "unchanged", "removed"].map(|name| summary[name].as_u64().expect("a number"))
-}
-
-fn reasons(summary: &Value) -> BTreeMap<String, String> {
-    let failures = summary["failed"].as_array().expect("a list").iter();
-    failures
-        .map(|failure| {
-            let text = |key: &str| failure[key].as_str().expect("a text").to_owned();
-            (text("file"), text("reason"))
-        })
-        .collect()
-}
+#[path = "ingest/hostile.rs"]
+mod hostile;
 
 fn mixed_folder() -> Desk {
     let desk = Desk::new();
@@ -342,97 +246,6 @@ fn a_folder_inside_a_known_one_is_warned_of() {
     assert_eq!(desk.ingest(&[]).1["warnings"], serde_json::json!([]));
 }
 
-#[test]
-fn what_is_broken_or_hostile_is_reported_and_the_rest_goes_on() {
-    let desk = Desk::new();
-    desk.write("baik.md", "Isi.");
-    desk.fixture("rahasia.pdf");
-    desk.fixture("pindaian.pdf");
-    let pdf = fs::read(Path::new(FIXTURES).join("peraturan-akademik.pdf")).expect("a fixture");
-    desk.write("terpotong.pdf", &pdf[..900]);
-    desk.write("bukan.pdf", "Ini bukan PDF.");
-    desk.write("kosong.txt", "");
-    desk.write("spasi.md", " \n\t\n");
-    desk.write("biner.txt", [0, 1, 2, 3, 255]);
-    desk.write("biner.csv", [0, 1, 2, 3, 255]);
-    desk.write("bom.docx", bomb("word/document.xml"));
-    desk.write("bom.xlsx", bomb("xl/workbook.xml"));
-    desk.write("bukan.docx", zipped("lain.xml", b"<a/>"));
-    desk.write(
-        "rusak.docx",
-        zipped("word/document.xml", b"<w:document><w:p><w:t>Isi</w:body>"),
-    );
-    desk.write("rusak.xlsx", zipped("xl/workbook.xml", b"<workbook"));
-    desk.write("dalam.json", "[".repeat(1_000_000));
-    desk.write("rusak.jsonl", "{\"text\": \"a\"}\n{\"text\"\n");
-    desk.write("menu.html", "<nav></nav><script>var a;</script>");
-    let (code, summary) = desk.ingest(&[]);
-    assert_eq!(code, 2);
-    assert_eq!(desk.of("docs/baik.md").len(), 1);
-    let reasons = reasons(&summary);
-    for (name, reason) in [
-        ("rahasia.pdf", "is protected by a password"),
-        ("pindaian.pdf", "pictures of pages"),
-        ("terpotong.pdf", ""),
-        ("bukan.pdf", "is not a PDF"),
-        ("kosong.txt", "holds no text"),
-        ("spasi.md", "holds no text"),
-        ("biner.txt", "is not text"),
-        ("biner.csv", "is not text"),
-        ("bom.docx", "bytes when unpacked"),
-        ("bom.xlsx", "bytes when unpacked"),
-        ("bukan.docx", "is not a Word document"),
-        ("rusak.docx", "is broken"),
-        ("rusak.xlsx", "is broken"),
-        ("dalam.json", "is broken"),
-        ("rusak.jsonl", "line 2"),
-        ("menu.html", "holds no text"),
-    ] {
-        let found = reasons.get(&format!("docs/{name}"));
-        let found = found.unwrap_or_else(|| panic!("{name} is not reported: {reasons:?}"));
-        assert!(found.contains(reason), "{name}: {found}");
-    }
-    assert_eq!(reasons.len(), 16);
-}
-
-#[test]
-fn what_is_expensive_to_read_costs_itself_alone() {
-    let desk = Desk::new();
-    desk.write("baik.md", "Isi.");
-    for (name, file) in forged::documents() {
-        desk.write(name, file);
-    }
-    let (code, summary) = desk.ingest(&[]);
-    assert_eq!(code, 2);
-    assert_eq!(desk.of("docs/baik.md").len(), 1);
-    let reasons = reasons(&summary);
-    for (name, _) in forged::documents() {
-        let found = reasons.get(&format!("docs/{name}"));
-        let found = found.unwrap_or_else(|| panic!("{name} is not reported: {reasons:?}"));
-        assert!(
-            found.contains("needs more memory to be read"),
-            "{name}: {found}"
-        );
-    }
-}
-
-#[test]
-fn what_is_merely_extreme_is_read() {
-    let desk = Desk::new();
-    desk.fixture("jarang.xlsx");
-    desk.write("panjang.txt", "kata ".repeat(400_000));
-    desk.write(
-        "dalam.html",
-        format!("{}Isi dalam.", "<div><b>".repeat(200_000)),
-    );
-    let (code, summary) = desk.ingest(&[]);
-    assert_eq!(code, 0, "{summary}");
-    assert_eq!(desk.of("docs/jarang.xlsx")[0].2, "- Kolom: nilai");
-    assert_eq!(desk.of("docs/dalam.html")[0].2, "Isi dalam.");
-    let long = desk.of("docs/panjang.txt");
-    assert!(long.iter().all(|(_, _, text)| text.len() <= 2_000));
-}
-
 #[cfg(unix)]
 #[test]
 fn links_that_lead_in_circles_do_no_harm() {
@@ -510,24 +323,4 @@ fn what_is_asked_for_wrongly_changes_nothing() {
             .expect("kept")
             .contains("something")
     );
-}
-
-fn zipped(name: &str, content: &[u8]) -> Vec<u8> {
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default();
-    archive.start_file(name, options).expect("a part");
-    archive.write_all(content).expect("written");
-    archive.finish().expect("a zip file").into_inner()
-}
-
-/// A file of less than 1 MB that unpacks to 600 MB.
-fn bomb(name: &str) -> Vec<u8> {
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let options = zip::write::SimpleFileOptions::default();
-    archive.start_file(name, options).expect("a part");
-    let zeros = vec![b' '; 1 << 20];
-    for _ in 0..600 {
-        archive.write_all(&zeros).expect("written");
-    }
-    archive.finish().expect("a zip file").into_inner()
 }

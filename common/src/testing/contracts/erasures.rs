@@ -16,7 +16,7 @@ use crate::{
     job::{JobView, Outcome},
     pipeline::{Route, Stage},
     reply::{
-        Appended, Begun, CompletedStage, Event, Failure, FailureKind, Resumed, Resumption,
+        Appended, Begun, CompletedStage, Event, Failure, FailureKind, Resumed, Resumption, Run,
         Speaking, SpokenSentence, StageStarted,
     },
     testing::fixtures,
@@ -70,19 +70,22 @@ async fn check_in(backends: &Backends, job: &Job, item: Item) -> Result<Ticket, 
         .await
 }
 
+/// The answer of `job` is begun.
+async fn begun(backends: &Backends, job: &Job) -> Run {
+    let begun = backends.replies.begin_stage(job, started(Stage::Rag)).await;
+    match begun {
+        Ok(Begun::Started(run)) => run,
+        other => panic!("it begins: {other:?}"),
+    }
+}
+
 /// A spoken job that was answered, with all that is kept of one.
 async fn answered(backends: &Backends) -> (Job, Vec<Ticket>) {
     let job = accepted(backends, Route::Voice).await;
     let id = job.correlation_id;
     let key = ConversationKey::of(&job).unwrap();
     let replies = &backends.replies;
-    let Begun::Started(run) = replies
-        .begin_stage(&job, started(Stage::Rag))
-        .await
-        .unwrap()
-    else {
-        panic!("it begins")
-    };
+    let run = begun(backends, &job).await;
     let mut tickets = Vec::new();
     for item in [Item::Input, Item::Sentence { take: 1, n: 1 }, Item::Speech] {
         tickets.push(check_in(backends, &job, item).await.unwrap());
@@ -171,13 +174,7 @@ pub async fn nothing_of_an_erased_job_is_taken_that_comes_late(backends: Backend
     let job = accepted(&backends, Route::Voice).await;
     let id = job.correlation_id;
     let replies = &backends.replies;
-    let Begun::Started(run) = replies
-        .begin_stage(&job, started(Stage::Rag))
-        .await
-        .unwrap()
-    else {
-        panic!("it begins")
-    };
+    let run = begun(&backends, &job).await;
     erased(&backends, id).await;
     let left = replies.read(id, 0).await.unwrap();
 
