@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 
 use common::{backends::Backends, config::ConfigError};
-use sandbox::Sandbox;
 
 use crate::{
-    audio::isolated::DecodeRecording, config::WorkerConfig, providers::whisper::LoadError,
-    provision::Provision, recording::Recordings,
+    config::WorkerConfig,
+    providers::whisper::LoadError,
+    provision::Provision,
+    recording::{Decoder, Recordings},
 };
 
 mod answering;
@@ -19,7 +20,7 @@ pub struct Kit {
     pub backends: Backends,
     pub config: WorkerConfig,
     pub provision: Provision,
-    decoder: OnceLock<Arc<Sandbox<DecodeRecording>>>,
+    decoder: OnceLock<Arc<Decoder>>,
 }
 
 /// A stage cannot begin.
@@ -55,7 +56,7 @@ impl Kit {
 
     /// Where recordings come from; one decoder for all stages of the process. Must be called within a runtime.
     pub fn recordings(&self) -> Recordings {
-        let decoder = self.decoder.get_or_init(Arc::default);
+        let decoder = self.decoder.get_or_init(|| Arc::new(Decoder::new()));
         Recordings {
             claims: Arc::clone(&self.backends.claims),
             decoder: Arc::clone(decoder),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use common::{
     claim_check::{ClaimCheck, ClaimError, Ticket},
+    ids::Tenant,
     turn::{Input, Turn},
 };
 use sandbox::Sandbox;
@@ -15,6 +16,7 @@ use crate::{
         isolated::{DecodeRecording, IsolatedError, decode_isolated},
     },
     handler::StageError,
+    shares::Shares,
 };
 
 pub struct Recording {
@@ -23,25 +25,51 @@ pub struct Recording {
     pub clip: Arc<Clip>,
 }
 
+/// Decodes recordings, each in a process of its own. Half of the processes at most work for one tenant.
+pub struct Decoder {
+    sandbox: Sandbox<DecodeRecording>,
+    shares: Shares,
+}
+
+impl Decoder {
+    /// Must be called within a runtime.
+    pub fn new() -> Self {
+        let sandbox = Sandbox::new();
+        Self {
+            shares: Shares::new(sandbox.places() / 2),
+            sandbox,
+        }
+    }
+
+    async fn decode(
+        &self,
+        tenant: &Tenant,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Result<Clip, IsolatedError> {
+        let _place = self.shares.take(tenant).await;
+        decode_isolated(&self.sandbox, bytes, limits).await
+    }
+}
+
 /// Where the recordings of turns are, and what decodes them.
 #[derive(Clone)]
 pub struct Recordings {
     pub claims: Arc<dyn ClaimCheck>,
-    pub decoder: Arc<Sandbox<DecodeRecording>>,
+    pub decoder: Arc<Decoder>,
     pub limits: Limits,
 }
 
 impl Recordings {
-    /// That of `turn`, decoded.
+    /// That of `turn`, which is `tenant`'s, decoded.
     ///
     /// # Errors
     ///
     /// A permanent one where the recording cannot be worked with; its code and message are for the caller.
-    pub async fn of(&self, turn: &Turn) -> Result<Recording, StageError> {
+    pub async fn of(&self, tenant: &Tenant, turn: &Turn) -> Result<Recording, StageError> {
         let bytes = self.fetch(ticket(turn)?).await?;
-        let clip = decode_isolated(&self.decoder, &bytes, &self.limits)
-            .await
-            .map_err(refused)?;
+        let decoded = self.decoder.decode(tenant, &bytes, &self.limits).await;
+        let clip = decoded.map_err(refused)?;
         Ok(Recording {
             bytes,
             clip: Arc::new(clip),

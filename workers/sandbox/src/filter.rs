@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter_all_threads};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, SeccompCondition,
+    SeccompFilter, SeccompRule, apply_filter_all_threads,
+};
+
+use crate::child::LOW_PRIORITY;
 
 /// Memory, clocks, threads that are there, and descriptors that are open. Everything else, above all files, sockets,
 /// processes and limits, is answered `EPERM`: a library that asks for something unforeseen gets an error rather than
@@ -53,7 +58,9 @@ pub(crate) fn bind() -> Result<(), String> {
 
 fn program() -> Result<BpfProgram, seccompiler::BackendError> {
     // No conditions: whatever its arguments.
-    let rules: BTreeMap<i64, Vec<_>> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
+    let mut rules: BTreeMap<i64, Vec<_>> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
+    let lower = SeccompCondition::new(2, Dword, Eq, LOW_PRIORITY as u64)?;
+    rules.insert(libc::SYS_setpriority, vec![SeccompRule::new(vec![lower])?]);
     let refused = SeccompAction::Errno(libc::EPERM as u32);
     let architecture = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, refused, SeccompAction::Allow, architecture)?.try_into()

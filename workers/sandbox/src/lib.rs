@@ -8,6 +8,7 @@
 //! * A child works on one input and ends. It carries nothing from one caller to the next.
 //! * It holds no more memory than [`Limits::memory`] beyond what the idle program takes, and no more processor time than
 //!   [`Limits::cpu`] and what it earns by its results ([`Progress`]).
+//! * What uses more than a little processor time without a result goes on at low priority, so that others hardly notice.
 //! * Its environment is empty, its working folder is `/`, its session is its own, and it writes no files. On Linux a
 //!   seccomp filter leaves it memory, clocks and the pipes to its parent: no files, no network, no processes.
 //! * Whatever becomes of the child, the caller gets a reply or a [`SandboxError`] that says whether the input is at fault.
@@ -36,6 +37,8 @@ pub use parent::{Sandbox, SandboxError};
 pub trait Task: 'static {
     /// Names the role of the child among the arguments of the program.
     const NAME: &'static str;
+    /// How many are worked on at a time, for each processor that there is.
+    const PER_PROCESSOR: usize;
     /// What is asked about the bytes.
     type Request: Serialize + DeserializeOwned + Send + Sync;
     /// What is found out about them, beside the bytes that are made of them.

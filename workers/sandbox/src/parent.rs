@@ -65,13 +65,13 @@ impl SandboxError {
 pub struct Sandbox<T> {
     ahead: Arc<Ahead>,
     /// How many work at the same time.
+    places: usize,
     room: Semaphore,
     task: PhantomData<fn() -> T>,
 }
 
 impl<T: Task> Sandbox<T> {
-    /// With this program as its own child: its `main` calls [`crate::child_role`]. As many children work at a time as
-    /// there are processors. Must be called within a runtime.
+    /// With this program as its own child: its `main` calls [`crate::child_role`]. Must be called within a runtime.
     pub fn new() -> Self {
         // Also right when the file was replaced by a newer version since this process started.
         let own = Path::new("/proc/self/exe");
@@ -93,11 +93,18 @@ impl<T: Task> Sandbox<T> {
             children: Mutex::default(),
         };
         ahead.fill();
+        let places = processors * T::PER_PROCESSOR;
         Self {
             ahead: Arc::new(ahead),
-            room: Semaphore::new(processors),
+            places,
+            room: Semaphore::new(places),
             task: PhantomData,
         }
+    }
+
+    /// How many inputs are worked on at the same time.
+    pub fn places(&self) -> usize {
+        self.places
     }
 
     /// What `T` makes of `bytes`. Waits while as many are at work as may be.

@@ -34,10 +34,12 @@ enum Order {
     WriteFile,
     StartProgram,
     Kill(u32),
+    RaisePriority,
 }
 
 impl Task for Obey {
     const NAME: &'static str = "obey";
+    const PER_PROCESSOR: usize = 1;
     type Request = Order;
     type Reply = String;
 
@@ -82,6 +84,7 @@ impl Task for Obey {
                 let process = rustix::process::Pid::from_raw(process as i32).unwrap();
                 outcome(rustix::process::test_kill_process(process))
             }
+            Order::RaisePriority => outcome(rustix::process::setpriority_process(None, -5)),
         };
         reply.into()
     }
@@ -144,6 +147,7 @@ checks![
     a_program_that_cannot_be_started_says_so,
     a_caller_that_goes_away_ends_its_child,
     many_at_once_do_not_disturb_each_other,
+    who_gets_nowhere_makes_way,
 ];
 
 fn main() -> ExitCode {
@@ -257,6 +261,7 @@ async fn nothing_outside_can_be_reached() {
         Order::WriteFile,
         Order::StartProgram,
         Order::Kill(std::process::id()),
+        Order::RaisePriority,
     ] {
         let told = run(order.clone()).await.unwrap();
         assert!(told.starts_with("refused"), "{order:?}: {told}");
@@ -365,4 +370,33 @@ async fn many_at_once_do_not_disturb_each_other() {
     for run in runs {
         run.await.unwrap();
     }
+}
+
+#[cfg(target_os = "linux")]
+async fn who_gets_nowhere_makes_way() {
+    let sandbox = Sandbox::<Obey>::new();
+    for (order, expected) in [(Order::Work(600), 0), (Order::Spin, 10)] {
+        let mut lowest = 0;
+        let run = sandbox.run(&order, b"");
+        tokio::pin!(run);
+        while tokio::time::timeout(Duration::from_millis(5), &mut run)
+            .await
+            .is_err()
+        {
+            lowest = children().into_iter().map(niceness).fold(lowest, i32::max);
+        }
+        assert_eq!(lowest, expected, "{order:?}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn who_gets_nowhere_makes_way() {}
+
+/// `proc_pid_stat(5)`, field 19; the name of the program, which may hold blanks, is field 2.
+#[cfg(target_os = "linux")]
+fn niceness(process: u32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    let field = after_name.split(' ').nth(16);
+    field.and_then(|it| it.parse().ok()).unwrap_or_default()
 }

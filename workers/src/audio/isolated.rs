@@ -39,6 +39,8 @@ pub(super) fn earned(sound: Duration) -> Duration {
 
 impl Task for DecodeRecording {
     const NAME: &'static str = "decode-recording";
+    /// One that gets nowhere makes way for another.
+    const PER_PROCESSOR: usize = 2;
     type Request = Limits;
     type Reply = Result<(), DecodeError>;
 

@@ -31,8 +31,8 @@ impl Emotion {
         })
     }
 
-    async fn classify(&self, turn: &Turn) -> Result<turn::Emotion, StageError> {
-        let recording = self.recordings.of(turn).await;
+    async fn classify(&self, turn: &Turn, job: &Job) -> Result<turn::Emotion, StageError> {
+        let recording = self.recordings.of(&job.tenant, turn).await;
         if let Err(error) = &recording {
             warn!(%error, "judging the emotion by the words alone");
         }
@@ -45,8 +45,13 @@ impl Emotion {
 
 #[async_trait]
 impl Handler for Emotion {
-    async fn handle(&self, mut turn: Turn, _: &Job, _: &dyn Progress) -> Result<Turn, StageError> {
-        let emotion = self.classify(&turn).await.unwrap_or_else(|error| {
+    async fn handle(
+        &self,
+        mut turn: Turn,
+        job: &Job,
+        _: &dyn Progress,
+    ) -> Result<Turn, StageError> {
+        let emotion = self.classify(&turn, job).await.unwrap_or_else(|error| {
             warn!(%error, "no emotion could be told");
             neutral()
         });

@@ -37,7 +37,7 @@ impl Handler for Stt {
         job: &Job,
         _: &dyn Progress,
     ) -> Result<Turn, StageError> {
-        let recording = self.recordings.of(&turn).await?;
+        let recording = self.recordings.of(&job.tenant, &turn).await?;
         // Silence costs as much, and so does what is broken off.
         let length = Usage::audio(recording.clip.duration());
         let mut spending = self.meter.begin(job, length).await;

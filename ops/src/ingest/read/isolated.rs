@@ -69,6 +69,7 @@ pub enum ReadFailure {
 
 impl Task for ReadDocument {
     const NAME: &'static str = "read-document";
+    const PER_PROCESSOR: usize = 1;
     type Request = Request;
     type Reply = Result<Readable, String>;
 
