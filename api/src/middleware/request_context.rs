@@ -17,8 +17,8 @@ use uuid::Uuid;
 use crate::error::{Problem, with_body};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Bytes of an address (RFC 9110, section 4.1, wants at least 8,000).
-const LONGEST_URI: usize = 8_192;
+/// Bytes of an address: what RFC 9110, section 4.1, recommends to take.
+const LONGEST_URI: usize = 8_000;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 

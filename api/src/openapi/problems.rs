@@ -120,7 +120,7 @@ pub const KNOWN: &[KnownProblem] = &[
     problem(
         414,
         "uri_too_long",
-        "The address is longer than the 8192 bytes that are allowed.",
+        "The address is longer than the 8000 bytes that are allowed.",
     ),
     problem(
         415,

@@ -32,7 +32,7 @@ use super::{
 
 /// Bytes of the head of a request; beyond it 431. Anybody may leave as many here
 /// by a head that does not end.
-pub const LARGEST_HEAD: usize = 16 * 1024;
+pub const LARGEST_HEAD: usize = 8 * 1024;
 
 /// Bytes of one stream that wait in a connection of HTTP/2: four parts.
 const UNSENT: usize = 64 * 1024;

@@ -52,13 +52,13 @@ pub fn rows() -> Vec<Row> {
             "431 bare",
         ),
         row(
-            "9 kB address",
-            Ask::get(&format!("/{}", &megabyte[..9_000])).end(),
+            "8,050 bytes of address",
+            Ask::get(&format!("/{}", &megabyte[..8_050])).end(),
             "414 uri_too_long",
         ),
         row(
-            "9 kB query",
-            Ask::get(&format!("/health?{}", &megabyte[..9_000])).end(),
+            "8,050 bytes of query",
+            Ask::get(&format!("/health?{}", &megabyte[..8_050])).end(),
             "414 uri_too_long",
         ),
         row(
