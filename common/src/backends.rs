@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lapin::uri::AMQPUri;
 use redis::{ConnectionInfo, IntoConnectionInfo as _};
+use tracing::warn;
 
 use crate::{
     broker::{
@@ -58,6 +59,11 @@ pub enum ConnectError {
     Topology(#[from] TopologyMismatch),
     #[error("REDIS_URL cannot be used: {0}")]
     Redis(redis::RedisError),
+    #[error(
+        "REDIS_URL leads to a node of a Redis Cluster, which is not supported: what belongs to one job is in several of \
+         its slots. Use a single Redis or Valkey, with replicas if wanted"
+    )]
+    Cluster,
 }
 
 /// Commands to Redis that are under way at the same time.
@@ -87,6 +93,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
             let link = |places| link(places).map_err(ConnectError::Redis);
             let bulk = link(TRANSFERS)?;
             let link = link(COMMANDS)?;
+            look_at(&link).await?;
             Ok(Backends {
                 broker: Arc::new(RabbitBroker::connect(rabbitmq.as_ref().clone()).await?),
                 replies: Arc::new(RedisReplyLog::new(link.clone(), config.retention)),
@@ -101,6 +108,24 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
             })
         }
     }
+}
+
+/// What an operator must hear of a Redis that is there.
+async fn look_at(link: &RedisLink) -> Result<(), ConnectError> {
+    let Ok(information) = link.run::<redis::InfoDict>(0, &redis::cmd("INFO")).await else {
+        return Ok(());
+    };
+    if information.get::<u8>("cluster_enabled") == Some(1) {
+        return Err(ConnectError::Cluster);
+    }
+    let policy: Option<String> = information.get("maxmemory_policy");
+    if let Some(policy) = policy.filter(|it| it != "noeviction") {
+        warn!(
+            policy,
+            "Redis may drop keys of jobs that are under way when its memory is full: set maxmemory-policy to noeviction"
+        );
+    }
+    Ok(())
 }
 
 impl BackendConfig {

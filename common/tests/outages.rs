@@ -25,6 +25,9 @@ use common::{
 use futures::StreamExt as _;
 use tokio::time::{Instant, timeout};
 
+#[path = "outages/redis.rs"]
+mod redis_elsewhere;
+
 const SOON: Duration = Duration::from_secs(60);
 
 async fn within<T>(future: impl Future<Output = T>) -> T {

@@ -13,7 +13,7 @@ use std::{ops::Range, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::{Script, ScriptInvocation};
+use redis::Script;
 
 use super::{ClaimCheck, ClaimError, Item, Ticket};
 use crate::{
@@ -61,45 +61,6 @@ pub struct RedisClaimCheck {
 impl RedisClaimCheck {
     pub(crate) fn new(link: RedisLink, retention: Duration) -> Self {
         Self { link, retention }
-    }
-
-    /// Once more when the connection was gone: nothing else is sent on it that
-    /// would have noticed before, and to do it twice does no harm. A command is
-    /// made when its turn has come: it has a copy of what it carries.
-    async fn transfer<T: redis::FromRedisValue>(
-        &self,
-        bytes: usize,
-        command: impl Fn() -> redis::Cmd,
-    ) -> Result<T, ClaimError> {
-        let once = async || {
-            let mut connection = self.link.connection();
-            let command = async { command().query_async(&mut connection).await };
-            self.link.bounded(bytes, command).await
-        };
-        let done = match once().await {
-            Err(LinkError::Lost(_)) => once().await,
-            done => done,
-        };
-        Ok(done?)
-    }
-
-    async fn invoke<T: redis::FromRedisValue>(
-        &self,
-        bytes: usize,
-        script: &ScriptInvocation<'_>,
-    ) -> Result<T, LinkError> {
-        let mut connection = self.link.connection();
-        let done = script.invoke_async(&mut connection);
-        self.link.bounded(bytes, done).await
-    }
-
-    async fn pipeline<T: redis::FromRedisValue>(
-        &self,
-        commands: &redis::Pipeline,
-    ) -> Result<T, ClaimError> {
-        let mut connection = self.link.connection();
-        let done = commands.query_async(&mut connection);
-        Ok(self.link.bounded(0, done).await?)
     }
 }
 
@@ -149,18 +110,13 @@ impl ClaimCheck for RedisClaimCheck {
             .arg(bytes.as_ref())
             .arg(whole_millis(keep).max(1))
             .arg(&ticket.name);
-        let taken: bool = match self.invoke(bytes.len(), &invocation).await {
-            // Nothing else is sent on it that would have noticed before, and to do
-            // it twice does no harm.
-            Err(LinkError::Lost(_)) => self.invoke(bytes.len(), &invocation).await?,
-            done => done?,
-        };
+        let taken: bool = self.link.run(bytes.len(), &invocation).await?;
         taken.then_some(ticket).ok_or(ClaimError::Gone)
     }
 
     async fn redeem(&self, ticket: &Ticket) -> Result<Bytes, ClaimError> {
-        let get = || redis::Cmd::get(key(ticket));
-        let bytes: Option<Vec<u8>> = self.transfer(size(ticket.bytes), get).await?;
+        let get = redis::Cmd::get(key(ticket));
+        let bytes: Option<Vec<u8>> = self.link.run(size(ticket.bytes), &get).await?;
         bytes.map(Bytes::from).ok_or(ClaimError::Gone)
     }
 
@@ -169,13 +125,10 @@ impl ClaimCheck for RedisClaimCheck {
         if wanted == 0 {
             return Ok(Bytes::new());
         }
-        let get = || {
-            let mut get = redis::cmd("GETRANGE");
-            get.arg(key(ticket)).arg(part.start).arg(part.end - 1);
-            get
-        };
+        let mut get = redis::cmd("GETRANGE");
+        get.arg(key(ticket)).arg(part.start).arg(part.end - 1);
         let patience = size(wanted).max(LARGEST_AHEAD);
-        let bytes: Vec<u8> = self.transfer(patience, get).await?;
+        let bytes: Vec<u8> = self.link.run(patience, &get).await?;
         // Nothing of it is there when the key is not.
         match bytes.len() as u64 == wanted {
             true => Ok(bytes.into()),
@@ -189,7 +142,7 @@ impl ClaimCheck for RedisClaimCheck {
             invocation.key(names);
         }
         invocation.arg(whole_millis(longer));
-        Ok(self.invoke(0, &invocation).await?)
+        Ok(self.link.run(0, &invocation).await?)
     }
 
     /// No more is taken before what there is goes, so nothing comes in between.
@@ -198,7 +151,7 @@ impl ClaimCheck for RedisClaimCheck {
         close.atomic().cmd("SET").arg(key_of(id, "erased")).arg(1);
         close.arg("PX").arg(whole_millis(self.retention).max(1));
         close.ignore().smembers(key_of(id, "names"));
-        let (mut names,): (Vec<String>,) = self.pipeline(&close).await?;
+        let (mut names,): (Vec<String>,) = self.link.run(0, &close).await?;
         names.push(old_name_of_input(id));
         names.extend(known.iter().map(|ticket| ticket.name.clone()));
         names.sort_unstable();
@@ -208,7 +161,7 @@ impl ClaimCheck for RedisClaimCheck {
             remove.cmd("UNLINK").arg(format!("claim:{name}"));
         }
         remove.cmd("UNLINK").arg(key_of(id, "names")).ignore();
-        let removed: Vec<u64> = self.pipeline(&remove).await?;
+        let removed: Vec<u64> = self.link.run(0, &remove).await?;
         Ok(removed.iter().sum())
     }
 }

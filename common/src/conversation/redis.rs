@@ -30,7 +30,7 @@ use super::{
 use crate::{
     envelope::Job,
     ids::{ConversationId, CorrelationId, Tenant},
-    redis_link::RedisLink,
+    redis_link::{LinkError, RedisLink},
     reply::Retention,
     time::{UnixMillis, whole_millis},
 };
@@ -199,23 +199,17 @@ impl RedisConversations {
     async fn raw(&self, name: &str) -> Result<String, ConversationError> {
         let mut get = redis::cmd("GET");
         get.arg(name);
-        let mut connection = self.link.connection();
-        let read = self
-            .link
-            .bounded::<Option<String>>(0, async {
-                match get.query_async(&mut connection).await {
-                    Err(error) if is_of_another_type(&error) => Ok(None),
-                    other => other,
-                }
-            })
-            .await
-            .map_err(|error| ConversationError(error.to_string()))?;
-        Ok(read.unwrap_or_default())
+        let read: Result<Option<String>, LinkError> = self.link.run(0, &get).await;
+        match read {
+            Ok(text) => Ok(text.unwrap_or_default()),
+            Err(LinkError::OtherType) => Ok(String::new()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Runs `script` on the keys of the conversation; `fill` adds its arguments,
     /// of `bytes` in all.
-    async fn run<T: FromRedisValue>(
+    async fn run<T: FromRedisValue + Send>(
         &self,
         script: &Script,
         key: &ConversationKey,
@@ -230,11 +224,10 @@ impl RedisConversations {
             .key(format!("{{{turns}}}:forgotten"))
             .key(format!("{{{turns}}}:jobs"));
         fill(&mut invocation);
-        let mut connection = self.link.connection();
         self.link
-            .bounded(bytes, invocation.invoke_async(&mut connection))
+            .run(bytes, &invocation)
             .await
-            .map_err(|error| ConversationError(error.to_string()))
+            .map_err(ConversationError::from)
     }
 
     /// Some keys of conversations, and where to go on; 0 at the end.
@@ -242,11 +235,10 @@ impl RedisConversations {
         let mut scan = redis::cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg("*checkpoint:*");
         scan.arg("COUNT").arg(500);
-        let mut connection = self.link.connection();
         self.link
-            .bounded(0, scan.query_async(&mut connection))
+            .run(0, &scan)
             .await
-            .map_err(|error| ConversationError(error.to_string()))
+            .map_err(ConversationError::from)
     }
 
     /// Whether there was a turn of `job`.
@@ -290,8 +282,10 @@ fn contended() -> ConversationError {
     ConversationError("too many turns of one conversation at once".into())
 }
 
-fn is_of_another_type(error: &redis::RedisError) -> bool {
-    error.code() == Some("WRONGTYPE")
+impl From<LinkError> for ConversationError {
+    fn from(error: LinkError) -> Self {
+        Self(error.to_string())
+    }
 }
 
 fn name_of(key: &ConversationKey) -> String {

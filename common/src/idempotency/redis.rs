@@ -69,7 +69,7 @@ impl RedisIdempotencyKeys {
         Self { link }
     }
 
-    async fn run<T: redis::FromRedisValue>(
+    async fn run<T: redis::FromRedisValue + Send>(
         &self,
         script: &Script,
         key: &IdempotencyKey,
@@ -77,9 +77,8 @@ impl RedisIdempotencyKeys {
     ) -> Result<T, IdempotencyError> {
         let mut invocation = script.key(name(key));
         invocation.arg(arguments);
-        let mut connection = self.link.connection();
         self.link
-            .bounded(0, invocation.invoke_async(&mut connection))
+            .run(0, &invocation)
             .await
             .map_err(|error| IdempotencyError(error.to_string()))
     }

@@ -172,23 +172,15 @@ impl RedisQuotas {
         Self { link }
     }
 
-    async fn run<T: redis::FromRedisValue>(
+    async fn run<T: redis::FromRedisValue + Send>(
         &self,
         invocation: &ScriptInvocation<'_>,
     ) -> Result<T, QuotaError> {
-        let mut connection = self.link.connection();
-        self.link
-            .bounded(0, invocation.invoke_async(&mut connection))
-            .await
-            .map_err(QuotaError::from)
+        self.link.run(0, invocation).await.map_err(QuotaError::from)
     }
 
     async fn change(&self, commands: &redis::Pipeline) -> Result<(), QuotaError> {
-        let mut connection = self.link.connection();
-        self.link
-            .bounded(0, commands.exec_async(&mut connection))
-            .await
-            .map_err(QuotaError::from)
+        self.link.run(0, commands).await.map_err(QuotaError::from)
     }
 }
 
@@ -196,7 +188,7 @@ impl From<LinkError> for QuotaError {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Crowded => Self::Crowded,
-            LinkError::Away(reason) | LinkError::Lost(reason) => Self::Away(reason),
+            error => Self::Away(error.to_string()),
         }
     }
 }

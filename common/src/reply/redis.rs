@@ -89,7 +89,7 @@ impl RedisReplyLog {
         crate::time::whole_millis(self.retention.0)
     }
 
-    async fn run<T: redis::FromRedisValue>(
+    async fn run<T: redis::FromRedisValue + Send>(
         &self,
         script: &Script,
         id: CorrelationId,
@@ -100,9 +100,8 @@ impl RedisReplyLog {
         let size = arguments.iter().map(String::len).sum();
         let mut invocation = script.key(key);
         invocation.key(state).arg(arguments);
-        let mut connection = self.link.connection();
         self.link
-            .bounded(size, invocation.invoke_async(&mut connection))
+            .run(size, &invocation)
             .await
             .map_err(ReplyError::from)
     }
@@ -161,11 +160,7 @@ impl RedisReplyLog {
     ) -> Result<[Option<String>; N], ReplyError> {
         let mut command = redis::cmd("HMGET");
         command.arg(state_key(&address(id))).arg(&fields);
-        let mut connection = self.link.connection();
-        self.link
-            .bounded(0, command.query_async(&mut connection))
-            .await
-            .map_err(ReplyError::from)
+        self.link.run(0, &command).await.map_err(ReplyError::from)
     }
 }
 
@@ -467,7 +462,7 @@ impl ReplyLog for RedisReplyLog {
     }
 
     async fn ping(&self) -> Result<(), ReplyError> {
-        Ok(self.link.ping().await?)
+        Ok(self.link.probe().await?)
     }
 }
 

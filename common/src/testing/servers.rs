@@ -142,16 +142,23 @@ fn answer_to(port: u16, greeting: &[u8]) -> Vec<u8> {
 pub struct RedisServer {
     port: u16,
     folder: TempDir,
+    settings: Vec<String>,
     running: Option<Group>,
 }
 
 impl RedisServer {
     /// `None` when the program is not installed.
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With `settings` as on its command line, `--name` and value by turns.
+    pub fn start_with(settings: &[&str]) -> Option<Self> {
         find("redis-server")?;
         let mut server = Self {
             port: free_port(),
             folder: tempfile::tempdir().expect("a folder for Redis"),
+            settings: settings.iter().map(|it| (*it).to_owned()).collect(),
             running: None,
         };
         server.start_again();
@@ -160,6 +167,10 @@ impl RedisServer {
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Ends it as `kill -9` does.
@@ -190,7 +201,8 @@ impl RedisServer {
             ])
             .args(["--loglevel", "warning", "--dir"])
             .arg(self.folder.path())
-            .args(["--logfile", "redis.log"]);
+            .args(["--logfile", "redis.log"])
+            .args(&self.settings);
         self.running = Some(Group::start(self.folder.path(), &mut command));
         wait_until("Redis", Duration::from_secs(20), || {
             answer_to(self.port, b"PING\r\n").starts_with(b"+PONG")

@@ -19,17 +19,13 @@ pub(super) async fn read(
     id: CorrelationId,
     cursor: u64,
 ) -> Result<Vec<Record>, ReplyError> {
-    let mut connection = link.connection();
     let mut command = redis::cmd("XRANGE");
     // `(` makes the start exclusive, since Redis 6.2.
     command
         .arg(address(id))
         .arg(format!("({cursor}-0"))
         .arg("+");
-    let range: StreamRangeReply = link
-        .bounded(0, command.query_async(&mut connection))
-        .await
-        .map_err(ReplyError::from)?;
+    let range: StreamRangeReply = link.run(0, &command).await.map_err(ReplyError::from)?;
     range.ids.iter().map(record).collect()
 }
 

@@ -35,8 +35,8 @@ async fn step(link: &RedisLink, cursor: u64) -> Result<(u64, Vec<String>), Reply
     let mut scan = redis::cmd("SCAN");
     scan.arg(cursor).arg("MATCH").arg("reply:*");
     scan.arg("TYPE").arg("stream").arg("COUNT").arg(STEP);
-    let mut connection = link.connection();
-    Ok(link.bounded(0, scan.query_async(&mut connection)).await?)
+    let step = link.run(0, &scan);
+    Ok(step.await?)
 }
 
 /// Of those that are still there.
@@ -52,9 +52,8 @@ async fn first_events(
         commands.cmd("XRANGE").arg(name).arg("-").arg("+");
         commands.arg("COUNT").arg(1);
     }
-    let mut connection = link.connection();
-    let ranges = commands.query_async::<Vec<StreamRangeReply>>(&mut connection);
-    let ranges = link.bounded(0, ranges).await?;
+    let ranges = link.run(0, &commands);
+    let ranges: Vec<StreamRangeReply> = ranges.await?;
     let entries = ranges.iter().filter_map(|range| range.ids.first());
     Ok(entries.map(|it| record(it).map(|it| it.event)).collect())
 }
