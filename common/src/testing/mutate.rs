@@ -343,8 +343,8 @@ pub struct Plan {
 pub fn plans(kind: &Kind) -> impl Strategy<Value = Plan> {
     // Where files are packed, it is them that most of a reader's work is about.
     let packed = kind.members.is_some();
-    let within = vec((any::<Index>(), change()), if packed { 0..6 } else { 0..1 });
-    let changes = vec(change(), if packed { 0..3 } else { 1..6 });
+    let within = vec((any::<Index>(), change()), if packed { 0..5 } else { 0..1 });
+    let changes = vec(change(), if packed { 0..3 } else { 1..5 });
     let mended = prop::bool::weighted(0.9);
     (any::<Index>(), within, changes, mended).prop_map(|(seed, within, changes, mended)| Plan {
         seed,
