@@ -114,15 +114,14 @@ fn finding(file: &[u8], what: &str) -> TestCaseError {
     TestCaseError::fail(format!("{what} ({} bytes, kept: {kept})", file.len()))
 }
 
-/// Bytes of memory that this process holds; `proc_pid_statm(5)`. None where there is no such file.
+/// Bytes of memory that this process holds; `proc_pid_status(5)`. None where there is no such file.
 fn resident() -> usize {
-    const PAGE: usize = 4096;
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<usize>().ok());
-    pages.unwrap_or(0) * PAGE
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let held = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+    let kibibytes: usize = held.and_then(|held| held.parse().ok()).unwrap_or(0);
+    kibibytes * 1024
 }
 
 /// Of the target that runs.

@@ -384,3 +384,70 @@ impl Plan {
         (members.pack)(file, &changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A box in a box. Each begins with its length: of what follows, and of all of the inner one.
+    const FILE: &[u8] = &[4, 2, 7, 9, 5];
+
+    fn walk(file: &[u8]) -> Anatomy {
+        let part = |start: usize| {
+            let length = usize::from(file[start]);
+            Part {
+                range: start..start + length + usize::from(start == 0),
+                head: 1,
+                tail: 0,
+                size: Some(Field::new(start, 1, Coding::Big)),
+            }
+        };
+        Anatomy {
+            parts: vec![part(0), part(1)],
+            tables: vec![Table {
+                count: Field::new(4, 1, Coding::Big),
+                entry: 2..3,
+            }],
+            ..Anatomy::default()
+        }
+    }
+
+    #[test]
+    fn what_states_a_length_stays_right() {
+        let anatomy = walk(FILE);
+        let changed = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut file = FILE.to_vec();
+            change(&mut file);
+            file
+        };
+        let replaced = changed(&|file| anatomy.replace(file, 2..3, &[1, 1, 1]));
+        assert_eq!(replaced, [6, 4, 1, 1, 1, 9, 5]);
+        let nested = changed(&|file| nest(file, &anatomy, &anatomy.parts[1], 2));
+        assert_eq!(nested, [6, 4, 3, 2, 7, 9, 5]);
+        let grown = changed(&|file| grow(file, &anatomy, &anatomy.tables[0], 2));
+        assert_eq!(grown, [6, 4, 7, 7, 7, 9, 7]);
+        let swapped = changed(&|file| swap(file, &anatomy, 2..3, 3..4));
+        assert_eq!(swapped, [4, 2, 9, 7, 5]);
+    }
+
+    #[test]
+    fn any_plan_makes_a_file_that_is_not_much_longer() {
+        let kind = Kind {
+            grammar: Grammar {
+                walk: text::walk,
+                words: &["<a>", "</a>"],
+            },
+            members: None,
+            mend: |file| file,
+        };
+        let seeds = [
+            b"<b>1 [2 (3)]</b>\n".repeat(20),
+            Vec::new(),
+            vec![0xff; 100],
+        ];
+        crate::testing::fuzz::explore(&plans(&kind), |plan| {
+            prop_assert!(plan.file(&kind, &seeds).len() <= LONGEST);
+            Ok(())
+        });
+    }
+}
