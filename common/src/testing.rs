@@ -5,6 +5,7 @@ pub mod contracts;
 pub mod fixtures;
 pub mod fuzz;
 pub mod growth;
+pub mod mutate;
 pub mod process;
 pub mod servers;
 pub mod stored;

@@ -41,7 +41,8 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("it is in memory")
 }
 
-fn pdf(objects: &[&[u8]]) -> Vec<u8> {
+/// Objects from number 1 on, the first of which is the catalogue.
+pub fn pdf(objects: &[&[u8]]) -> Vec<u8> {
     let mut file = b"%PDF-1.5\n".to_vec();
     let mut table = String::from("0000000000 65535 f \n");
     for (number, object) in (1..).zip(objects) {
@@ -70,7 +71,7 @@ fn endless_table() -> Vec<u8> {
 }
 
 /// A sheet that says that it shares four thousand million texts, for which room is made at once.
-fn countless_strings() -> Vec<u8> {
+pub fn countless_strings() -> Vec<u8> {
     const MAIN: &str = "xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"";
     const LINKS: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
     let related = |id: &str, kind: &str, target: &str| {

@@ -80,18 +80,20 @@ pub async fn decode_isolated(
     bytes: &[u8],
     limits: &Limits,
 ) -> Result<Clip, IsolatedError> {
-    let outcome = sandbox.run(limits, bytes).await.map_err(at_fault)?;
+    let outcome = sandbox.run(limits, bytes).await?;
     outcome.reply?;
     Ok(Clip::from_bytes(&outcome.bytes))
 }
 
-fn at_fault(error: SandboxError) -> IsolatedError {
-    match error {
-        SandboxError::OutOfMemory(_)
-        | SandboxError::OutOfTime(_)
-        | SandboxError::TooMuchOutput(_) => DecodeError::TooCostly.into(),
-        error if error.is_permanent() => DecodeError::damaged("its codec gave up on it").into(),
-        error => IsolatedError::Unavailable(error),
+impl From<SandboxError> for IsolatedError {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::OutOfMemory(_)
+            | SandboxError::OutOfTime(_)
+            | SandboxError::TooMuchOutput(_) => DecodeError::TooCostly.into(),
+            error if error.is_permanent() => DecodeError::damaged("its codec gave up on it").into(),
+            error => Self::Unavailable(error),
+        }
     }
 }
 
@@ -135,7 +137,7 @@ mod tests {
         ];
         for (error, expected) in cases {
             let name = error.to_string();
-            let found = match at_fault(error) {
+            let found = match IsolatedError::from(error) {
                 IsolatedError::File(error) => Some(error),
                 IsolatedError::Unavailable(_) => None,
             };

@@ -151,9 +151,9 @@ pub fn large_codebooks(count: usize) -> Vec<u8> {
     }
     let setup = [&b"\x05vorbis"[..], &setup.bytes, &[0; 64]].concat();
     [
-        page(0, 2, &[&identification]),
-        page(1, 0, &[&comments, &setup]),
-        page(2, 4, &[&[0; 64]]),
+        page(0, 2, 0, &[&identification]),
+        page(1, 0, 0, &[&comments, &setup]),
+        page(2, 4, 0, &[&[0; 64]]),
     ]
     .concat()
 }
@@ -199,8 +199,8 @@ impl Bits {
     }
 }
 
-/// A page of an Ogg stream (RFC 3533, section 6).
-fn page(number: u32, flags: u8, packets: &[&[u8]]) -> Vec<u8> {
+/// A page of an Ogg stream whose sound ends at `moment` (RFC 3533, section 6).
+pub fn page(number: u32, flags: u8, moment: u64, packets: &[&[u8]]) -> Vec<u8> {
     let lacing: Vec<u8> = packets
         .iter()
         .flat_map(|packet| {
@@ -212,7 +212,7 @@ fn page(number: u32, flags: u8, packets: &[&[u8]]) -> Vec<u8> {
     let mut page = [
         &b"OggS\0"[..],
         &[flags],
-        &[0; 8],
+        &moment.to_le_bytes(),
         &7_u32.to_le_bytes(),
         &number.to_le_bytes(),
         &[0; 4],
@@ -226,7 +226,8 @@ fn page(number: u32, flags: u8, packets: &[&[u8]]) -> Vec<u8> {
     page
 }
 
-fn checksum(bytes: &[u8]) -> u32 {
+/// Of a page, in which the place for it is zero.
+pub fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |sum, byte| {
         (0..8).fold(sum ^ u32::from(*byte) << 24, |sum, _| {
             sum << 1 ^ if sum >> 31 == 1 { 0x04c1_1db7 } else { 0 }

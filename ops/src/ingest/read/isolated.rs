@@ -119,14 +119,29 @@ impl Readers {
         let candidate = file.clone();
         let bytes = tokio::task::spawn_blocking(move || bounded_bytes(&candidate));
         let bytes = bytes.await.map_err(io::Error::other)??;
-        let request = Request {
-            id: file.id.clone(),
-            format: file.format,
-        };
-        let read = self.0.run(&request, &bytes).await;
+        self.read_bytes(file.id.clone(), file.format, &bytes).await
+    }
+
+    async fn read_bytes(
+        &self,
+        id: String,
+        format: Format,
+        bytes: &[u8],
+    ) -> Result<Readable, ReadFailure> {
+        let read = self.0.run(&Request { id, format }, bytes).await;
         read.map_err(failure)?
             .reply
             .map_err(ReadFailure::Unreadable)
+    }
+
+    /// With the program that `cargo build` has made, as a test is another one.
+    #[cfg(test)]
+    fn of_built_program() -> Self {
+        let test = std::env::current_exe().expect("a path");
+        let folder = test.ancestors().nth(2).expect("a folder");
+        let program = folder.join("itb-ops");
+        assert!(program.exists(), "{} is not built", program.display());
+        Self(Arc::new(Sandbox::of_program(program)))
     }
 }
 
@@ -153,6 +168,9 @@ fn bounded_bytes(file: &Candidate) -> Result<Vec<u8>, ReadFailure> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use std::{path::PathBuf, time::Instant};
 
@@ -170,14 +188,7 @@ mod tests {
         let documents = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../workers/knowledge"));
         let found = crate::ingest::roots::find(&[fixtures, documents]).expect("files");
         let files: Vec<Candidate> = found.files.into_iter().cycle().take(500).collect();
-        // This is a test's program; the real one lies above.
-        let program = std::env::current_exe().expect("a path");
-        let program = program
-            .ancestors()
-            .nth(2)
-            .expect("a folder")
-            .join("itb-ops");
-        let readers = Readers(Arc::new(Sandbox::of_program(program)));
+        let readers = Readers::of_built_program();
         for round in 1..=5 {
             let started = Instant::now();
             for file in &files {
