@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use common::{
+    api_key,
     backends::BackendConfig,
     callback::{CallbackConfig, Strength},
     config::{ConfigError, Environment},
@@ -24,7 +25,7 @@ pub mod keys;
 pub mod limits;
 
 /// Taken when no key is configured; the server then listens on loopback only.
-pub const DEVELOPMENT_KEY: &str = "dev";
+pub const DEVELOPMENT_KEY: &str = api_key::BUILT_IN;
 
 #[derive(Clone, Debug)]
 pub struct ApiConfig {

@@ -67,8 +67,6 @@ impl Embedded {
     }
 }
 
-const CANNOT_START: &str = "The stage cannot start; the reason is in the log.";
-
 struct EmbeddedSpeech {
     hearing: Engine,
     speaking: Engine,
@@ -92,8 +90,7 @@ impl Engine {
     fn state(&self) -> SpeechState {
         match (&*self.member.borrow(), &*self.asset.borrow()) {
             (MemberState::Consuming | MemberState::Disconnected, _) => SpeechState::Ready,
-            // The reason is in the operator's log; this text is public.
-            (MemberState::Failed(_), _) => SpeechState::Failed(CANNOT_START.into()),
+            (MemberState::Failed(_), _) => SpeechState::Failed,
             (MemberState::Preparing, asset) => preparing(asset),
         }
     }
@@ -109,7 +106,7 @@ fn preparing(asset: &AssetState) -> SpeechState {
         )),
         AssetState::Verifying => SpeechState::OnItsWay("being checked".into()),
         AssetState::Ready(_) => SpeechState::OnItsWay("being loaded".into()),
-        AssetState::Failed { by_hand, .. } => SpeechState::Failed(by_hand.clone()),
+        AssetState::Failed { .. } => SpeechState::Failed,
     }
 }
 

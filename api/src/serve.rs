@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use axum::Router;
 use common::{backends, config::Environment, telemetry};
+use rustix::process::{Resource, getrlimit};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -95,10 +96,32 @@ async fn answer_until(
     }
 }
 
+/// Files that are open besides the connections of clients: those to servers,
+/// logs, and what is read.
+const OTHER_FILES: u64 = 256;
+
+/// Each connection is an open file. What is wrong where `allowed` of them are too
+/// few for `most` connections; `None` is any number.
+fn too_few_files(allowed: Option<u64>, most: usize) -> Option<String> {
+    let needed = most as u64 + OTHER_FILES;
+    let allowed = allowed.filter(|allowed| *allowed < needed)?;
+    Some(format!(
+        "this process may have {allowed} files open, too few for {most} connections (MAX_CONNECTIONS): \
+         allow {needed}, by `ulimit -n` or in compose by `ulimits`, or lower MAX_CONNECTIONS"
+    ))
+}
+
 /// A command that works when it is pasted.
 fn greet(config: &ApiConfig, address: SocketAddr) {
     for mismatch in config.mismatched_tenants() {
         warn!("{mismatch}");
+    }
+    // Who tries it out alone has no thousands of connections.
+    if !config.is_development {
+        let allowed = getrlimit(Resource::Nofile).current;
+        if let Some(problem) = too_few_files(allowed, config.connections.most) {
+            warn!("{problem}");
+        }
     }
     let host = match address.ip() {
         ip if ip.is_unspecified() => "localhost".to_owned(),
@@ -138,6 +161,8 @@ pub async fn probe(env: &Environment) -> anyhow::Result<()> {
     let url = format!("http://{host}:{}/health", config.port);
     reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
+        // It asks this machine, whatever proxy there is for others.
+        .no_proxy()
         .build()?
         .get(url)
         .send()

@@ -110,8 +110,9 @@ pub enum SpeechState {
     Ready,
     /// Text for the client: how far it is.
     OnItsWay(String),
-    /// Text for the operator: what to do.
-    Failed(String),
+    /// The log says why, and what can be done. It is not for the public: it names
+    /// paths and addresses.
+    Failed,
 }
 
 /// In the distributed mode the queues wait for workers that are not ready.
@@ -137,8 +138,8 @@ impl dyn Speech {
                     format!("The engine for {name} is being fetched: {progress}."),
                     Duration::from_secs(10),
                 )),
-                SpeechState::Failed(by_hand) => Some((
-                    format!("The engine for {name} could not be fetched. {by_hand}"),
+                SpeechState::Failed => Some((
+                    format!("The engine for {name} is not there; the log of the server says why."),
                     Duration::from_secs(60),
                 )),
             }

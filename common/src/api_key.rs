@@ -16,6 +16,13 @@ pub const SCHEME: &str = "sha256:";
 /// logs can tell one.
 pub const PREFIX: &str = "itb_";
 
+/// The key that is taken where none is configured. Everybody knows it.
+pub const BUILT_IN: &str = "dev";
+
+/// Bytes of a key that other machines may present: 128 bits of length, which
+/// nobody guesses if they are random.
+pub const SHORTEST: usize = 16;
+
 /// The SHA-256 digest of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyDigest([u8; 32]);
@@ -30,9 +37,36 @@ impl KeyDigest {
         Self(Sha256::digest(key.as_bytes()).into())
     }
 
+    /// Of a key as it is configured: itself, or the digest in its place.
+    ///
+    /// # Errors
+    /// It begins as a digest and is none.
+    pub fn of_configured(key: &str) -> Result<Self, InvalidDigest> {
+        match key.starts_with(SCHEME) {
+            true => key.parse(),
+            false => Ok(Self::of(key)),
+        }
+    }
+
+    /// Whether it is that of [`BUILT_IN`].
+    pub fn is_built_in(&self) -> bool {
+        *self == Self::of(BUILT_IN)
+    }
+
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// Why other machines could guess `key`, which is configured and has this
+/// digest. Nothing is said of how random it looks: no rule tells that, and a
+/// command makes good ones. The length of a hashed key is not known.
+pub fn weakness(key: &str, digest: &KeyDigest) -> Option<&'static str> {
+    if digest.is_built_in() {
+        return Some("the built-in key, which everybody knows");
+    }
+    let is_short = key.len() < SHORTEST && !key.starts_with(SCHEME);
+    is_short.then_some("a key of less than 16 bytes (128 bits)")
 }
 
 /// A key made of `random` bits.

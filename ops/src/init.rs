@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use anyhow::bail;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
-use common::{api_key::key_from, config::Environment};
+use common::{
+    api_key::{KeyDigest, key_from, weakness},
+    callback::{SigningKeys, Strength},
+    config::Environment,
+};
 
 use crate::keys::random;
 
@@ -71,22 +75,44 @@ impl SecretKind {
         })
     }
 
-    /// Refuses what the servers' files and addresses could not hold as it is.
+    /// Refuses what the servers' files and addresses could not hold as it is, and what stops the start of a program that
+    /// other machines can reach.
     fn check(self, secret: &str) -> anyhow::Result<()> {
         let fits = match self {
+            Self::ApiKey => KeyDigest::of_configured(secret)
+                .is_ok_and(|digest| weakness(secret, &digest).is_none()),
             Self::RabbitMq | Self::Redis => {
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
                 secret.len() >= 16 && secret.bytes().all(plain)
             }
-            _ => !secret.contains(char::is_control),
+            // It goes into a header.
+            Self::Qdrant => secret.is_ascii(),
+            Self::Webhook => {
+                let env = [(self.variable(), secret)].into_iter().collect();
+                SigningKeys::from_environment(&env, Strength::Unguessable).is_ok()
+            }
         };
-        if !fits {
+        if !fits || secret.contains(char::is_control) {
             bail!(
-                "{} cannot be used: it may be 16 or more letters, digits, - and _, or empty for one that is made",
-                self.variable()
+                "{} cannot be used: it may be {}, or empty for one that is made",
+                self.variable(),
+                self.expected()
             );
         }
         Ok(())
+    }
+
+    fn expected(self) -> &'static str {
+        match self {
+            Self::ApiKey => {
+                "a random key of at least 16 bytes, which `itb-ops keys new` makes, or the digest of one"
+            }
+            Self::RabbitMq | Self::Redis => "16 or more letters, digits, - and _",
+            Self::Qdrant => "a text of ASCII alone",
+            Self::Webhook => {
+                "whsec_ and base64 of at least 16 bytes, which `itb-ops keys webhook` makes, or any text of as many"
+            }
+        }
     }
 }
 
@@ -128,5 +154,38 @@ mod tests {
             );
         }
         assert!(SecretKind::Qdrant.check("eyJ.a+b/c=").is_ok());
+    }
+
+    #[test]
+    fn what_a_program_would_not_start_with_is_refused_and_not_shown() {
+        let digest = |key| KeyDigest::of(key).to_string();
+        for (kind, wrong, hint) in [
+            (SecretKind::ApiKey, "dev", "itb-ops keys new"),
+            (SecretKind::ApiKey, &digest("dev"), "itb-ops keys new"),
+            (SecretKind::ApiKey, "fifteen-letters", "itb-ops keys new"),
+            (SecretKind::ApiKey, "sha256:0123456789", "itb-ops keys new"),
+            (
+                SecretKind::Webhook,
+                "fifteen-letters",
+                "itb-ops keys webhook",
+            ),
+            (SecretKind::Webhook, "whsec_eA==", "itb-ops keys webhook"),
+            (
+                SecretKind::Webhook,
+                "whsec_no-base64!",
+                "itb-ops keys webhook",
+            ),
+            (SecretKind::Qdrant, "kunci-é", "ASCII"),
+        ] {
+            let error = kind.check(wrong).unwrap_err().to_string();
+            assert!(
+                error.contains(kind.variable()) && error.contains(hint) && !error.contains(wrong),
+                "{error}"
+            );
+        }
+        for good in ["sixteen-letters-", &digest("any")] {
+            SecretKind::ApiKey.check(good).unwrap();
+        }
+        SecretKind::Webhook.check("sixteen-letters-").unwrap();
     }
 }

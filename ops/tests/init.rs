@@ -61,6 +61,19 @@ fn rabbitmq_knows_the_one_user_and_takes_a_new_password_over_at_its_next_start()
         skipped("needs the program rabbitmq-server");
         return;
     };
+    for (expression, value) in [
+        (
+            "vm_memory_monitor:get_vm_memory_high_watermark()",
+            "{absolute,\"1200MiB\"}",
+        ),
+        (
+            "application:get_env(ra, wal_max_size_bytes)",
+            "{ok,134217728}",
+        ),
+    ] {
+        let found = server.ctl(&["-q", "eval", &format!("{expression}.")]);
+        assert_eq!(found.trim(), value, "{expression}");
+    }
     let users = server.ctl(&["-q", "list_users", "--no-table-headers"]);
     assert_eq!(users.trim(), "itb\t[]");
     server.ctl(&["-q", "authenticate_user", "itb", &first]);
@@ -115,6 +128,15 @@ fn redis_wants_the_password_and_lets_nobody_empty_it() {
     }
     assert!(ask("", &["get", "a"]).contains("NOAUTH"));
     assert!(ask("something-else", &["get", "a"]).contains("NOAUTH"));
+    for (command, answer) in [
+        ("info server", "redis_version"),
+        // See ops/RUNBOOK.md, "Forget".
+        ("bgrewriteaof", "rewriting started"),
+    ] {
+        let words: Vec<_> = command.split(' ').collect();
+        let found = ask(&password, &words);
+        assert!(found.contains(answer), "{command}: {found}");
+    }
     for command in [
         "flushall",
         "flushdb",

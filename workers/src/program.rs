@@ -125,6 +125,8 @@ async fn probe(env: &Environment) -> anyhow::Result<()> {
     };
     reqwest::Client::builder()
         .timeout(PROBE_TIMEOUT)
+        // It asks this machine, whatever proxy there is for others.
+        .no_proxy()
         .build()?
         .get(format!("http://{host}:{}/ready", config.port))
         .send()

@@ -198,10 +198,10 @@ async fn attempt(
             Ok(())
         }
         Err(error) => {
-            tracing::warn!(asset = asset.name(), %error, "could not be provisioned");
+            let by_hand = asset::by_hand(config, asset);
+            tracing::warn!(asset = asset.name(), %error, by_hand, "could not be provisioned");
             state.send_replace(AssetState::Failed {
                 reason: error.to_string(),
-                by_hand: asset::by_hand(config, asset),
                 retry_in,
             });
             Err(error)

@@ -3,16 +3,12 @@
 use std::net::IpAddr;
 
 use common::{
-    api_key::{KeyDigest, SCHEME},
+    api_key::{KeyDigest, weakness},
     config::{ConfigError, Environment},
     ids::Tenant,
 };
 
 use super::DEVELOPMENT_KEY;
-
-/// Bytes of a key that other machines may present: 128 bits of length, which
-/// nobody guesses if they are random.
-const SHORTEST_KEY: usize = 16;
 
 /// An API key, and whom it stands for.
 #[derive(Clone, Debug)]
@@ -31,7 +27,7 @@ impl NamedKey {
 
     /// Whether it is [`DEVELOPMENT_KEY`], which everybody knows.
     pub fn is_built_in(&self) -> bool {
-        self.digest == KeyDigest::of(DEVELOPMENT_KEY)
+        self.digest.is_built_in()
     }
 }
 
@@ -79,7 +75,7 @@ fn checked(
 ) -> Result<NamedKey, ConfigError> {
     let digest = digest(variable, key)?;
     let named = NamedKey { tenant, digest };
-    match weakness(key, &named) {
+    match weakness(key, &named.digest) {
         Some(weakness) if !host.is_loopback() => {
             let tenant = &named.tenant;
             let problem = format!(
@@ -91,17 +87,6 @@ fn checked(
     }
 }
 
-/// Why other machines could guess `key`. Nothing is said of how random it looks:
-/// no rule tells that, and a command makes good ones. The length of a hashed key
-/// is not known.
-fn weakness(key: &str, named: &NamedKey) -> Option<&'static str> {
-    if named.is_built_in() {
-        return Some("the built-in key, which everybody knows");
-    }
-    let is_short = key.len() < SHORTEST_KEY && !key.starts_with(SCHEME);
-    is_short.then_some("a key of less than 16 bytes (128 bits)")
-}
-
 /// What a key may be that other machines can present.
 pub(super) fn random_key(tenant: &Tenant) -> String {
     format!("a random key of at least 16 bytes: `itb-ops keys new {tenant}` makes one")
@@ -109,10 +94,7 @@ pub(super) fn random_key(tenant: &Tenant) -> String {
 
 /// Of a key, or the one that stands in its place.
 fn digest(variable: &str, key: &str) -> Result<KeyDigest, ConfigError> {
-    if !key.starts_with(SCHEME) {
-        return Ok(KeyDigest::of(key));
-    }
-    key.parse().map_err(|_| {
+    KeyDigest::of_configured(key).map_err(|_| {
         ConfigError::because(
             variable,
             "not understood: a key that begins with sha256: is a hashed one",

@@ -45,7 +45,7 @@ pub struct Health {
     /// `ok`, `unavailable` or `not_configured`.
     #[schema(example = "ok")]
     qdrant: &'static str,
-    /// The engines by name: `ready`, or how far they are.
+    /// The engines by name: `ready`, how far they are, or `failed: see the log`.
     #[schema(example = json!({"speech_to_text": "ready", "text_to_speech": "ready"}))]
     speech: BTreeMap<&'static str, String>,
     #[schema(format = DateTime)]
@@ -111,7 +111,7 @@ fn speech_body(states: &[(&'static str, SpeechState)]) -> BTreeMap<&'static str,
         let text = match state {
             SpeechState::Ready => "ready".to_owned(),
             SpeechState::OnItsWay(progress) => progress.clone(),
-            SpeechState::Failed(by_hand) => format!("failed: {by_hand}"),
+            SpeechState::Failed => "failed: see the log".to_owned(),
         };
         (*name, text)
     });

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connection::LARGEST_HEAD,
     connections::{ConnectionLimits, serve},
+    too_few_files,
     watch::Patience,
 };
 use crate::client_address::Proxies;
@@ -35,6 +36,18 @@ const LARGE: usize = 32 << 20;
 
 /// Bytes of an answer that fits into no window, and into the buffers behind it.
 const PIECE: usize = 100_000;
+
+#[test]
+fn too_few_files_for_the_connections_are_told_of() {
+    for (allowed, is_enough) in [(None, true), (Some(1_256), true), (Some(1_255), false)] {
+        let problem = too_few_files(allowed, 1_000);
+        assert_eq!(problem.is_none(), is_enough, "{problem:?}");
+    }
+    let problem = too_few_files(Some(1_024), 8_192).unwrap();
+    for part in ["1024", "8192", "MAX_CONNECTIONS", "8448"] {
+        assert!(problem.contains(part), "{problem}");
+    }
+}
 
 struct Server {
     address: String,

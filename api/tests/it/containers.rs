@@ -57,6 +57,13 @@ fn list<'a>(service: &'a [String], field: &str) -> Vec<&'a str> {
     after.map_while(|line| line.strip_prefix("- ")).collect()
 }
 
+/// What is below a field of a service.
+fn under<'a>(service: &'a [String], field: &str) -> Vec<&'a str> {
+    let heading = format!("{field}:");
+    let after = service.iter().skip_while(|line| **line != heading).skip(1);
+    after.map_while(|line| line.strip_prefix("  ")).collect()
+}
+
 /// The variables that a service gets, by their names, with what they are set to.
 fn environment(service: &[String]) -> BTreeMap<&str, &str> {
     let after = service.iter().skip_while(|line| *line != "environment:");
@@ -129,6 +136,13 @@ fn every_service_writes_and_sees_what_it_needs_and_gains_no_rights() {
             let limited = service.iter().any(|line| line.starts_with(limit));
             assert!(limited, "{name} has no {limit}");
         }
+        // As many as MAX_CONNECTIONS of a front door need.
+        let files = under(service, "ulimits");
+        assert_eq!(
+            files,
+            ["nofile:", "  hard: 65536", "  soft: 65536"],
+            "{name}"
+        );
         let is_ours = says("image: itb-assistant");
         assert_eq!(is_ours, !SERVERS.contains(&name.as_str()), "{name}");
         if is_ours {
@@ -236,6 +250,32 @@ fn the_servers_have_no_way_out_and_no_port_but_that_of_the_api_is_published() {
     for network in ["queue", "knowledge"] {
         let internal = format!("  {network}:\n    internal: true\n");
         assert!(compose.contains(&internal), "{network}");
+    }
+}
+
+/// The image's own check asks for the API server.
+#[test]
+fn what_serves_nothing_is_not_asked_how_it_is() {
+    let Some(services) = services() else { return };
+    for name in ["init", "provision"] {
+        assert_eq!(
+            under(&services[name], "healthcheck"),
+            // As docker-compose writes that it is disabled.
+            ["test:", "- NONE"],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn servers_have_time_to_start_and_to_stop() {
+    let Some(services) = services() else { return };
+    let redis = under(&services["redis"], "healthcheck");
+    assert!(redis.contains(&"start_period: 2m"), "{redis:?}");
+    for name in ["rabbitmq", "qdrant"] {
+        let stops = services[name].iter();
+        let stops: Vec<_> = stops.filter(|line| line.contains("stop_grace")).collect();
+        assert_eq!(stops, ["stop_grace_period: 60s"], "{name}");
     }
 }
 

@@ -125,6 +125,9 @@ async fn the_health_check_of_the_program_tells_whether_it_serves() {
         let checked = Command::new(api_program())
             .arg("health")
             .env("PORT", &port)
+            // There is no proxy, and none is needed to ask oneself.
+            .env("HTTP_PROXY", "http://127.0.0.1:9")
+            .env("http_proxy", "http://127.0.0.1:9")
             .stderr(Stdio::null())
             .status();
         checked.expect("our program starts").success()

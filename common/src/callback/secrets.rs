@@ -124,7 +124,10 @@ impl SigningKeys {
         let keys = self.0.entry(tenant.clone()).or_default();
         if keys.len() == MOST {
             let problem = format!("giving {tenant} more than {MOST} secrets");
-            let expected = format!("up to {MOST} of a name, the old one and the new one");
+            let expected = format!(
+                "up to {MOST} of a name, the old one and the new one; of {} WEBHOOK_SECRET is one of them",
+                Tenant::DEFAULT
+            );
             return Err(ConfigError::because("WEBHOOK_SECRETS", problem, expected));
         }
         keys.push(key);
@@ -298,6 +301,19 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_secret_of_the_default_tenant_counts_among_its_two_and_the_error_says_so() {
+        let pairs = [
+            ("WEBHOOK_SECRET", "first"),
+            ("WEBHOOK_SECRETS", "default:second,default:third"),
+        ];
+        let text = keys(&pairs, Strength::Any).unwrap_err().to_string();
+        assert!(
+            text.contains("WEBHOOK_SECRET is one of them") && !text.contains("third"),
+            "{text}"
+        );
     }
 
     #[test]

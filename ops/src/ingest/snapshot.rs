@@ -32,17 +32,29 @@ pub async fn run(env: &Environment, action: Action, place: &str) -> anyhow::Resu
         }
         shown.set_position(so_far.bytes);
     });
-    match action {
-        Action::Create => snapshots.create(Path::new(place), progress).await?,
-        Action::Restore => snapshots.restore(&source(place)?, progress).await?,
-    }
-    bar.finish_and_clear();
     let done = match action {
-        Action::Create => format!("the collection {} is saved in {place}", config.collection),
-        Action::Restore => format!("the collection {} is that of {place}", config.collection),
+        Action::Create => {
+            snapshots.create(Path::new(place), progress).await?;
+            format!("the collection {} is saved in {place}", config.collection)
+        }
+        Action::Restore => {
+            let source = source(place)?;
+            snapshots.restore(&source, progress).await?;
+            let from = as_shown(&source);
+            format!("the collection {} is that of {from}", config.collection)
+        }
     };
+    bar.finish_and_clear();
     println!("{done}");
     Ok(())
+}
+
+/// Without what opens an address: a password before its host, or a token behind its path.
+fn as_shown(source: &Source) -> String {
+    match source {
+        Source::File(path) => path.display().to_string(),
+        Source::Address(url) => format!("{}{}", url.host_str().unwrap_or_default(), url.path()),
+    }
 }
 
 fn source(place: &str) -> anyhow::Result<Source> {
@@ -58,4 +70,23 @@ fn source(place: &str) -> anyhow::Result<Source> {
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{bytes}/{total_bytes} {bytes_per_sec}, {eta} left")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_its_host_and_its_path_are_shown() {
+        for (place, expected) in [
+            (
+                "https://user:s3cret@store.example:8443/a/b.snapshot?X-Signature=s3cret#s3cret",
+                "store.example/a/b.snapshot",
+            ),
+            ("file:///snapshots/b.snapshot", "/snapshots/b.snapshot"),
+            ("backup/b.snapshot", "backup/b.snapshot"),
+        ] {
+            assert_eq!(as_shown(&source(place).unwrap()), expected);
+        }
+    }
 }

@@ -9,6 +9,18 @@ use super::SecretKind;
 pub fn write(path: &Path) -> anyhow::Result<()> {
     let shown = path.display();
     let before = read(path).with_context(|| format!("{shown} cannot be read"))?;
+    for kind in SecretKind::ALL {
+        for value in before
+            .lines()
+            .filter_map(|line| value(line, kind.variable()))
+        {
+            // What compose puts in place of a variable is not known here.
+            if !value.is_empty() && !value.contains('$') {
+                kind.check(value)
+                    .with_context(|| format!("{shown} is left as it is"))?;
+            }
+        }
+    }
     let (after, added) = completed(&before, SecretKind::generate)?;
     if added.is_empty() {
         println!("{shown} has all secrets; nothing was changed.");
@@ -66,6 +78,8 @@ fn value<'a>(line: &'a str, variable: &str) -> Option<&'a str> {
         .strip_prefix(variable)?
         .trim_start()
         .strip_prefix('=')?;
+    // A comment begins behind a space.
+    let value = value.split(" #").next().unwrap_or_default();
     Some(value.trim().trim_matches(['"', '\'']))
 }
 
@@ -111,11 +125,14 @@ mod tests {
     fn the_file_is_its_owners_alone_and_a_link_is_not_written_through() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
-        fs::write(&path, "API_KEY=mine\n").unwrap();
+        fs::write(&path, "API_KEY=kunci-yang-panjang # mine\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         write(&path).unwrap();
         let first = fs::read_to_string(&path).unwrap();
-        assert!(first.starts_with("API_KEY=mine\n") && first.contains("REDIS_PASSWORD="));
+        assert!(
+            first.starts_with("API_KEY=kunci-yang-panjang # mine\n")
+                && first.contains("REDIS_PASSWORD=")
+        );
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
@@ -127,5 +144,23 @@ mod tests {
         std::os::unix::fs::symlink(folder.path().join("elsewhere"), &link).unwrap();
         assert!(write(&link).is_err());
         assert!(!folder.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn a_file_with_a_secret_that_is_too_weak_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        for (line, is_good) in [
+            ("API_KEY=dev", false),
+            ("API_KEY='dev' # for a try", false),
+            ("export WEBHOOK_SECRET=x", false),
+            ("API_KEY=${KEY_OF_THE_SHELL}", true),
+            ("API_KEY= # none yet", true),
+        ] {
+            fs::write(&path, line).unwrap();
+            assert_eq!(write(&path).is_ok(), is_good, "{line}");
+            let is_untouched = fs::read_to_string(&path).unwrap() == line;
+            assert_eq!(is_untouched, !is_good, "{line}");
+        }
     }
 }

@@ -27,6 +27,8 @@ use super::SecretKind;
 const USER: &str = "itb";
 
 pub fn write(env: &Environment, folder: &Path) -> anyhow::Result<()> {
+    // A file that is made names another one; a server has a working folder of its own.
+    let folder = &std::path::absolute(folder)?;
     let secrets = Secrets::complete(env, folder)?;
     for (name, text) in files(env, folder, &secrets) {
         let path = folder.join(name);
@@ -56,18 +58,16 @@ impl Secrets {
         let mut secret = |kind: SecretKind| -> anyhow::Result<String> {
             let path = folder.join(home(kind));
             let kept = || read(&path).with_context(|| format!("{} cannot be read", path.display()));
-            let secret = match env.text(kind.variable()) {
-                Some(given) => given.to_owned(),
-                None => match kept()? {
-                    Some(kept) => kept,
-                    None => {
-                        made.push(kind.variable());
-                        kind.generate()?
-                    }
-                },
-            };
-            kind.check(&secret)?;
-            Ok(secret)
+            if let Some(given) = env.text(kind.variable()) {
+                kind.check(given)?;
+                return Ok(given.to_owned());
+            }
+            if let Some(kept) = kept()? {
+                kind.check(&kept).with_context(|| too_weak(&path))?;
+                return Ok(kept);
+            }
+            made.push(kind.variable());
+            kind.generate()
         };
         Ok(Self {
             api_key: secret(SecretKind::ApiKey)?,
@@ -78,6 +78,15 @@ impl Secrets {
             made,
         })
     }
+}
+
+/// What is to be done with a secret that was kept in `path`.
+fn too_weak(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "{path} keeps a secret that cannot be used; remove the file, in compose by \
+         `docker compose run --rm init rm -f {path}`, and another one is made"
+    )
 }
 
 /// Where a secret is kept from one start to the next.
@@ -154,19 +163,24 @@ fn definitions(password: &str) -> String {
     definitions.to_string()
 }
 
+/// Its bounds of memory belong to the `mem_limit` of 2 GiB in docker-compose.yml, which RabbitMQ does not know of: from
+/// 1,200 MiB on it takes no more messages. Of the log of its queues, files of 128 MiB, it may hold three in memory.
 fn rabbitmq_conf(folder: &Path) -> String {
     let definitions = folder.join("amqp/definitions.json");
     format!(
-        "load_definitions = {}\nlog.console = true\n",
+        "load_definitions = {}\n\
+         log.console = true\n\
+         vm_memory_high_watermark.absolute = 1200MiB\n\
+         raft.wal_max_size_bytes = 134217728\n",
         definitions.display()
     )
 }
 
 /// Jobs are in Redis: each write is on disk within a second, and nothing is ever evicted. What would harm all of it at
-/// once is not allowed.
+/// once is not allowed; to write the append-only file anew is, because only that takes out of it what was erased.
 fn redis_conf(password: &str) -> String {
     format!(
-        "user default on >{password} ~* &* +@all -@dangerous +info\n\
+        "user default on >{password} ~* &* +@all -@dangerous +info +bgrewriteaof\n\
          appendonly yes\n\
          appendfsync everysec\n\
          maxmemory-policy noeviction\n\
@@ -268,5 +282,46 @@ mod tests {
         assert_eq!(read("api/key"), "kunci-yang-panjang\n");
         let refused = write(&env(&[("REDIS_PASSWORD", "dev")]), desk.path());
         assert!(refused.unwrap_err().to_string().contains("REDIS_PASSWORD"));
+    }
+
+    #[test]
+    fn nothing_is_written_of_what_is_too_weak_and_a_weak_one_that_was_kept_is_named() {
+        let desk = tempfile::tempdir().unwrap();
+        let folder = desk.path().join("secrets");
+        for weak in [
+            ("API_KEY", "dev"),
+            ("WEBHOOK_SECRET", "x"),
+            ("QDRANT_API_KEY", "é"),
+        ] {
+            let refused = write(&env(&[weak]), &folder).unwrap_err().to_string();
+            assert!(refused.contains(weak.0), "{refused}");
+            assert!(!folder.exists(), "{}", weak.0);
+        }
+        fs::create_dir_all(folder.join("webhook")).unwrap();
+        fs::write(folder.join("webhook/secret"), "x\n").unwrap();
+        let refused = write(&env(&[]), &folder).unwrap_err();
+        let refused = format!("{refused:#}");
+        let path = folder.join("webhook/secret").display().to_string();
+        assert!(
+            refused.contains(&format!("rm -f {path}")) && refused.contains("WEBHOOK_SECRET"),
+            "{refused}"
+        );
+        assert!(!folder.join("api").exists());
+        // What is given takes its place.
+        let given = [("WEBHOOK_SECRET", "rahasia-yang-panjang")];
+        write(&env(&given), &folder).unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "rahasia-yang-panjang\n");
+    }
+
+    #[test]
+    fn a_file_is_named_by_its_whole_path() {
+        let conf = |folder: &str| {
+            let folder = std::path::absolute(folder).unwrap();
+            rabbitmq_conf(&folder)
+        };
+        let here = std::env::current_dir().unwrap();
+        let whole = here.join("secrets/amqp/definitions.json");
+        let line = format!("load_definitions = {}\n", whole.display());
+        assert!(conf("secrets").starts_with(&line));
     }
 }

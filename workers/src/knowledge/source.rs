@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use serde::Deserialize;
 
 use super::DocumentRef;
@@ -89,12 +90,13 @@ pub fn bundled() -> Vec<Document> {
         .collect()
 }
 
-/// Loads a `.jsonl` file, a `.md` file, or a folder of both with its subfolders, in the order of their names.
+/// Loads a `.jsonl` file, a `.md` file, or a folder of both with its subfolders, in the order of their names. `path`
+/// itself may be a link; those below it are not followed, wherever they lead.
 pub fn load(path: &Path) -> Result<Loaded, SourceError> {
     let mut loaded = Loaded::default();
     for file in files(path)? {
         match extension(&file) {
-            "jsonl" => load_lines(&file, &mut loaded)?,
+            "jsonl" => load_lines(path, &file, &mut loaded)?,
             _ => loaded.documents.push(load_markdown(path, &file)?),
         }
         loaded.check(path)?;
@@ -129,11 +131,13 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
         for entry in fs::read_dir(&folder).map_err(unreadable(&folder))? {
             let entry = entry.map_err(unreadable(&folder))?;
             let kind = entry.file_type().map_err(unreadable(&folder))?;
-            // A linked folder is not followed: it could lead back to one of its parents.
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if matches!(extension(&entry.path()), "md" | "jsonl") {
-                found.push(entry.path());
+            let path = entry.path();
+            if kind.is_symlink() {
+                tracing::warn!(path = %path.display(), "a link, which is not followed");
+            } else if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() && matches!(extension(&path), "md" | "jsonl") {
+                found.push(path);
             }
         }
     }
@@ -141,11 +145,22 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, SourceError> {
     Ok(found)
 }
 
+/// Below `root` no link is followed, also not one that took the place of a file since the folder was looked through.
+fn open(root: &Path, file: &Path) -> Result<File, SourceError> {
+    if file == root {
+        return File::open(file).map_err(unreadable(file));
+    }
+    // A pipe must not be waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(file, flags, Mode::empty());
+    let opened = opened.map_err(|error| unreadable(file)(error.into()))?;
+    Ok(File::from(opened))
+}
+
 /// The id is the path below `root` without its ending, so that two folders may hold files of one name.
 fn load_markdown(root: &Path, file: &Path) -> Result<Document, SourceError> {
     let mut text = String::new();
-    let reader = File::open(file).map_err(unreadable(file))?;
-    reader
+    open(root, file)?
         .take(MAX_TEXT_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(unreadable(file))?;
@@ -168,8 +183,8 @@ fn load_markdown(root: &Path, file: &Path) -> Result<Document, SourceError> {
     ))
 }
 
-fn load_lines(file: &Path, loaded: &mut Loaded) -> Result<(), SourceError> {
-    let mut reader = BufReader::new(File::open(file).map_err(unreadable(file))?);
+fn load_lines(root: &Path, file: &Path, loaded: &mut Loaded) -> Result<(), SourceError> {
+    let mut reader = BufReader::new(open(root, file)?);
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     for number in 1.. {
         let mut line = String::new();
@@ -368,6 +383,35 @@ mod tests {
         let all = loaded.into_passages();
         assert_eq!((all.len(), all[0].id), (2, stored.id));
         fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn links_in_a_folder_are_not_followed_and_the_path_itself_may_be_one() {
+        use std::os::unix::fs::symlink;
+        let desk = folder("links");
+        let docs = desk.join("docs");
+        fs::create_dir(&docs).expect("a folder");
+        fs::write(desk.join("sub/secret.md"), "# Rahasia\nIsi.").expect("write");
+        fs::write(docs.join("a.md"), "# A\nIsi.").expect("write");
+        symlink(desk.join("sub/secret.md"), docs.join("b.md")).expect("a link");
+        symlink(desk.join("sub"), docs.join("c")).expect("a link");
+        symlink(&docs, desk.join("linked")).expect("a link");
+        symlink(docs.join("a.md"), desk.join("linked.md")).expect("a link");
+        for (path, expected) in [
+            (&docs, "a"),
+            (&desk.join("linked"), "a"),
+            (&desk.join("linked.md"), "linked"),
+        ] {
+            let documents = load(path).expect("documents").documents;
+            let ids: Vec<&str> = documents
+                .iter()
+                .map(|document| document.reference.id.as_str())
+                .collect();
+            assert_eq!(ids, [expected]);
+        }
+        // As if it had been a file when the folder was looked through.
+        assert!(open(&docs, &docs.join("b.md")).is_err());
+        fs::remove_dir_all(desk).expect("removed");
     }
 
     #[test]

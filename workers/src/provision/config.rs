@@ -97,15 +97,13 @@ pub struct ProvisionConfig {
 }
 
 impl ProvisionConfig {
-    /// The hub as it may be shown: a mirror's address can hold a password.
+    /// The hub as it may be shown, by scheme and host: a mirror's address can hold a password, or a token in its path.
     pub(super) fn hub_name(&self) -> String {
-        let Ok(mut shown) = reqwest::Url::parse(&self.hub) else {
-            return "the hub".to_owned();
-        };
-        // Only an address without a host refuses, and that has none to hide.
-        let _ = shown.set_username("");
-        let _ = shown.set_password(None);
-        shown.as_str().trim_end_matches('/').to_owned()
+        let origin = reqwest::Url::parse(&self.hub).map(|url| url.origin());
+        match origin {
+            Ok(origin) if origin.is_tuple() => origin.ascii_serialization(),
+            _ => "the hub".to_owned(),
+        }
     }
 
     /// With the pinned defaults.

@@ -45,8 +45,6 @@ pub enum AssetState {
     Failed {
         /// Why.
         reason: String,
-        /// What a person can do instead.
-        by_hand: String,
         /// When the next attempt is made; none in the foreground.
         retry_in: Option<Duration>,
     },

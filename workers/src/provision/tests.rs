@@ -167,12 +167,10 @@ impl Machine {
         let (result, state) = self.run().await;
         result.unwrap_err();
         assert!(!self.ready().exists());
-        let AssetState::Failed {
-            reason, by_hand, ..
-        } = state
-        else {
+        let AssetState::Failed { reason, .. } = state else {
             panic!("{state:?}")
         };
+        let by_hand = asset::by_hand(&self.config, Asset::SpeechToText);
         assert!(
             by_hand.contains("model.bin") && by_hand.contains("stt/m"),
             "{by_hand}"

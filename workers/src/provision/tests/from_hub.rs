@@ -162,15 +162,19 @@ fn all_models_are_pinned() {
 }
 
 #[tokio::test]
-async fn the_password_of_a_mirror_is_shown_nowhere() {
+async fn the_password_and_the_path_of_a_mirror_are_shown_nowhere() {
     let mut machine = Machine::new(|_| Reply::status(404)).await;
     let address = machine
         .hub
         .url()
         .replace("http://", "http://somebody:s3cret@");
-    machine.config.hub = address;
+    machine.config.hub = format!("{address}/s3cret/models");
     let (result, state) = machine.run().await;
-    let shown = format!("{result:?} {} {state:?}", result.as_ref().unwrap_err());
+    let by_hand = asset::by_hand(&machine.config, Asset::SpeechToText);
+    let shown = format!(
+        "{result:?} {} {state:?} {by_hand}",
+        result.as_ref().unwrap_err()
+    );
     assert!(!shown.contains("s3cret"), "{shown}");
     assert!(shown.contains(&machine.hub.url()), "{shown}");
 }
