@@ -33,6 +33,10 @@ pub struct Decoder {
 
 impl Decoder {
     /// Must be called within a runtime.
+    #[expect(
+        clippy::new_without_default,
+        reason = "what needs a runtime is no default"
+    )]
     pub fn new() -> Self {
         let sandbox = Sandbox::new();
         Self {
