@@ -140,6 +140,9 @@ pub enum Purpose {
 pub trait SpeechSynthesizer: Send + Sync + 'static {
     /// Speaks `text` as `voice`, or as a voice of its own choice.
     async fn speak(&self, text: &str, voice: Option<&str>) -> Result<Spoken, StageError>;
+
+    /// Another text is soon to be spoken as `voice`: gets ready for it what takes time. Never waits.
+    fn prepare(&self, _voice: Option<&str>) {}
 }
 
 /// A WAV, and what made it.

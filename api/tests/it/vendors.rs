@@ -1,6 +1,7 @@
 //! The whole path with every vendor faked on the wire, at the addresses that
 //! the settings name.
 
+mod burst;
 mod callbacks;
 mod dead_letters;
 mod dying;

@@ -87,6 +87,11 @@ impl Circuit {
         })
     }
 
+    /// Whether calls go through, as far as is known.
+    pub fn is_closed(&self) -> bool {
+        matches!(*self.lock(), State::Closed { .. })
+    }
+
     fn judge(&self, verdict: Verdict, now: Instant) {
         let mut state = self.lock();
         *state = match (*state, verdict) {

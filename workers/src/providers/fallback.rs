@@ -86,6 +86,13 @@ impl<P: ?Sized> Candidate<P> {
         })
     }
 
+    fn is_up(&self) -> bool {
+        match &self.place {
+            Place::Here => true,
+            Place::Elsewhere { circuit, .. } => circuit.is_closed(),
+        }
+    }
+
     fn note(&self, error: Option<&StageError>) {
         if let Place::Elsewhere { failure, .. } = &self.place {
             let mut last = failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -296,6 +303,14 @@ impl SpeechSynthesizer for Fallback<dyn SpeechSynthesizer> {
             }
         }
         tries.give_up()
+    }
+
+    /// With the provider that would be asked.
+    fn prepare(&self, voice: Option<&str>) {
+        let mut candidates = self.candidates.iter();
+        if let Some(candidate) = candidates.find(|candidate| candidate.is_up()) {
+            candidate.provider.prepare(voice);
+        }
     }
 }
 
