@@ -7,7 +7,7 @@ use sandbox::Sandbox;
 
 use crate::{
     audio::isolated::DecodeRecording, config::WorkerConfig, providers::whisper::LoadError,
-    provision::Provision, recording::Recordings,
+    provision::Provision, recording::Recordings, slots::EnginePool,
 };
 
 mod answering;
@@ -19,6 +19,7 @@ pub struct Kit {
     pub backends: Backends,
     pub config: WorkerConfig,
     pub provision: Provision,
+    engines: EnginePool,
     decoder: OnceLock<Arc<Sandbox<DecodeRecording>>>,
 }
 
@@ -48,6 +49,7 @@ impl Kit {
         Self {
             backends,
             provision: Provision::new(config.provision.clone()),
+            engines: EnginePool::new(config.engine_calls),
             config,
             decoder: OnceLock::new(),
         }

@@ -30,6 +30,7 @@ pub mod runner;
 mod sabotage;
 pub mod sentences;
 pub mod settlement;
+pub mod slots;
 pub mod speakable;
 pub mod stages;
 pub mod telling;

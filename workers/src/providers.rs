@@ -30,6 +30,7 @@ pub mod extractive;
 pub mod failure;
 pub mod fallback;
 pub mod generative;
+pub mod limited;
 pub mod local;
 pub mod openai;
 pub mod prosa;

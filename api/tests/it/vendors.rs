@@ -13,6 +13,7 @@ mod knowledge;
 mod poison;
 pub mod running;
 mod signing;
+mod slots;
 mod speaking;
 mod streaming;
 mod submitting;
@@ -20,7 +21,7 @@ mod waiting;
 mod whole_path;
 
 // The fakes, under the names by which the tests know them.
-use workers::testing::prosa;
+pub use workers::testing::prosa;
 pub use workers::testing::vendor as fake;
 
 /// Defines each test twice, as `in_both_modes` does; each starts programs of
