@@ -134,6 +134,13 @@ impl Consumer {
         }
     }
 
+    /// Counts anew: what was handed out so far is no longer among the `prefetch` of
+    /// [`Broker::consume`], and can be settled as before. For messages that have to
+    /// be held for long while others could be worked on.
+    pub async fn renew(&mut self) {
+        self.0.renew().await;
+    }
+
     /// Takes no more, and gives back what was handed out but never received.
     /// Deliveries that were received can still be settled.
     pub async fn stop(mut self) {
@@ -150,6 +157,8 @@ impl Consumer {
 #[async_trait]
 pub trait Deliveries: Send {
     async fn next(&mut self) -> Incoming;
+    /// See [`Consumer::renew`]. Nothing to do where nothing is handed out that was not asked for.
+    async fn renew(&mut self) {}
     async fn stop(&mut self);
     fn is_consuming(&self) -> tokio::sync::watch::Receiver<bool>;
 }
@@ -252,9 +261,14 @@ impl Delivery {
     }
 
     /// Tries the stage again with `next` after `delay`, one of
-    /// [`crate::retry::delays_of`] its stage.
+    /// [`crate::retry::delays_of`] its stage. Dropped before it is done, it gives
+    /// the message back; `next` may come as well then.
     pub async fn retry(mut self, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
-        self.take_receipt().retry(next, delay).await
+        let receipt = self.receipt.as_ref().expect(HOLDS_ITS_RECEIPT);
+        let retried = receipt.retry(next, delay).await;
+        // Settled, or taken back by the broker.
+        self.receipt = None;
+        retried
     }
 
     /// Puts the message aside for an operator.
@@ -264,9 +278,7 @@ impl Delivery {
     }
 
     fn take_receipt(&mut self) -> Box<dyn Receipt> {
-        self.receipt
-            .take()
-            .expect("a delivery holds its receipt until it is consumed")
+        self.receipt.take().expect(HOLDS_ITS_RECEIPT)
     }
 }
 
@@ -287,6 +299,8 @@ impl fmt::Debug for Delivery {
     }
 }
 
+const HOLDS_ITS_RECEIPT: &str = "a delivery holds its receipt until it is consumed";
+
 /// What an adapter implements for [`Delivery`].
 #[async_trait]
 pub trait Receipt: Send + Sync {
@@ -295,7 +309,7 @@ pub trait Receipt: Send + Sync {
         true
     }
     async fn ack(self: Box<Self>) -> Result<(), SettleError>;
-    async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError>;
+    async fn retry(&self, next: &Envelope, delay: Duration) -> Result<(), SettleError>;
     async fn dead_letter(
         self: Box<Self>,
         envelope: &Envelope,

@@ -46,6 +46,8 @@ contract!(broker:
     stopping_gives_back_what_was_not_received_and_lets_the_rest_settle,
     competing_consumers_share_the_messages,
     a_retry_comes_back_after_its_delay_with_the_next_attempt,
+    what_is_held_keeps_nothing_from_a_consumer_that_counts_anew,
+    a_retry_that_is_given_up_gives_the_message_back,
     a_dead_letter_leaves_the_work_queue_and_is_kept,
     to_look_at_dead_letters_takes_none_away,
     a_dead_letter_that_is_removed_is_gone_and_the_others_stay,

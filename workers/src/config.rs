@@ -19,7 +19,7 @@ use crate::{
     provision::{ProvisionConfig, SttModel},
     runner::StageConfig,
 };
-use providers::ProviderConfig;
+use providers::{EmotionProvider, HearingProvider, ProviderConfig, SpeakingProvider};
 
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -37,6 +37,8 @@ pub struct WorkerConfig {
     pub provision: ProvisionConfig,
     /// Tokens of what was said before that an answer is made with.
     pub history_tokens: usize,
+    /// CPU-bound calls of engines at the same time, of whichever.
+    pub engine_calls: u32,
     stages: Vec<StageSettings>,
 }
 
@@ -91,6 +93,7 @@ impl WorkerConfig {
             },
             retention: retention(env)?,
             provision: provision(env)?,
+            engine_calls: env.number("ENGINE_MAX_CONCURRENT", 1..=1_024, u32::from(cores()))?,
             history_tokens: env.number("HISTORY_TOKENS", 0..=100_000, 2_000)?,
             stages: Stage::ALL
                 .iter()
@@ -126,24 +129,57 @@ const RETRIEVAL: Duration = Duration::from_secs(40);
 /// fail its jobs.
 const FETCHING: Duration = Duration::from_secs(10);
 
+/// Processors of this machine.
+fn cores() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    u16::try_from(cores).unwrap_or(u16::MAX).clamp(1, 256)
+}
+
+/// Messages of a stage in work at the same time. To wait for a vendor costs nothing. Where an engine in this process does
+/// the work it is bounded by the slots of engines, and what is held beyond them only keeps it from other workers: enough
+/// to have the next one at hand.
+fn messages_held(stage: Stage, providers: &ProviderConfig) -> u16 {
+    let vendors = match stage {
+        Stage::Stt => providers
+            .speech_to_text
+            .iter()
+            .any(|it| *it != HearingProvider::Whisper),
+        Stage::Emotion => providers
+            .emotion
+            .iter()
+            .any(|it| *it != EmotionProvider::Heuristic),
+        Stage::Tts => providers
+            .text_to_speech
+            .iter()
+            .any(|it| *it != SpeakingProvider::Espeak),
+        Stage::Rag | Stage::Webhook => true,
+    };
+    match stage {
+        // One transcription uses all threads there are for it; the next one is decoded meanwhile.
+        Stage::Stt if !vendors => 2,
+        Stage::Emotion | Stage::Tts if !vendors => cores(),
+        Stage::Stt | Stage::Emotion | Stage::Rag => 32,
+        // One for each sentence of an answer.
+        Stage::Tts => 64,
+        // They mostly wait, for the end of a job or for an address.
+        Stage::Webhook => 256,
+    }
+}
+
 fn stage_settings(
     env: &Environment,
     stage: Stage,
     providers: &ProviderConfig,
 ) -> Result<StageSettings, ConfigError> {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let cores = u16::try_from(cores).unwrap_or(u16::MAX).clamp(1, 256);
-    // The timeouts have the names that the predecessor gave them. What keeps a
-    // core busy runs as often as there are cores.
-    let (timeout_variable, timeout, concurrency) = match stage {
-        // One transcription uses all cores; the next one is decoded meanwhile.
-        Stage::Stt => ("STT_TIMEOUT", 120, 2),
-        Stage::Emotion => ("EMOTION_TIMEOUT", 30, cores),
-        Stage::Rag => ("LLM_TIMEOUT", 60, 32),
-        Stage::Tts => ("TTS_TIMEOUT", 60, cores),
-        // They mostly wait, for the end of a job or for an address.
-        Stage::Webhook => ("WEBHOOK_TIMEOUT", 10, 256),
+    // The timeouts have the names that the predecessor gave them.
+    let (timeout_variable, timeout) = match stage {
+        Stage::Stt => ("STT_TIMEOUT", 120),
+        Stage::Emotion => ("EMOTION_TIMEOUT", 30),
+        Stage::Rag => ("LLM_TIMEOUT", 60),
+        Stage::Tts => ("TTS_TIMEOUT", 60),
+        Stage::Webhook => ("WEBHOOK_TIMEOUT", 10),
     };
+    let concurrency = messages_held(stage, providers);
     let concurrency_variable = format!("{}_CONCURRENCY", stage.as_str().to_ascii_uppercase());
     let call_timeout = env.seconds(timeout_variable, 1..=LONGEST_TRY, timeout)?;
     // Each provider of the list may use up its time before the last one answers.
@@ -274,6 +310,19 @@ mod tests {
         let config = WorkerConfig::from_environment(&env.into_iter().collect()).unwrap();
         assert_eq!(config.of(Stage::Rag).concurrency, 7);
         assert_eq!(config.call_timeout(Stage::Rag), Duration::from_secs(9));
+    }
+
+    #[test]
+    fn a_stage_that_waits_for_a_vendor_holds_many_messages() {
+        let key = [("HOME", "/h"), ("PROSA_TTS_API_KEY", "k")];
+        let config = WorkerConfig::from_environment(&key.into_iter().collect()).unwrap();
+        assert!(config.of(Stage::Tts).concurrency >= 32);
+        assert_eq!(config.of(Stage::Stt).concurrency, 2, "an engine hears");
+        assert_eq!(config.engine_calls, u32::from(cores()));
+        let limited = [("HOME", "/h"), ("PROSA_TTS_MAX_CONCURRENT", "3")];
+        let config = WorkerConfig::from_environment(&limited.into_iter().collect()).unwrap();
+        assert_eq!(config.providers.limits.prosa_speaking, Some(3));
+        assert_eq!(config.providers.limits.prosa_hearing, None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
     providers::whisper::LoadError,
     provision::Provision,
     recording::{Decoder, Recordings},
+    slots::EnginePool,
 };
 
 mod answering;
@@ -20,6 +21,7 @@ pub struct Kit {
     pub backends: Backends,
     pub config: WorkerConfig,
     pub provision: Provision,
+    engines: EnginePool,
     decoder: OnceLock<Arc<Decoder>>,
 }
 
@@ -49,6 +51,7 @@ impl Kit {
         Self {
             backends,
             provision: Provision::new(config.provision.clone()),
+            engines: EnginePool::new(config.engine_calls),
             config,
             decoder: OnceLock::new(),
         }

@@ -31,6 +31,7 @@ mod sabotage;
 pub mod sentences;
 pub mod settlement;
 pub mod shares;
+pub mod slots;
 pub mod speakable;
 pub mod stages;
 pub mod telling;

@@ -30,6 +30,7 @@ pub mod extractive;
 pub mod failure;
 pub mod fallback;
 pub mod generative;
+pub mod limited;
 pub mod local;
 pub mod openai;
 pub mod prosa;
@@ -140,6 +141,9 @@ pub enum Purpose {
 pub trait SpeechSynthesizer: Send + Sync + 'static {
     /// Speaks `text` as `voice`, or as a voice of its own choice.
     async fn speak(&self, text: &str, voice: Option<&str>) -> Result<Spoken, StageError>;
+
+    /// Another text is soon to be spoken as `voice`: gets ready for it what takes time. Never waits.
+    fn prepare(&self, _voice: Option<&str>) {}
 }
 
 /// A WAV, and what made it.

@@ -60,7 +60,7 @@ impl Retriever {
 
     async fn search(&self, queries: &[Query]) -> Result<Vec<Passage>, StageError> {
         let mut tries = self.knowledge.tries();
-        while let Some(one) = tries.next() {
+        while let Some(one) = tries.next().await {
             let found = one.provider.search(queries, PASSAGES).await;
             if let Some(end) = tries.judge(one, found.map_err(StageError::from)) {
                 return end;

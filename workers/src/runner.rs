@@ -1,5 +1,8 @@
-//! The loop of one stage: takes a message when there is room, runs its handler
+//! The loop of one stage: takes a message when a slot is free, runs its handler
 //! within its time, and carries out the settlement.
+//!
+//! A slot is a message in work. Neither a message whose job is over keeps one, nor one that is done with but for a server
+//! that does not take what follows ([`unsettled`]).
 //!
 //! The order of effects is what keeps jobs from being lost: the outcome is
 //! recorded in the reply log, the next message is published and confirmed, and
@@ -19,26 +22,28 @@ use std::{
 use common::{
     backends::Backends,
     broker::{Delivery, Incoming, SettleError},
-    envelope::Envelope,
+    envelope::{Envelope, Job},
     pipeline::Stage,
     reply::{Appended, Begun, Event, MOST_RUNS, ReplyError, Retention, Run, StageStarted},
     retry::{Backoff, RetryPolicy},
     time::UnixMillis,
-    turn::{Answer, Turn},
+    turn::{Answer, Sentence, Turn},
 };
 use futures::FutureExt as _;
 use tokio::{
-    sync::{Semaphore, SetOnce, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, SetOnce, watch},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use company::Seat;
+use unsettled::Unsettled;
 
 use crate::{
     handler::{Admission, Handler, Progress, StageError},
     narration::Narration,
+    slots::clock::{Clock, TimedOut},
     telling::{Next, Telling, Tidings},
 };
 
@@ -47,14 +52,15 @@ mod measures;
 mod settling;
 mod speaking;
 mod unreadable;
+mod unsettled;
 
 /// How one stage is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StageConfig {
     pub stage: Stage,
-    /// Messages in work at the same time.
+    /// Messages in work at the same time: its slots.
     pub concurrency: u16,
-    /// Time for one try.
+    /// Time for one try, without that in which it waits for a slot of an engine or a provider.
     pub timeout: Duration,
     pub retries: RetryPolicy,
     /// Time to finish what is in work after the order to stop.
@@ -90,6 +96,7 @@ pub async fn start(
     let consumer = backends.broker.consume(stage, config.concurrency).await;
     let consuming = consumer.is_consuming();
     let runner = Arc::new(Runner {
+        unsettled: Unsettled::beyond(config.concurrency),
         config,
         handler,
         backends,
@@ -106,6 +113,8 @@ struct Runner {
     config: StageConfig,
     handler: Arc<dyn Handler>,
     backends: Backends,
+    /// Messages that are done with but for a server, and have no slot.
+    unsettled: Unsettled,
     /// The grace is over: what is in work is given back.
     out_of_time: CancellationToken,
 }
@@ -116,24 +125,31 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 
 impl Runner {
     async fn run(self: Arc<Self>, mut consumer: common::broker::Consumer, stop: CancellationToken) {
-        let room = Arc::new(Semaphore::new(self.config.concurrency.into()));
+        let slots = Arc::new(Semaphore::new(self.config.concurrency.into()));
         let in_work = TaskTracker::new();
         loop {
             let next = async {
-                let permit = Arc::clone(&room).acquire_owned().await;
-                (consumer.next().await, permit)
+                let slot = Arc::clone(&slots).acquire_owned().await;
+                (
+                    consumer.next().await,
+                    slot.expect("the slots are never closed"),
+                )
             };
             tokio::select! {
-                (incoming, permit) = next => {
+                (incoming, slot) = next => {
                     let runner = Arc::clone(&self);
                     in_work.spawn(async move {
                         match incoming {
-                            Incoming::Message(delivery) => runner.work_on(*delivery).await,
-                            Incoming::Unreadable(unreadable) => runner.give_up(unreadable).await,
+                            Incoming::Message(delivery) => runner.work_on(*delivery, slot).await,
+                            Incoming::Unreadable(unreadable) => {
+                                let given_up = runner.give_up(unreadable);
+                                runner.unsettled.during(given_up, slot).await;
+                            }
                         }
-                        drop(permit);
                     });
                 }
+                // The broker would count them among those that it has handed out.
+                () = self.unsettled.are_many() => consumer.renew().await,
                 () = stop.cancelled() => break,
             }
         }
@@ -150,7 +166,7 @@ impl Runner {
         info!(stage = %self.config.stage, "stopped");
     }
 
-    async fn work_on(&self, delivery: Delivery) {
+    async fn work_on(&self, delivery: Delivery, slot: OwnedSemaphorePermit) {
         let envelope = &delivery.envelope;
         let span = info_span!(
             "stage",
@@ -162,7 +178,8 @@ impl Runner {
         let (id, message) = (envelope.correlation_id(), envelope.message_id());
         let settled = async {
             let outcome = self.outcome_of(&delivery).await;
-            self.carry_out(outcome, delivery).await
+            let settled = self.carry_out(outcome, delivery);
+            self.unsettled.during(settled, slot).await
         };
         let settled = async {
             tokio::select! {
@@ -193,7 +210,10 @@ impl Runner {
             stage: self.config.stage,
             attempt: envelope.attempt,
         };
-        let mut seat = Seat::shared().await;
+        let mut seat = match self.while_under_way(&envelope.job, Seat::shared()).await {
+            Ok(seat) => seat,
+            Err(over) => return over.into(),
+        };
         loop {
             let tried = match &envelope.turn.sentence {
                 Some(sentence) => {
@@ -210,7 +230,10 @@ impl Runner {
                     let (id, message) = (envelope.correlation_id(), envelope.message_id());
                     self.let_go(id, &message).await;
                     drop(seat);
-                    seat = Seat::alone().await;
+                    seat = match self.while_under_way(&envelope.job, Seat::alone()).await {
+                        Ok(seat) => seat,
+                        Err(over) => return over.into(),
+                    };
                 }
             }
         }
@@ -251,47 +274,57 @@ impl Runner {
     async fn run_stage(&self, envelope: &Envelope, run: Run, queued: Duration) -> Outcome {
         let begun = Instant::now();
         let telling = Mutex::new(Telling::new(run.told.clone(), next_of(envelope)));
-        let narrated = self.handle_and_narrate(envelope, &run, &telling);
-        let (result, told) = match narrated.await {
+        let clock = Clock::start();
+        let narrated = self.handle_and_narrate(envelope, &run, &telling, &clock);
+        let Narrated {
+            result,
+            told,
+            unsent,
+        } = match narrated.await {
             Ok(narrated) => narrated,
-            Err(why) => return Outcome::NotRecorded(why),
+            Err(outcome) => return outcome,
         };
         if result.is_err() && envelope.job.is_expired(UnixMillis::now()) {
             return Outcome::Expired;
         }
         let mut telling = telling.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut last = telling.tell(told);
+        last.sentences.splice(0..0, unsent);
         if let Some(answer) = written(envelope, &result) {
             last.extend(telling.finish(&answer.text));
         }
         let account = Account {
             run: Some(run),
             tidings: last,
-            duration: begun.elapsed(),
-            queued,
+            duration: begun.elapsed().saturating_sub(clock.waited()),
+            queued: queued + clock.waited(),
         };
         Outcome::Ran(Box::new(Ran { result, account }))
     }
 
     /// Runs the handler while what it tells is recorded and its sentences are
-    /// sent on; gives what it told at the very end beside its result, or why it
+    /// sent on; gives what is left to do of that beside its result, or why it
     /// need not go on: the job is over, or another run has taken over.
     async fn handle_and_narrate(
         &self,
         envelope: &Envelope,
         run: &Run,
         telling: &Mutex<Telling>,
-    ) -> Result<(Result<Turn, StageError>, Vec<Event>), Appended> {
+        clock: &Arc<Clock>,
+    ) -> Result<Narrated, Outcome> {
         let narration = Narration::default();
         let needless = SetOnce::new();
         let steps = AtomicU32::new(0);
+        let unsent = tokio::sync::Mutex::new(Vec::new());
         let record = async |events: Vec<Event>| {
             let tidings = tell(telling, events);
             let step = steps.fetch_add(1, Ordering::Relaxed) + 1;
             match self.narrate(envelope, run, step, &tidings.events).await {
                 Appended::Recorded => {
                     measures::first_token(&envelope.job, &tidings);
-                    self.send_sentences(envelope, tidings.sentences).await;
+                    let mut unsent = unsent.lock().await;
+                    unsent.extend(tidings.sentences);
+                    self.send_sentences_now(envelope, &mut unsent).await;
                 }
                 why => {
                     // Once is enough.
@@ -299,32 +332,35 @@ impl Runner {
                 }
             }
         };
-        let work = self.unless_interrupted(envelope, self.handle(envelope, &narration));
-        tokio::select! {
-            (result, told) = narration.during(work, record) => {
-                Ok((result.ok_or(Appended::Closed)?, told))
-            }
-            why = needless.wait() => Err(*why),
-        }
+        let work = self.handle(envelope, &narration, clock);
+        let work = self.while_under_way(&envelope.job, work);
+        let (result, told) = tokio::select! {
+            (result, told) = narration.during(work, record) => (result?, told),
+            why = needless.wait() => return Err(Outcome::NotRecorded(*why)),
+        };
+        Ok(Narrated {
+            result,
+            told,
+            unsent: unsent.into_inner(),
+        })
     }
 
-    /// `None` when the job was ended from elsewhere before `work` was done,
-    /// which is dropped then.
-    async fn unless_interrupted<T>(
+    /// Drops `work` when the job is over before it is done.
+    async fn while_under_way<T>(
         &self,
-        envelope: &Envelope,
+        job: &Job,
         work: impl Future<Output = T>,
-    ) -> Option<T> {
-        let interrupted = async {
+    ) -> Result<T, Over> {
+        let ended = async {
             // Most work is done sooner, and worth no subscription.
             sleep(SHORT_WORK).await;
-            let id = envelope.correlation_id();
-            self.backends.replies.ended(id).await;
+            self.backends.replies.ended(job.correlation_id).await;
         };
         tokio::select! {
             biased;
-            done = work => Some(done),
-            () = interrupted => None,
+            done = work => Ok(done),
+            () = ended => Err(Over::Ended),
+            () = sleep(job.time_left(UnixMillis::now())) => Err(Over::Expired),
         }
     }
 
@@ -332,28 +368,54 @@ impl Runner {
         &self,
         envelope: &Envelope,
         progress: &dyn Progress,
+        clock: &Arc<Clock>,
     ) -> Result<Turn, StageError> {
         let turn = envelope.turn.clone();
         let work = self.handler.handle(turn, &envelope.job, progress);
-        self.within_time(envelope, work).await
+        self.within_time(work, clock).await
     }
 
     /// The handler's work within its time; a panic is a failure of this job,
     /// not of the worker.
     async fn within_time(
         &self,
-        envelope: &Envelope,
         work: impl Future<Output = Result<Turn, StageError>>,
+        clock: &Arc<Clock>,
     ) -> Result<Turn, StageError> {
-        let left = envelope.job.time_left(UnixMillis::now());
-        let time = self.config.timeout.min(left);
-        match timeout(time, AssertUnwindSafe(work).catch_unwind()).await {
+        let time = self.config.timeout;
+        let work = AssertUnwindSafe(work).catch_unwind();
+        match clock.within(time, work).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(StageError::internal("panicked", "the handler panicked")),
-            Err(_) => Err(StageError::transient(
+            Err(TimedOut) => Err(StageError::transient(
                 "stage_timeout",
                 format!("not done within {time:?}"),
             )),
+        }
+    }
+}
+
+/// What a handler made, and what is left to do of what it told.
+struct Narrated {
+    result: Result<Turn, StageError>,
+    told: Vec<Event>,
+    /// Sentences that RabbitMQ has not taken yet.
+    unsent: Vec<Sentence>,
+}
+
+/// Why nothing more is to be done for a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// From elsewhere, as by its caller.
+    Ended,
+    Expired,
+}
+
+impl From<Over> for Outcome {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Ended => Self::NotRecorded(Appended::Closed),
+            Over::Expired => Self::Expired,
         }
     }
 }

@@ -8,6 +8,7 @@ mod bad_input;
 mod containers;
 mod conversations;
 mod deployment;
+mod engines;
 mod health;
 mod hostile;
 mod jobs;

@@ -6,7 +6,15 @@ use common::testing::servers::{RabbitServer, RedisServer, environment, shared, s
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::deployment::{Deployment, conversation, problem, settings, start_api, start_worker};
+use crate::{
+    deployment::{
+        Deployment, conversation, eventually, form, problem, settings, start_api, start_worker,
+    },
+    vendors::{
+        prosa,
+        running::{Mode, Vendors},
+    },
+};
 
 fn chat() -> Value {
     json!({ "message": "Apa itu ITB?" })
@@ -99,7 +107,7 @@ async fn under_a_memory_alarm_the_door_says_503_and_what_was_accepted_is_answere
     assert_eq!(deployment.job(&path).await["status"], "succeeded");
 
     rabbitmq.ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
-    crate::deployment::eventually("taking jobs again", || async {
+    eventually("taking jobs again", || async {
         let answer = deployment.post("/v1/chat").json(&chat()).send().await;
         answer.is_ok_and(|answer| answer.status() == 200)
     })
@@ -174,4 +182,115 @@ async fn who_waits_for_an_answer_waits_for_no_backlog_of_batch_jobs() {
         last = last.max(done(&job));
     }
     assert!(awaited < last, "the backlog went first");
+}
+
+/// Submits a recording; `None` when it is refused for want of room.
+async fn submit_recording(deployment: &Deployment) -> Option<String> {
+    let form = form(prosa::recording()).text("kind", "audio");
+    let request = deployment.post("/v1/jobs").multipart(form);
+    let answer = request.send().await.unwrap();
+    if answer.status() == 503 {
+        return None;
+    }
+    let job: Value = answer.json().await.unwrap();
+    Some(format!("/v1/jobs/{}", job["job_id"].as_str().unwrap()))
+}
+
+/// The stage of a job that has been completed last.
+async fn stages_done(deployment: &Deployment, job: &str) -> usize {
+    let job = deployment.job(job).await;
+    job["stages"].as_array().map_or(0, Vec::len)
+}
+
+/// Nobody speaks, and more jobs than there are slots wait for room in the queue of who would.
+#[tokio::test]
+async fn a_full_queue_of_the_stage_that_speaks_holds_up_no_chat_and_no_cancelled_job() {
+    let Some(servers) = shared() else { return };
+    let vendors = Vendors::start().await;
+    let more = [("AMQP_QUEUE_MAX_LENGTH", "2"), ("RAG_CONCURRENCY", "2")];
+    let all = vendors.settings_with(Mode::Distributed(servers), &more);
+    let (door, url) = start_api(&all);
+    let worker = start_worker("stt,emotion,rag", &all);
+    let speaks = start_worker("tts", &all);
+    let deployment = Deployment::of(vec![url], vec![door, worker]).await;
+    assert!(speaks.terminate());
+    let mut jobs = Vec::new();
+    while jobs.len() < 8 {
+        match submit_recording(&deployment).await {
+            Some(job) => jobs.push(job),
+            None => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+    for job in &jobs {
+        eventually("answered", || async {
+            stages_done(&deployment, job).await == 3
+        })
+        .await;
+    }
+    deployment.chat("Berapa SKS untuk lulus sarjana?").await;
+
+    let (cancelled, others) = jobs.split_at(4);
+    for job in cancelled {
+        let job: Value = deployment
+            .delete(job)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        assert_eq!(job["status"], "cancelled", "{job}");
+    }
+    deployment.chat("Berapa SKS untuk lulus magister?").await;
+    let _speaks = start_worker("tts", &all);
+    for job in others {
+        let job = deployment.job(&format!("{job}?wait=60")).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+}
+
+/// RabbitMQ takes no message on: what has to be passed on waits, and what is done where it is goes on.
+#[tokio::test]
+async fn under_a_memory_alarm_who_must_pass_on_holds_up_nobody_who_need_not() {
+    let started = RabbitServer::start().zip(RedisServer::start());
+    let Some((rabbitmq, redis)) = started else {
+        skipped("needs the programs rabbitmq-server and redis-server");
+        return;
+    };
+    let vendors = Vendors::start().await;
+    let mut all = vendors.settings_with(Mode::Embedded, &[("RAG_CONCURRENCY", "2")]);
+    all.extend(environment(&rabbitmq.url(), &redis.url()));
+    let (door, url) = start_api(&all);
+    let hears = start_worker("stt,emotion", &all);
+    let others = start_worker("rag,tts", &all);
+    let deployment = Deployment::of(vec![url], vec![door, hears]).await;
+    assert!(others.terminate());
+    let mut spoken = Vec::new();
+    for _ in 0..8 {
+        spoken.extend(submit_recording(&deployment).await);
+    }
+    for job in &spoken {
+        eventually("felt", || async {
+            stages_done(&deployment, job).await == 2
+        })
+        .await;
+    }
+    let mut written = Vec::new();
+    for _ in 0..4 {
+        let body = json!({ "kind": "chat", "message": "Berapa SKS untuk lulus sarjana?" });
+        let accepted = deployment.post("/v1/jobs").json(&body).send().await;
+        let accepted: Value = accepted.unwrap().json().await.unwrap();
+        written.push(format!("/v1/jobs/{}", accepted["job_id"].as_str().unwrap()));
+    }
+    rabbitmq.ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+    let _others = start_worker("rag,tts", &all);
+    for job in &written {
+        let job = deployment.job(&format!("{job}?wait=60")).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
+    rabbitmq.ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
+    for job in &spoken {
+        let job = deployment.job(&format!("{job}?wait=60")).await;
+        assert_eq!(job["status"], "succeeded", "{job}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The whole path with every vendor faked on the wire, at the addresses that
 //! the settings name.
 
+mod burst;
 mod callbacks;
 mod dead_letters;
 mod dying;
@@ -12,6 +13,7 @@ mod knowledge;
 mod poison;
 pub mod running;
 mod signing;
+mod slots;
 mod speaking;
 mod streaming;
 mod submitting;
@@ -19,7 +21,7 @@ mod waiting;
 mod whole_path;
 
 // The fakes, under the names by which the tests know them.
-use workers::testing::prosa;
+pub use workers::testing::prosa;
 pub use workers::testing::vendor as fake;
 
 /// Defines each test twice, as `in_both_modes` does; each starts programs of

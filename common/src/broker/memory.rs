@@ -357,7 +357,7 @@ impl Receipt for MemoryReceipt {
         Ok(())
     }
 
-    async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
+    async fn retry(&self, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
         self.queue.push_delayed(next.clone(), delay);
         Ok(())
     }

@@ -4,6 +4,8 @@
 //! may say a size that is unknown (see [`super::riff`]) or simply wrong. The samples are kept in the order in which they
 //! came, and the file that is made of them says true sizes.
 
+use std::time::Duration;
+
 use super::riff::{self, Layout, LayoutError};
 use super::wav::{self, Format, Wav, WavError};
 
@@ -30,6 +32,8 @@ pub struct Pieces {
     state: State,
     format: Option<Format>,
     samples: Vec<u8>,
+    /// Audio came after a file that was complete.
+    went_on: bool,
     limit: usize,
 }
 
@@ -57,6 +61,7 @@ impl Pieces {
             state: State::Header(Vec::new()),
             format: None,
             samples: Vec::new(),
+            went_on: false,
             limit,
         }
     }
@@ -69,6 +74,7 @@ impl Pieces {
     /// of different formats come one after another.
     pub fn push(&mut self, piece: &[u8]) -> Result<(), PieceError> {
         if matches!(self.state, State::Samples(_)) && riff::is_wave(piece) {
+            self.went_on |= self.is_whole();
             self.state = State::Header(Vec::new());
         }
         match &mut self.state {
@@ -90,6 +96,24 @@ impl Pieces {
             State::Header(begun) => !begun.is_empty(),
             State::Samples(left) => !matches!(left, Left::Promised(0) | Left::Unknown),
         }
+    }
+
+    /// Whether there is one file, as long as its header says.
+    pub fn is_whole(&self) -> bool {
+        let complete = matches!(self.state, State::Samples(Left::Promised(0)));
+        complete && !self.is_empty() && !self.went_on
+    }
+
+    /// Whether more came after a file that was complete by its header.
+    pub fn went_on(&self) -> bool {
+        self.went_on
+    }
+
+    /// How long the samples so far are.
+    pub fn duration(&self) -> Duration {
+        self.format.map_or(Duration::ZERO, |format| {
+            format.duration_of(self.samples.len())
+        })
     }
 
     /// Whether no sample has come.
@@ -150,8 +174,10 @@ impl Pieces {
     fn take_more(&mut self, more: &[u8]) -> Result<(), PieceError> {
         let more = after_chunks(more);
         if more.is_empty() {
-            Ok(())
-        } else if riff::is_wave(more) {
+            return Ok(());
+        }
+        self.went_on |= !self.is_empty();
+        if riff::is_wave(more) {
             self.take_header(more.to_vec())
         } else {
             self.take_samples(more, Left::Unknown)

@@ -27,6 +27,12 @@ impl Format {
         }
     }
 
+    /// Playing time of this many bytes of samples.
+    pub fn duration_of(self, bytes: usize) -> std::time::Duration {
+        let frame = usize::from(self.channels) * usize::from(self.bits.div_ceil(8));
+        super::clip::duration_of((bytes / frame.max(1)) as u64, self.rate)
+    }
+
     fn chunk(self) -> Vec<u8> {
         let frame = self.channels * self.bits.div_ceil(8);
         let mut chunk = Vec::with_capacity(16);
@@ -94,8 +100,7 @@ impl<'a> Wav<'a> {
 
     /// Playing time.
     pub fn duration(&self) -> std::time::Duration {
-        let frame = usize::from(self.format.channels) * usize::from(self.format.bits.div_ceil(8));
-        super::clip::duration_of((self.data.len() / frame.max(1)) as u64, self.format.rate)
+        self.format.duration_of(self.data.len())
     }
 
     /// The file again, with a 44-byte header whose sizes are true.

@@ -23,6 +23,51 @@ pub struct ProviderConfig {
     pub knowledge: Vec<KnowledgeProvider>,
     /// What makes vectors of texts, for dense search.
     pub embedder: Option<ModelConfig>,
+    pub limits: ProviderLimits,
+}
+
+/// Calls of each remote provider by one process at the same time; as many as there are messages in work where it is not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProviderLimits {
+    pub prosa_hearing: Option<usize>,
+    pub prosa_speaking: Option<usize>,
+    pub emotion: Option<usize>,
+    pub openrouter: Option<usize>,
+    pub openai: Option<usize>,
+    pub custom: Option<usize>,
+    pub embeddings: Option<usize>,
+    pub qdrant: Option<usize>,
+}
+
+impl ProviderLimits {
+    fn from_environment(env: &Environment) -> Result<Self, ConfigError> {
+        let limit = |name| -> Result<Option<usize>, ConfigError> {
+            let variable = format!("{name}_MAX_CONCURRENT");
+            match env.number(&variable, 1..=10_000, usize::MAX)? {
+                usize::MAX => Ok(None),
+                most => Ok(Some(most)),
+            }
+        };
+        Ok(Self {
+            prosa_hearing: limit("PROSA_STT")?,
+            prosa_speaking: limit("PROSA_TTS")?,
+            emotion: limit("EMOTION")?,
+            openrouter: limit("OPENROUTER")?,
+            openai: limit("OPENAI")?,
+            custom: limit("LLM")?,
+            embeddings: limit("EMBEDDING")?,
+            qdrant: limit("QDRANT")?,
+        })
+    }
+
+    /// Of the language model behind `vendor`.
+    pub fn model(&self, vendor: Vendor) -> Option<usize> {
+        match vendor {
+            Vendor::OpenRouter => self.openrouter,
+            Vendor::OpenAi => self.openai,
+            Vendor::Custom => self.custom,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +138,7 @@ impl ProviderConfig {
             text_to_speech: listed(env, "TTS_PROVIDERS", SPEAKING)?,
             knowledge: knowledge(env)?,
             embedder: embedder(env)?,
+            limits: ProviderLimits::from_environment(env)?,
         })
     }
 }

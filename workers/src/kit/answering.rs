@@ -25,11 +25,13 @@ use crate::{
         extractive::{Extractive, Institution},
         fallback::{Candidate, Fallback},
         generative::{self, GenerativeAnswerer},
+        limited::Limited,
         local::LocalAnswerer,
         openai::{ChatOptions, EmbeddingOptions, OpenAiChat, OpenAiEmbeddings, Timeouts},
     },
     query::Interpreter,
     retrieval::Retriever,
+    slots::ProviderLimit,
 };
 
 const QDRANT: &str = "qdrant";
@@ -63,7 +65,8 @@ pub async fn answering(config: &WorkerConfig) -> Result<(Retriever, Arc<dyn Answ
         sources.push(match source {
             KnowledgeProvider::Qdrant(qdrant) => {
                 let collection = collection(qdrant, embedder.clone(), Arc::clone(&lexicon));
-                Candidate::remote(QDRANT, collection.await?)
+                let limit = ProviderLimit::new(config.providers.limits.qdrant);
+                Candidate::remote(QDRANT, collection.await?, limit)
             }
             KnowledgeProvider::Embedded => {
                 let (index, base) = in_memory(config, embedder.clone(), &lexicon)?;
@@ -92,6 +95,7 @@ fn answerer(
             AnswerProvider::Model(model) => {
                 let options = chat_options(model, config.call_timeout(Stage::Rag));
                 let name = options.endpoint.name.clone();
+                let limit = ProviderLimit::new(config.providers.limits.model(model.vendor));
                 let model = OpenAiChat::new(options).map_err(KitError::provider)?;
                 let options = generative::Options {
                     history_tokens: config.history_tokens,
@@ -103,7 +107,7 @@ fn answerer(
                     institution.clone(),
                     options,
                 );
-                Candidate::remote(name, Arc::new(answerer))
+                Candidate::remote(name, Arc::new(answerer), limit)
             }
             AnswerProvider::Extractive => {
                 let extractive = Extractive::new(
@@ -184,7 +188,8 @@ pub fn embedder(config: &WorkerConfig) -> Result<Option<Arc<dyn Embedder>>, KitE
         return Ok(None);
     };
     let embeddings = OpenAiEmbeddings::new(embedding_options(model)).map_err(KitError::provider)?;
-    Ok(Some(Arc::new(embeddings)))
+    let limit = ProviderLimit::new(config.providers.limits.embeddings);
+    Ok(Some(Arc::new(Limited::new(embeddings, limit))))
 }
 
 fn chat_options(config: &ModelConfig, timeout: Duration) -> ChatOptions {

@@ -24,6 +24,7 @@ use crate::{
         whisper::Options,
     },
     provision::{Asset, AssetState, Place},
+    slots::{EnginePool, ProviderLimit},
 };
 
 const WHISPER: &str = "whisper";
@@ -33,15 +34,18 @@ const HEURISTIC: &str = "heuristic";
 impl Kit {
     /// Waits for the local engine when it is the first to be asked.
     pub async fn speech_to_text(&self) -> Result<Arc<dyn SpeechToText>, KitError> {
+        let limits = &self.config.providers.limits;
         let mut candidates: Vec<Candidate<dyn SpeechToText>> = Vec::new();
         for provider in &self.config.providers.speech_to_text {
             candidates.push(match provider {
-                HearingProvider::Prosa(account) => {
-                    Candidate::remote(prosa::PROVIDER, self.prosa_hearing(account)?)
-                }
+                HearingProvider::Prosa(account) => Candidate::remote(
+                    prosa::PROVIDER,
+                    self.prosa_hearing(account)?,
+                    ProviderLimit::new(limits.prosa_hearing),
+                ),
                 HearingProvider::Whisper => {
                     let state = self.provision.need(Asset::SpeechToText);
-                    let engine = whisper(state, self.config.hearing.clone());
+                    let engine = whisper(state, self.config.hearing.clone(), self.engines.clone());
                     let whisper: Arc<dyn SpeechToText> = match candidates.is_empty() {
                         true => engine.await?,
                         false => Arc::new(Arriving::new(engine)),
@@ -64,6 +68,7 @@ impl Kit {
     }
 
     pub fn emotion(&self) -> Result<Arc<dyn EmotionClassifier>, KitError> {
+        let limits = &self.config.providers.limits;
         let mut candidates: Vec<Candidate<dyn EmotionClassifier>> = Vec::new();
         for provider in &self.config.providers.emotion {
             candidates.push(match provider {
@@ -71,9 +76,16 @@ impl Kit {
                     let mut options = emotion_service::Options::new(address.clone());
                     options.timeout = self.config.call_timeout(Stage::Emotion);
                     let service = EmotionService::new(options).map_err(KitError::provider)?;
-                    Candidate::remote(emotion_service::PROVIDER, Arc::new(service))
+                    Candidate::remote(
+                        emotion_service::PROVIDER,
+                        Arc::new(service),
+                        ProviderLimit::new(limits.emotion),
+                    )
                 }
-                EmotionProvider::Heuristic => Candidate::local(HEURISTIC, Arc::new(LocalEmotion)),
+                EmotionProvider::Heuristic => {
+                    let heuristic = LocalEmotion::new(self.engines.clone());
+                    Candidate::local(HEURISTIC, Arc::new(heuristic))
+                }
             });
         }
         Ok(Arc::new(Fallback::new(candidates)))
@@ -81,14 +93,18 @@ impl Kit {
 
     /// Waits for the local engine when it is the first to be asked.
     pub async fn text_to_speech(&self) -> Result<Arc<dyn SpeechSynthesizer>, KitError> {
+        let limits = &self.config.providers.limits;
         let mut candidates: Vec<Candidate<dyn SpeechSynthesizer>> = Vec::new();
         for provider in &self.config.providers.text_to_speech {
             candidates.push(match provider {
-                SpeakingProvider::Prosa(account) => {
-                    Candidate::remote(prosa::PROVIDER, self.prosa_speaking(account))
-                }
+                SpeakingProvider::Prosa(account) => Candidate::remote(
+                    prosa::PROVIDER,
+                    self.prosa_speaking(account),
+                    ProviderLimit::new(limits.prosa_speaking),
+                ),
                 SpeakingProvider::Espeak => {
-                    let engine = espeak(self.provision.need(Asset::TextToSpeech));
+                    let state = self.provision.need(Asset::TextToSpeech);
+                    let engine = espeak(state, self.engines.clone());
                     let espeak: Arc<dyn SpeechSynthesizer> = match candidates.is_empty() {
                         true => engine.await?,
                         false => Arc::new(Arriving::new(engine)),
@@ -106,6 +122,9 @@ impl Kit {
             options.endpoint = endpoint.clone();
         }
         options.timeouts = prosa::Timeouts::of_call(self.config.call_timeout(Stage::Tts));
+        if let Some(most) = self.config.providers.limits.prosa_speaking {
+            options.max_concurrent = most;
+        }
         Arc::new(ProsaTextToSpeech::new(options))
     }
 }
@@ -115,17 +134,21 @@ type Arrival = watch::Receiver<AssetState>;
 async fn whisper(
     state: Arrival,
     hearing: HearingConfig,
+    engines: EnginePool,
 ) -> Result<Arc<dyn SpeechToText>, KitError> {
     let place = ready(state).await?;
     let options = Options {
         prompt: Some(hearing.vocabulary),
         ..Options::default()
     };
-    let engine = LocalSpeechToText::load(place.path(), options, hearing.threads).await?;
+    let engine = LocalSpeechToText::load(place.path(), options, hearing.threads, engines).await?;
     Ok(Arc::new(engine))
 }
 
-async fn espeak(state: Arrival) -> Result<Arc<dyn SpeechSynthesizer>, KitError> {
+async fn espeak(
+    state: Arrival,
+    engines: EnginePool,
+) -> Result<Arc<dyn SpeechSynthesizer>, KitError> {
     let espeak = match ready(state).await? {
         Place::Program(program) => Espeak::from_program(program),
         Place::Folder(folder) => {
@@ -133,7 +156,7 @@ async fn espeak(state: Arrival) -> Result<Arc<dyn SpeechSynthesizer>, KitError> 
             Espeak::from_library(&folder, speaker)
         }
     };
-    Ok(Arc::new(LocalSpeech::new(espeak)))
+    Ok(Arc::new(LocalSpeech::new(espeak, engines)))
 }
 
 async fn ready(mut state: Arrival) -> Result<Place, KitError> {

@@ -3,7 +3,8 @@
 //!
 //! Closed, calls go through. A provider that cannot be reached or does not
 //! answer opens the circuit at once, so that it costs one job its time and not
-//! all; other errors open it after as many in a row as are tolerated. After a
+//! all; other errors open it after as many in a row as are tolerated; those of
+//! calls that began side by side, as of the sentences of one answer, are one. After a
 //! while one call is let through to see; the circuit closes when it succeeds,
 //! and otherwise stays open twice as long as before.
 
@@ -74,8 +75,9 @@ impl Circuit {
     /// Leave to make one call, or how long to stay away.
     pub fn admit(&self, now: Instant) -> Result<Admission<'_>, Duration> {
         let mut state = self.lock();
+        let mut stumbles = 0;
         match *state {
-            State::Closed { .. } => {}
+            State::Closed { stumbles: before } => stumbles = before,
             State::Open { until, .. } if now < until => return Err(until - now),
             State::Open { rest, .. } => *state = State::Probing { rest },
             // The answer of the one that probes is worth waiting a moment for.
@@ -83,14 +85,24 @@ impl Circuit {
         }
         Ok(Admission {
             circuit: self,
+            stumbles,
             judged: false,
         })
     }
 
-    fn judge(&self, verdict: Verdict, now: Instant) {
+    /// Whether calls go through, as far as is known.
+    pub fn is_closed(&self) -> bool {
+        matches!(*self.lock(), State::Closed { .. })
+    }
+
+    /// Of a call that began after so many `before` it had stumbled.
+    fn judge(&self, verdict: Verdict, before: u32, now: Instant) {
         let mut state = self.lock();
         *state = match (*state, verdict) {
             (_, Verdict::Alive) => State::Closed { stumbles: 0 },
+            (State::Closed { stumbles }, Verdict::Stumbled) if before < stumbles => {
+                State::Closed { stumbles }
+            }
             (State::Closed { stumbles }, Verdict::Stumbled)
                 if stumbles + 1 < self.tolerance.errors() =>
             {
@@ -136,13 +148,15 @@ fn opened(now: Instant, rest: Duration) -> State {
 /// One call's leave; to be judged by how the call ends.
 pub struct Admission<'a> {
     circuit: &'a Circuit,
+    /// Errors in a row when it began.
+    stumbles: u32,
     judged: bool,
 }
 
 impl Admission<'_> {
     pub fn judge(mut self, verdict: Verdict, now: Instant) {
         self.judged = true;
-        self.circuit.judge(verdict, now);
+        self.circuit.judge(verdict, self.stumbles, now);
     }
 }
 
@@ -213,6 +227,19 @@ mod tests {
         ] {
             assert!(it.call(verdict));
         }
+        assert!(!it.call(Verdict::Alive));
+    }
+
+    #[test]
+    fn the_errors_of_calls_that_began_side_by_side_are_one() {
+        let it = Clocked::new();
+        for _ in 0..2 {
+            let calls: Vec<_> = (0..5).map(|_| it.circuit.admit(it.now)).collect();
+            for call in calls {
+                call.expect("closed").judge(Verdict::Stumbled, it.now);
+            }
+        }
+        assert!(it.call(Verdict::Stumbled), "the third in a row");
         assert!(!it.call(Verdict::Alive));
     }
 

@@ -22,6 +22,7 @@ use crate::{
     handler::{Progress, StageError},
     recording::Recording,
     retrieval::KNOWLEDGE_AWAY,
+    slots::{ProviderLimit, Slot},
 };
 
 /// Every provider of the list is resting.
@@ -44,6 +45,7 @@ enum Place {
     /// In this process: always there to be asked.
     Here,
     Elsewhere {
+        limit: ProviderLimit,
         circuit: Circuit,
         /// Why it was given up last.
         failure: Mutex<Option<StageError>>,
@@ -51,11 +53,13 @@ enum Place {
 }
 
 impl<P: ?Sized> Candidate<P> {
-    pub fn remote(name: impl Into<String>, provider: Arc<P>) -> Self {
+    /// With so many calls at a time.
+    pub fn remote(name: impl Into<String>, provider: Arc<P>, limit: ProviderLimit) -> Self {
         Self {
             name: name.into(),
             provider,
             place: Place::Elsewhere {
+                limit,
                 circuit: Circuit::new(Tolerance::None),
                 failure: Mutex::default(),
             },
@@ -71,9 +75,20 @@ impl<P: ?Sized> Candidate<P> {
         }
     }
 
+    /// Waits for a slot, if it has any number of them.
+    async fn slot(&self) -> Option<Slot> {
+        match &self.place {
+            Place::Here => None,
+            Place::Elsewhere { limit, .. } => limit.slot().await,
+        }
+    }
+
     /// Leave to ask it, or why it is not to be asked now.
     fn admit(&self) -> Result<Option<Admission<'_>>, StageError> {
-        let Place::Elsewhere { circuit, failure } = &self.place else {
+        let Place::Elsewhere {
+            circuit, failure, ..
+        } = &self.place
+        else {
             return Ok(None);
         };
         circuit.admit(Instant::now()).map(Some).map_err(|rest| {
@@ -84,6 +99,13 @@ impl<P: ?Sized> Candidate<P> {
                 _ => resting(rest),
             }
         })
+    }
+
+    fn is_up(&self) -> bool {
+        match &self.place {
+            Place::Here => true,
+            Place::Elsewhere { circuit, .. } => circuit.is_closed(),
+        }
     }
 
     fn note(&self, error: Option<&StageError>) {
@@ -128,19 +150,24 @@ pub struct Try<'a, P: ?Sized> {
     pub provider: &'a P,
     candidate: &'a Candidate<P>,
     admission: Option<Admission<'a>>,
+    /// Of its call.
+    _slot: Option<Slot>,
 }
 
 impl<'a, P: ?Sized> Tries<'a, P> {
     #[allow(clippy::should_implement_trait)] // Not for a loop: each try is judged.
-    pub fn next(&mut self) -> Option<Try<'a, P>> {
+    pub async fn next(&mut self) -> Option<Try<'a, P>> {
         loop {
             let candidate = self.left.next()?;
+            // Before it is asked whether it is up: that may change while others call it.
+            let slot = candidate.slot().await;
             match candidate.admit() {
                 Ok(admission) => {
                     return Some(Try {
                         provider: &candidate.provider,
                         candidate,
                         admission,
+                        _slot: slot,
                     });
                 }
                 Err(error) => self.remember(error),
@@ -257,7 +284,7 @@ fn verdict<T>(result: &Result<T, StageError>) -> Verdict {
 impl SpeechToText for Fallback<dyn SpeechToText> {
     async fn transcribe(&self, recording: &Recording) -> Result<Transcript, StageError> {
         let mut tries = self.tries();
-        while let Some(one) = tries.next() {
+        while let Some(one) = tries.next().await {
             let result = one.provider.transcribe(recording).await;
             if let Some(end) = tries.judge(one, result) {
                 return end;
@@ -275,7 +302,7 @@ impl EmotionClassifier for Fallback<dyn EmotionClassifier> {
         recording: Option<&Recording>,
     ) -> Result<Emotion, StageError> {
         let mut tries = self.tries();
-        while let Some(one) = tries.next() {
+        while let Some(one) = tries.next().await {
             let result = one.provider.classify(transcript, recording).await;
             if let Some(end) = tries.judge(one, result) {
                 return end;
@@ -289,13 +316,21 @@ impl EmotionClassifier for Fallback<dyn EmotionClassifier> {
 impl SpeechSynthesizer for Fallback<dyn SpeechSynthesizer> {
     async fn speak(&self, text: &str, voice: Option<&str>) -> Result<Spoken, StageError> {
         let mut tries = self.tries();
-        while let Some(one) = tries.next() {
+        while let Some(one) = tries.next().await {
             let result = one.provider.speak(text, voice).await;
             if let Some(end) = tries.judge(one, result) {
                 return end;
             }
         }
         tries.give_up()
+    }
+
+    /// With the provider that would be asked.
+    fn prepare(&self, voice: Option<&str>) {
+        let mut candidates = self.candidates.iter();
+        if let Some(candidate) = candidates.find(|candidate| candidate.is_up()) {
+            candidate.provider.prepare(voice);
+        }
     }
 }
 
@@ -307,7 +342,7 @@ impl Answerer for Fallback<dyn Answerer> {
         progress: &dyn Progress,
     ) -> Result<Answer, StageError> {
         let mut tries = self.tries();
-        while let Some(one) = tries.next() {
+        while let Some(one) = tries.next().await {
             let listening = Listening::to(progress);
             let result = one.provider.answer(grounds, &listening).await;
             let begun = listening.heard_text();

@@ -2,18 +2,21 @@
 //!
 //! The wire formats are those of <https://docs2.prosa.ai/speech/stt/streaming/> and of the clients that speak to the
 //! service today. Neither says when an answer is complete. An answer ends when the service closes the connection
-//! normally, says that it is done, or has been quiet for a while after it has given something
-//! ([`SpeechToTextOptions::quiet`], [`TextToSpeechOptions::quiet`]).
+//! normally, says that it is done, has sent a WAV that is as long as its header says, or has been quiet for a while
+//! after it has given something ([`SpeechToTextOptions::quiet`], [`TextToSpeechOptions::quiet`]).
 //!
 //! # Guarantees
 //!
-//! * One connection a call, closed when the call ends or is dropped.
+//! * One connection a call, closed when the call ends or is dropped. One for the next text may be opened before it is
+//!   there, and is closed when none comes.
 //! * No call lasts longer than [`Timeouts::call`], wherever the service hangs.
 //! * What the service sends is bounded, a message and in total.
 //! * Neither the key, the address, nor anything that the service wrote is in an error.
 
 mod link;
+mod pace;
 mod replies;
+mod spares;
 mod speech_to_text;
 #[cfg(test)]
 mod tests;

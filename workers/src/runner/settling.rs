@@ -17,7 +17,7 @@ use futures::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
-use super::{Account, Outcome, Ran, Runner, in_millis, measures, next_of, until_there};
+use super::{Account, Outcome, Over, Ran, Runner, in_millis, measures, next_of, until_there};
 use crate::{
     settlement::{Settlement, postpone, settle},
     telling::{Next, sentences_of},
@@ -49,10 +49,12 @@ impl Runner {
                     _ => Vec::new(),
                 };
                 match envelope.forwarded(*turn, UnixMillis::now()) {
-                    Some(next) => self.forward(envelope, next, sentences).await,
-                    None => self.free_place(&envelope.job).await,
+                    Some(next) => self.forward(delivery, next, sentences).await,
+                    None => {
+                        self.free_place(&envelope.job).await;
+                        delivery.ack().await
+                    }
                 }
-                delivery.ack().await
             }
             Outcome::Spoken => {
                 debug!("the sentence is spoken, others are not yet");
@@ -86,10 +88,7 @@ impl Runner {
                 let sentences = std::mem::take(&mut account.tidings.sentences);
                 let last = None;
                 match self.record_completion(job, &next.turn, last, account).await {
-                    Appended::Recorded => {
-                        self.forward(&delivery.envelope, next, sentences).await;
-                        delivery.ack().await
-                    }
+                    Appended::Recorded => self.forward(delivery, next, sentences).await,
                     why => self.leave_off(why, delivery, None).await,
                 }
             }
@@ -117,11 +116,11 @@ impl Runner {
                     reason: reason.to_owned(),
                 };
                 match self.append_last(id, &account, retrying).await {
-                    Appended::Recorded => delivery.retry(&next, delay).await,
+                    Appended::Recorded => self.retry(delivery, &next, delay).await,
                     why => self.leave_off(why, delivery, None).await,
                 }
             }
-            Settlement::Postpone { next, delay } => delivery.retry(&next, delay).await,
+            Settlement::Postpone { next, delay } => self.retry(delivery, &next, delay).await,
             Settlement::Refuse { failure } => {
                 match self.fail(&delivery.envelope, &account, failure).await {
                     Appended::Recorded => {
@@ -406,20 +405,57 @@ impl Runner {
         until_there("reply log", || replies.narrate(id, run, step, events)).await
     }
 
-    /// Sends the outcome of `envelope` on. When its answer is spoken sentence by
-    /// sentence, the last one takes it along.
-    async fn forward(&self, envelope: &Envelope, mut next: Envelope, sentences: Vec<Sentence>) {
-        let mut sentences = sentences;
+    /// Sends the outcome of `delivery` on, and is done with it. When its answer is spoken sentence by sentence, the last one
+    /// takes it along. Of a job that is over meanwhile nothing is sent any more.
+    async fn forward(
+        &self,
+        delivery: Delivery,
+        mut next: Envelope,
+        mut sentences: Vec<Sentence>,
+    ) -> Result<(), SettleError> {
         next.turn.sentence = sentences.pop();
-        self.send_sentences(envelope, sentences).await;
-        self.publish(&next).await;
-    }
-
-    pub(super) async fn send_sentences(&self, envelope: &Envelope, sentences: Vec<Sentence>) {
-        for sentence in sentences {
-            if let Some(message) = envelope.about(sentence, UnixMillis::now()) {
+        let envelope = &delivery.envelope;
+        let sent = self.while_under_way(&envelope.job, async {
+            let about = |sentence| envelope.about(sentence, UnixMillis::now());
+            for message in sentences.into_iter().filter_map(about) {
                 self.publish(&message).await;
             }
+            self.publish(&next).await;
+        });
+        match sent.await {
+            Ok(()) => delivery.ack().await,
+            Err(Over::Expired) => self.expire(delivery).await,
+            Err(Over::Ended) => self.leave(delivery, None).await,
+        }
+    }
+
+    /// A message of a job that is over before RabbitMQ takes it is given back. It comes again at once, and then tells what
+    /// its job has come to.
+    async fn retry(
+        &self,
+        delivery: Delivery,
+        next: &Envelope,
+        delay: Duration,
+    ) -> Result<(), SettleError> {
+        let retried = self.while_under_way(&next.job, delivery.retry(next, delay));
+        retried.await.unwrap_or(Ok(()))
+    }
+
+    /// Sends `sentences` as far as the broker takes them at once. The others can wait: what they are cut from goes on, and
+    /// is not to be held up.
+    pub(super) async fn send_sentences_now(
+        &self,
+        envelope: &Envelope,
+        sentences: &mut Vec<Sentence>,
+    ) {
+        while let Some(sentence) = sentences.first() {
+            if let Some(message) = envelope.about(sentence.clone(), UnixMillis::now())
+                && let Err(error) = self.backends.broker.publish(&message).await
+            {
+                debug!(%error, "a sentence is sent later");
+                return;
+            }
+            sentences.remove(0);
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
     Account, Outcome, Ran, Runner, Tried, company::Seat, crashed_worker, from_millis, in_millis,
     measures, readable, unreadable_log, until_there,
 };
-use crate::handler::Progress;
+use crate::{handler::Progress, slots::clock::Clock};
 
 impl Runner {
     /// Speaks one sentence of the answer, and joins them all when it was the
@@ -65,14 +65,14 @@ impl Runner {
         queued: Duration,
     ) -> Result<Speaking, Outcome> {
         let begun = Instant::now();
-        let work = self.handle(envelope, &Silent);
-        let spoken = match self.unless_interrupted(envelope, work).await {
-            None => return Err(Outcome::NotRecorded(Appended::Closed)),
-            Some(Err(error)) => return Err(Outcome::failed(envelope, error)),
-            Some(Ok(turn)) => SpokenSentence {
+        let clock = Clock::start();
+        let work = self.handle(envelope, &Silent, &clock);
+        let spoken = match self.while_under_way(&envelope.job, work).await? {
+            Err(error) => return Err(Outcome::failed(envelope, error)),
+            Ok(turn) => SpokenSentence {
                 speech: turn.speech,
-                duration_ms: in_millis(begun.elapsed()),
-                queued_ms: in_millis(queued),
+                duration_ms: in_millis(begun.elapsed().saturating_sub(clock.waited())),
+                queued_ms: in_millis(queued + clock.waited()),
             },
         };
         let replies = &self.backends.replies;
@@ -98,9 +98,12 @@ impl Runner {
         let queued = times(|it| it.queued_ms).fold(0.0, f64::max);
         let speech = sentences.iter().filter_map(|it| it.speech.clone());
         let work = self.handler.join(turn, speech.collect(), &envelope.job);
-        match self.within_time(envelope, work).await {
-            Err(error) => Outcome::failed(envelope, error),
-            Ok(turn) => Outcome::Ran(Box::new(Ran {
+        let clock = Clock::start();
+        let work = self.within_time(work, &clock);
+        match self.while_under_way(&envelope.job, work).await {
+            Err(over) => over.into(),
+            Ok(Err(error)) => Outcome::failed(envelope, error),
+            Ok(Ok(turn)) => Outcome::Ran(Box::new(Ran {
                 result: Ok(turn),
                 account: Account {
                     duration: from_millis(spoken) + begun.elapsed(),

@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 
+mod full_queue;
+
 const TIME: Duration = Duration::from_millis(300);
 
 /// Says when it begins, and ends when it is told to.

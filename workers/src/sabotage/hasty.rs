@@ -97,11 +97,11 @@ impl Receipt for Spent {
         Ok(())
     }
 
-    async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
-        let next = next.clone();
+    async fn retry(&self, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
+        let (broker, next) = (Arc::clone(&self.0), next.clone());
         tokio::spawn(async move {
             sleep(delay).await;
-            while self.0.publish(&next).await.is_err() {
+            while broker.publish(&next).await.is_err() {
                 sleep(Duration::from_millis(200)).await;
             }
         });

@@ -13,6 +13,7 @@ use common::{
     turn::{Sentence, Speech, Turn},
 };
 use futures::future::try_join_all;
+use tokio::join;
 
 use crate::{
     handler::{Handler, Progress, StageError},
@@ -48,7 +49,14 @@ impl Tts {
         let likely = Usage::audio(likely_length(text));
         let mut spending = self.meter.begin(job, likely).await;
         spending.is(likely);
-        let spoken = self.synthesizer.speak(text, turn.voice.as_deref()).await;
+        let voice = turn.voice.as_deref();
+        let next = async {
+            // After the call for this one has begun: it takes what was made ready before.
+            if turn.sentence.as_ref().is_some_and(|it| !it.last) {
+                self.synthesizer.prepare(voice);
+            }
+        };
+        let (spoken, ()) = join!(biased; self.synthesizer.speak(text, voice), next);
         match &spoken {
             Ok(spoken) => spending.is(Usage::audio(spoken.duration)),
             Err(error) if is_free(error) => spending.is(Usage::default()),

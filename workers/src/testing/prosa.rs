@@ -34,6 +34,8 @@ pub enum Mood {
     Babbles,
     /// Answers after this time.
     Takes(Duration),
+    /// The same, and leaves the connection open: who is spoken to gets a whole file, and not a word more.
+    StaysOpen(Duration),
     /// Refuses the upgrade with this HTTP status.
     Status(u16),
     /// The same with 429, and when to come again in seconds.
@@ -56,6 +58,10 @@ type Choose = dyn FnMut() -> Mood + Send;
 
 struct State {
     choose: Box<Choose>,
+    /// How often it was said how the service is.
+    choices: usize,
+    /// Connections, those included on which nothing was asked.
+    connections: usize,
     /// What is heard in any recording.
     transcript: String,
     calls: Vec<Call>,
@@ -92,6 +98,8 @@ impl Prosa {
         let url = format!("ws://{address}/v2/speech");
         let state = Arc::new(Mutex::new(State {
             choose: Box::new(|| Mood::Well),
+            choices: 0,
+            connections: 0,
             transcript: transcript.to_owned(),
             calls: Vec::new(),
         }));
@@ -115,15 +123,22 @@ impl Prosa {
 
     /// Is, at each call, as `mood` says.
     pub fn chooses(&self, mood: impl FnMut() -> Mood + Send + 'static) {
-        lock(&self.state).choose = Box::new(mood);
+        let mut state = lock(&self.state);
+        state.choose = Box::new(mood);
+        state.choices += 1;
     }
 
     pub fn hears(&self, transcript: &str) {
         lock(&self.state).transcript = transcript.to_owned();
     }
 
+    /// What was asked. A connection that is opened ahead counts when it is used.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.state).calls.clone()
+    }
+
+    pub fn connections(&self) -> usize {
+        lock(&self.state).connections
     }
 }
 
@@ -150,16 +165,19 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 async fn serve(way: Way, mut stream: TcpStream, state: Arc<Mutex<State>>) {
-    let (mood, transcript, number) = {
+    let (mood, choice) = {
         let mut state = lock(&state);
-        state.calls.push(Call::default());
-        let number = state.calls.len() - 1;
-        ((state.choose)(), state.transcript.clone(), number)
+        state.connections += 1;
+        ((state.choose)(), state.choices)
     };
+    if let (Way::Speaking, Mood::Well | Mood::Takes(_) | Mood::StaysOpen(_)) = (way, &mood) {
+        return serve_texts(stream, mood, choice, &state).await;
+    }
+    let number = begun(&state, Call::default());
     match mood {
         Mood::Hangs => std::future::pending().await,
         Mood::Breaks => return,
-        Mood::Takes(time) => tokio::time::sleep(time).await,
+        Mood::Takes(time) | Mood::StaysOpen(time) => tokio::time::sleep(time).await,
         Mood::Status(status) => return refuse(&mut stream, status, "").await,
         Mood::TooMany(seconds) => {
             let wait = format!("retry-after: {seconds}\r\n");
@@ -167,37 +185,67 @@ async fn serve(way: Way, mut stream: TcpStream, state: Arc<Mutex<State>>) {
         }
         Mood::Well | Mood::Babbles | Mood::BreaksMidway => {}
     }
-    let mut key = String::new();
-    #[allow(clippy::result_large_err, reason = "the library's signature")]
-    let keep = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
-        let given = request.headers().get("x-api-key");
-        let given = given.and_then(|key| key.to_str().ok());
-        key = given.unwrap_or_default().to_owned();
-        Ok(response)
-    };
-    let Ok(socket) = accept_hdr_async(stream, keep).await else {
+    let Some(mut peer) = Peer::accept(stream).await else {
         return;
     };
-    let mut peer = Peer {
-        socket,
-        call: Call {
-            key,
-            ..Call::default()
-        },
-    };
-    match (&mood, way) {
-        (Mood::Well | Mood::Takes(_), Way::Hearing) => peer.hear(&transcript).await,
-        (Mood::Well | Mood::Takes(_), Way::Speaking) => peer.speak().await,
-        (Mood::BreaksMidway, _) => return peer.begin_to_answer(way).await,
-        _ => {
-            peer.send(Message::text("<html>Sedang diperbaiki</html>"))
-                .await
+    match mood {
+        Mood::Well | Mood::Takes(_) | Mood::StaysOpen(_) => {
+            let transcript = lock(&state).transcript.clone();
+            peer.hear(&transcript).await;
         }
+        Mood::BreaksMidway => return peer.begin_to_answer(way).await,
+        _ => peer.babble().await,
     }
     peer.send(Message::Close(None)).await;
     lock(&state).calls[number] = std::mem::take(&mut peer.call);
-    // Until the client has gone.
-    while let Some(Ok(_)) = peer.socket.next().await {}
+    peer.until_gone().await;
+}
+
+/// The number of a call that begins.
+fn begun(state: &Mutex<State>, call: Call) -> usize {
+    let mut state = lock(state);
+    state.calls.push(call);
+    state.calls.len() - 1
+}
+
+/// Speaks the text, if one comes: the connection may be opened before there is one. It is spoken as the service is by
+/// then.
+async fn serve_texts(stream: TcpStream, mut mood: Mood, choice: usize, state: &Mutex<State>) {
+    let Some(mut peer) = Peer::accept(stream).await else {
+        return;
+    };
+    peer.json().await;
+    peer.json().await;
+    peer.send(Message::text(r#"{"status":"created"}"#)).await;
+    peer.json().await;
+    if peer.call.said.len() < 3 {
+        return;
+    }
+    begun(state, peer.call.clone());
+    {
+        let mut state = lock(state);
+        if state.choices != choice {
+            mood = (state.choose)();
+        }
+    }
+    match mood {
+        Mood::Well => peer.speak().await,
+        Mood::Takes(time) => {
+            tokio::time::sleep(time).await;
+            peer.speak().await;
+        }
+        Mood::StaysOpen(time) => {
+            tokio::time::sleep(time).await;
+            peer.send(Message::binary(recording())).await;
+            return peer.until_gone().await;
+        }
+        Mood::Hangs => std::future::pending().await,
+        Mood::Babbles => peer.babble().await,
+        Mood::BreaksMidway => return peer.begin_to_speak().await,
+        Mood::Breaks | Mood::Status(_) | Mood::TooMany(_) => return,
+    }
+    peer.send(Message::Close(None)).await;
+    peer.until_gone().await;
 }
 
 async fn refuse(stream: &mut TcpStream, status: u16, headers: &str) {
@@ -214,6 +262,23 @@ struct Peer {
 }
 
 impl Peer {
+    async fn accept(stream: TcpStream) -> Option<Self> {
+        let mut key = String::new();
+        #[allow(clippy::result_large_err, reason = "the library's signature")]
+        let keep = |request: &Request, response: Response| -> Result<Response, ErrorResponse> {
+            let given = request.headers().get("x-api-key");
+            let given = given.and_then(|key| key.to_str().ok());
+            key = given.unwrap_or_default().to_owned();
+            Ok(response)
+        };
+        let socket = accept_hdr_async(stream, keep).await.ok()?;
+        let call = Call {
+            key,
+            ..Call::default()
+        };
+        Some(Self { socket, call })
+    }
+
     async fn hear(&mut self, transcript: &str) {
         self.json().await;
         while let Some(Ok(message)) = self.socket.next().await {
@@ -230,10 +295,6 @@ impl Peer {
     }
 
     async fn speak(&mut self) {
-        self.json().await;
-        self.json().await;
-        self.send(Message::text(r#"{"status":"created"}"#)).await;
-        self.json().await;
         let file = recording();
         for piece in file.chunks(5_000) {
             self.send(Message::binary(piece.to_vec())).await;
@@ -242,11 +303,23 @@ impl Peer {
 
     async fn begin_to_answer(&mut self, way: Way) {
         self.json().await;
-        let first = match way {
-            Way::Hearing => Message::text(r#"{"type":"partial","transcript":"Berapa"}"#),
-            Way::Speaking => Message::binary(recording()[..2_000].to_vec()),
-        };
-        self.send(first).await;
+        match way {
+            Way::Hearing => {
+                let partial = r#"{"type":"partial","transcript":"Berapa"}"#;
+                self.send(Message::text(partial)).await;
+            }
+            Way::Speaking => self.begin_to_speak().await,
+        }
+    }
+
+    async fn begin_to_speak(&mut self) {
+        self.send(Message::binary(recording()[..2_000].to_vec()))
+            .await;
+    }
+
+    async fn babble(&mut self) {
+        self.send(Message::text("<html>Sedang diperbaiki</html>"))
+            .await;
     }
 
     /// Keeps the next message.
@@ -260,5 +333,9 @@ impl Peer {
     async fn send(&mut self, message: Message) {
         // The client may have gone; then its own outcome tells.
         let _ = self.socket.send(message).await;
+    }
+
+    async fn until_gone(&mut self) {
+        while let Some(Ok(_)) = self.socket.next().await {}
     }
 }

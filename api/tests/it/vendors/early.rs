@@ -34,7 +34,8 @@ fn answer(sentences: bool) -> Vec<String> {
     (0..TOKENS).map(|at| word(at).to_owned()).collect()
 }
 
-async fn first_audio(mode: Mode, sentences: bool) -> f64 {
+/// Vendors that take their time.
+pub(super) async fn paced(sentences: bool, speaks: fn(Duration) -> prosa::Mood) -> Vendors {
     let mut vendors = Vendors::start().await;
     let pieces = answer(sentences);
     vendors.openrouter = Service::start(move |_| {
@@ -42,8 +43,8 @@ async fn first_audio(mode: Mode, sentences: bool) -> f64 {
         Reply::stream(&pieces)
     })
     .await;
-    let takes = |millis| prosa::Mood::Takes(Duration::from_millis(millis));
-    vendors.hearing.is(takes(HEARING));
+    let hears = Duration::from_millis(HEARING);
+    vendors.hearing.is(prosa::Mood::Takes(hears));
     vendors.emotion = Service::start(|_| Reply::json(&json!({ "prediction": "sad" }))).await;
     vendors.emotion.is(Mood::Paced {
         first: Duration::from_millis(FEELING),
@@ -55,7 +56,13 @@ async fn first_audio(mode: Mode, sentences: bool) -> f64 {
     });
     // A whole answer takes as long to speak as its sentences.
     let parts = if sentences { 1 } else { TOKENS / WORDS };
-    vendors.speaking.is(takes(SENTENCE * parts as u64));
+    let takes = Duration::from_millis(SENTENCE * parts as u64);
+    vendors.speaking.is(speaks(takes));
+    vendors
+}
+
+async fn first_audio(mode: Mode, sentences: bool) -> f64 {
+    let vendors = paced(sentences, prosa::Mood::Takes).await;
     let running = Running::start(mode, &vendors, &[]).await;
     let mut times: Vec<f64> = Vec::new();
     for _ in 0..7 {

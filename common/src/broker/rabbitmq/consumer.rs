@@ -13,7 +13,11 @@ use lapin::{
     },
     types::FieldTable,
 };
-use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -40,6 +44,9 @@ mod lanes;
 /// Time for a settlement to be sent.
 pub const SETTLE: Duration = Duration::from_secs(10);
 
+/// Time to consume anew.
+const SUBSCRIBE: Duration = Duration::from_secs(10);
+
 /// Time to stop the flow of messages when a consumer ends.
 const CANCEL: Duration = Duration::from_secs(5);
 
@@ -49,9 +56,10 @@ pub fn start(
     stage: Stage,
     prefetch: u16,
 ) -> Consumer {
-    // The broker sends at most `prefetch` of each, so these never fill.
-    let (lanes, arrivals) = lanes(usize::from(prefetch).max(1));
+    // The broker sends at most `prefetch` of each, and as many again when it counts anew, so these hardly ever fill.
+    let (lanes, arrivals) = lanes(2 * usize::from(prefetch).max(1));
     let consuming = watch::Sender::new(false);
+    let renewed = Arc::new(Notify::new());
     let stop = CancellationToken::new();
     let task = Subscriber {
         config,
@@ -59,11 +67,13 @@ pub fn start(
         stage,
         prefetch,
         consuming: consuming.clone(),
+        renewed: Arc::clone(&renewed),
         stop: stop.clone(),
     };
     Consumer::new(RabbitDeliveries {
         arrivals,
         consuming,
+        renewed,
         stop,
         task: Some(tokio::spawn(task.run(lanes))),
     })
@@ -72,6 +82,7 @@ pub fn start(
 struct RabbitDeliveries {
     arrivals: Arrivals,
     consuming: watch::Sender<bool>,
+    renewed: Arc<Notify>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -80,6 +91,10 @@ struct RabbitDeliveries {
 impl Deliveries for RabbitDeliveries {
     async fn next(&mut self) -> Incoming {
         self.arrivals.next().await
+    }
+
+    async fn renew(&mut self) {
+        self.renewed.notify_one();
     }
 
     async fn stop(&mut self) {
@@ -134,6 +149,8 @@ struct Subscriber {
     stage: Stage,
     prefetch: u16,
     consuming: watch::Sender<bool>,
+    /// It is to count anew what it has handed out.
+    renewed: Arc<Notify>,
     stop: CancellationToken,
 }
 
@@ -172,6 +189,15 @@ impl Subscriber {
         channel
             .basic_qos(self.prefetch, BasicQosOptions::default())
             .await?;
+        let messages = self.consume(&channel).await?;
+        let session = Session {
+            channel,
+            _connection: connection,
+        };
+        Ok((Arc::new(session), messages))
+    }
+
+    async fn consume(&self, channel: &Channel) -> Result<Vec<Messages>, lapin::Error> {
         let mut messages = Vec::new();
         for priority in Priority::ALL {
             let queue = self.config.topology.work_queue(self.stage, *priority);
@@ -188,17 +214,52 @@ impl Subscriber {
                 consumer,
             });
         }
-        let session = Session {
-            channel,
-            _connection: connection,
-        };
-        Ok((Arc::new(session), messages))
+        Ok(messages)
+    }
+
+    /// Consumes anew on the same channel. RabbitMQ counts what it has handed out by consumer, and what the cancelled ones
+    /// hold can be settled as long as the channel is open.
+    async fn consume_anew(
+        &self,
+        session: &Arc<Session>,
+        messages: &mut Vec<Messages>,
+        lanes: &Lanes,
+    ) -> Result<(), lapin::Error> {
+        let anew = self.consume(&session.channel).await?;
+        for Messages {
+            priority,
+            mut consumer,
+        } in std::mem::replace(messages, anew)
+        {
+            let options = BasicCancelOptions::default();
+            session
+                .channel
+                .basic_cancel(consumer.tag(), options)
+                .await?;
+            while let Some(message) = consumer.next().await {
+                lanes.send(priority, self.incoming(message?, session)).await;
+            }
+        }
+        Ok(())
     }
 
     async fn pass_on(&self, session: Arc<Session>, mut messages: Vec<Messages>, lanes: &Lanes) {
         loop {
             let next = tokio::select! {
                 next = next_of(&mut messages) => Some(next),
+                () = self.renewed.notified() => {
+                    let anew = self.consume_anew(&session, &mut messages, lanes);
+                    match timeout(SUBSCRIBE, anew).await {
+                        Ok(Ok(())) => continue,
+                        // The connection goes with its messages, and a new one is opened.
+                        failed => {
+                            warn!(stage = %self.stage, ?failed, "cannot consume anew from RabbitMQ");
+                            let close = session.channel.close(200, "begun anew".into());
+                            let _ = timeout(CANCEL, close).await;
+                            return;
+                        }
+                    }
+                }
                 () = self.stop.cancelled() => None,
             };
             let Some((priority, message)) = next else {
@@ -336,7 +397,7 @@ impl Receipt for RabbitReceipt {
         self.acknowledge().await
     }
 
-    async fn retry(self: Box<Self>, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
+    async fn retry(&self, next: &Envelope, delay: Duration) -> Result<(), SettleError> {
         let queue = self
             .topology
             .retry_queue(self.stage, next.job.priority, delay);

@@ -106,6 +106,35 @@ pub async fn competing_consumers_share_the_messages(backends: Backends) {
     other.stop().await;
 }
 
+pub async fn what_is_held_keeps_nothing_from_a_consumer_that_counts_anew(backends: Backends) {
+    let broker = &backends.broker;
+    let mut consumer = broker.consume(Stage::Rag, 1).await;
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        broker.publish(&envelope(Route::Text)).await.unwrap();
+        held.push(within(consumer.receive()).await);
+        consumer.renew().await;
+    }
+    for delivery in held {
+        delivery.ack().await.unwrap();
+    }
+    consumer.stop().await;
+    depth_becomes(broker.as_ref(), Stage::Rag, 0).await;
+}
+
+pub async fn a_retry_that_is_given_up_gives_the_message_back(backends: Backends) {
+    let sent = envelope(Route::Text);
+    backends.broker.publish(&sent).await.unwrap();
+    let mut consumer = backends.broker.consume(Stage::Rag, 8).await;
+    let delivery = within(consumer.receive()).await;
+    // Never begun.
+    drop(delivery.retry(&sent, RETRY_DELAYS[0]));
+    let again = within(consumer.receive()).await;
+    assert!(again.redelivered);
+    again.ack().await.unwrap();
+    consumer.stop().await;
+}
+
 pub async fn a_retry_comes_back_after_its_delay_with_the_next_attempt(backends: Backends) {
     let sent = envelope(Route::Text);
     backends.broker.publish(&sent).await.unwrap();

@@ -3,6 +3,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use futures::FutureExt as _;
+
 use crate::{query::language::Language, testing::questions::understood};
 
 use super::*;
@@ -47,7 +49,11 @@ impl Progress for Told {
 fn list(providers: &[&Arc<Scripted>]) -> Fallback<dyn Answerer> {
     let candidates = providers.iter().enumerate();
     let candidate = |(n, provider): (usize, &&Arc<Scripted>)| {
-        Candidate::remote(n.to_string(), Arc::clone(provider) as Arc<dyn Answerer>)
+        Candidate::remote(
+            n.to_string(),
+            Arc::clone(provider) as Arc<dyn Answerer>,
+            ProviderLimit::default(),
+        )
     };
     Fallback::new(candidates.map(candidate).collect())
 }
@@ -166,4 +172,39 @@ async fn an_answer_that_broke_off_is_declared_void_before_the_next_begins() {
 async fn an_empty_list_is_an_error_in_words() {
     let error = ask(&list(&[]), &Told::default()).await.unwrap_err();
     assert!(error.to_string().contains("no provider"), "{error}");
+}
+
+/// Is never done.
+struct Hangs(AtomicUsize);
+
+#[async_trait]
+impl Answerer for Hangs {
+    async fn answer(&self, _: &Grounds<'_>, _: &dyn Progress) -> Result<Answer, StageError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_remote_provider_has_a_bounded_number_of_calls_and_one_given_up_makes_room() {
+    let provider = Arc::new(Hangs(AtomicUsize::new(0)));
+    let limit = ProviderLimit::new(Some(2));
+    let list = Fallback::new(vec![Candidate::remote(
+        "hangs",
+        Arc::clone(&provider) as Arc<dyn Answerer>,
+        limit,
+    )]);
+    let told = Told::default();
+    let (mut one, mut two, mut three) = (
+        Box::pin(ask(&list, &told)),
+        Box::pin(ask(&list, &told)),
+        Box::pin(ask(&list, &told)),
+    );
+    for call in [&mut one, &mut two, &mut three] {
+        assert!(call.now_or_never().is_none());
+    }
+    assert_eq!(provider.0.load(Ordering::Relaxed), 2);
+    drop(one);
+    assert!((&mut three).now_or_never().is_none());
+    assert_eq!(provider.0.load(Ordering::Relaxed), 3);
 }

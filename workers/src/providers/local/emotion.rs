@@ -9,11 +9,20 @@ use crate::{
     handler::StageError,
     providers::{EmotionClassifier, emotion_heuristic},
     recording::Recording,
+    slots::EnginePool,
 };
 
 const PROVIDER: &str = "heuristic";
 
-pub struct LocalEmotion;
+pub struct LocalEmotion {
+    engines: EnginePool,
+}
+
+impl LocalEmotion {
+    pub fn new(engines: EnginePool) -> Self {
+        Self { engines }
+    }
+}
 
 #[async_trait]
 impl EmotionClassifier for LocalEmotion {
@@ -24,7 +33,9 @@ impl EmotionClassifier for LocalEmotion {
     ) -> Result<Emotion, StageError> {
         let transcript = transcript.to_owned();
         let clip = recording.map(|recording| Arc::clone(&recording.clip));
+        let slot = self.engines.slot().await;
         tokio::task::spawn_blocking(move || {
+            let _slot = slot;
             let samples = clip.as_ref().map(|clip| clip.samples.as_slice());
             let guess = emotion_heuristic::classify(&transcript, samples);
             Emotion {

@@ -4,7 +4,6 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use common::turn::Transcript;
-use tokio::sync::Semaphore;
 use tracing::warn;
 
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
         whisper::{LoadError, Options, TranscribeError, Whisper},
     },
     recording::Recording,
+    slots::EnginePool,
 };
 
 const PROVIDER: &str = "whisper";
@@ -22,8 +22,8 @@ const PROVIDER: &str = "whisper";
 pub struct LocalSpeechToText {
     model: Arc<Whisper>,
     options: Options,
-    /// Each transcription keeps every core busy.
-    room: Arc<Semaphore>,
+    threads: usize,
+    engines: EnginePool,
 }
 
 impl LocalSpeechToText {
@@ -33,7 +33,12 @@ impl LocalSpeechToText {
     /// # Errors
     ///
     /// See [`LoadError`].
-    pub async fn load(folder: &Path, options: Options, threads: usize) -> Result<Self, LoadError> {
+    pub async fn load(
+        folder: &Path,
+        options: Options,
+        threads: usize,
+        engines: EnginePool,
+    ) -> Result<Self, LoadError> {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         if let Err(error) = pool.build_global() {
             warn!(%error, "the number of threads is as it was set before");
@@ -45,7 +50,8 @@ impl LocalSpeechToText {
         Ok(Self {
             model: Arc::new(model),
             options,
-            room: Arc::new(Semaphore::new(1)),
+            threads,
+            engines,
         })
     }
 }
@@ -53,17 +59,15 @@ impl LocalSpeechToText {
 #[async_trait]
 impl SpeechToText for LocalSpeechToText {
     async fn transcribe(&self, recording: &Recording) -> Result<Transcript, StageError> {
-        let permit = Arc::clone(&self.room)
-            .acquire_owned()
-            .await
-            .map_err(|closed| StageError::internal("whisper_closed", closed))?;
+        let slots = self.engines.slots_of_long_call(self.threads).await;
         let model = Arc::clone(&self.model);
         let options = self.options.clone();
         let clip = Arc::clone(&recording.clip);
         let stop = StopOnDrop::default();
         let stopped = stop.flag();
         let work = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            // Until it has stopped, also when its caller has gone.
+            let _slots = slots;
             model.transcribe(&clip.samples, &options, &stopped)
         });
         match work.await {

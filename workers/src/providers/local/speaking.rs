@@ -10,17 +10,19 @@ use crate::{
         espeak::{Espeak, SpeakError, Voice},
         failure,
     },
+    slots::EnginePool,
 };
 
 const PROVIDER: &str = "espeak-ng";
 
 pub struct LocalSpeech {
     espeak: Espeak,
+    engines: EnginePool,
 }
 
 impl LocalSpeech {
-    pub fn new(espeak: Espeak) -> Self {
-        Self { espeak }
+    pub fn new(espeak: Espeak, engines: EnginePool) -> Self {
+        Self { espeak, engines }
     }
 }
 
@@ -34,6 +36,7 @@ impl SpeechSynthesizer for LocalSpeech {
                 Voice::new(name, pace).map_err(|_| unknown_voice())?
             }
         };
+        let _slot = self.engines.slot().await;
         let wav = self
             .espeak
             .speak(text, &voice)

@@ -8,13 +8,15 @@ use common::config::Secret;
 use futures::SinkExt;
 use rustls::ClientConfig;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{
     Endpoint, LABEL, PROVIDER, Timeouts,
     link::{self, Ending, Received, Socket},
+    pace::Pace,
     replies::{self, Cause, Complaint, Reply},
+    spares::Spares,
 };
 use crate::{
     audio::{
@@ -44,14 +46,16 @@ pub struct TextToSpeechOptions {
     /// Samples per second.
     pub sample_rate: u32,
     pub timeouts: Timeouts,
-    /// After some audio came, this long without more means that it was all, unless a header promised more. Too short cuts
-    /// long answers, which are spoken sentence by sentence; a service that closes or says it is done makes nobody wait
-    /// for it.
+    /// After some audio came, this long without more means that it was all, unless a header promised more. The most, for
+    /// audio that is too short to be all: a file that is as long as its header says ends the wait, and so does a service
+    /// that closes or says that it is done; without either the wait follows the pace of the service.
     pub quiet: Duration,
+    /// Connections at the same time, those included that are made ready for the next text.
+    pub max_concurrent: usize,
 }
 
 impl TextToSpeechOptions {
-    /// The public service; 30 s for a call, 2 s of quiet.
+    /// The public service; 30 s for a call, 2 s of quiet, any number of connections.
     pub fn new(key: Secret) -> Self {
         Self {
             endpoint: "wss://tts-api.prosa.ai/v2/speech/tts/streaming"
@@ -62,12 +66,20 @@ impl TextToSpeechOptions {
             sample_rate: 8_000,
             timeouts: Timeouts::of_call(Duration::from_secs(30)),
             quiet: Duration::from_secs(2),
+            max_concurrent: usize::MAX,
         }
     }
 }
 
 /// Text to speech by Prosa.
 pub struct ProsaTextToSpeech {
+    service: Arc<Service>,
+    pace: Pace,
+    spares: Spares,
+}
+
+/// Where connections come from.
+struct Service {
     options: TextToSpeechOptions,
     tls: Arc<ClientConfig>,
 }
@@ -94,12 +106,94 @@ impl ProsaTextToSpeech {
     #[must_use]
     pub fn new(options: TextToSpeechOptions) -> Self {
         Self {
-            options,
-            tls: link::tls(),
+            pace: Pace::new(),
+            spares: Spares::new(options.max_concurrent),
+            service: Arc::new(Service {
+                options,
+                tls: link::tls(),
+            }),
         }
     }
 
     async fn converse(&self, text: &str, voice: Option<&str>) -> Result<Vec<u8>, StageError> {
+        let (_call, spare) = self.spares.call(voice);
+        if let Some(spare) = spare
+            && let Some(socket) = spare.socket().await
+        {
+            let mut audio = Pieces::up_to(LARGEST_AUDIO);
+            let heard = self.ask(socket, text, &mut audio).await;
+            // One that brought nothing may have waited for too long: a new one tells.
+            if heard.is_ok() || !audio.is_empty() {
+                return heard.and_then(|()| audio.finish().map_err(unplayable));
+            }
+        }
+        let mut audio = Pieces::up_to(LARGEST_AUDIO);
+        let socket = self.service.open(voice).await?;
+        self.ask(socket, text, &mut audio).await?;
+        audio.finish().map_err(unplayable)
+    }
+
+    async fn ask(
+        &self,
+        mut socket: Socket,
+        text: &str,
+        audio: &mut Pieces,
+    ) -> Result<(), StageError> {
+        say(&mut socket, &Text { text }).await?;
+        self.listen(&mut socket, text, audio).await?;
+        link::part(&mut socket).await;
+        Ok(())
+    }
+
+    /// Gathers audio until it is complete.
+    async fn listen(
+        &self,
+        socket: &mut Socket,
+        text: &str,
+        audio: &mut Pieces,
+    ) -> Result<(), StageError> {
+        let characters = text.chars().count();
+        let longest = self.service.options.quiet;
+        let mut silence = Duration::ZERO;
+        let mut last_piece = Instant::now();
+        loop {
+            let patience = self.pace.patience(audio, characters, silence, longest);
+            let next = link::next(socket);
+            let received = match patience {
+                None => next.await,
+                // What has come already counts, however short the patience.
+                Some(patience) => match timeout_at(last_piece + patience, next).await {
+                    Ok(received) => received,
+                    Err(_) => break,
+                },
+            };
+            match received {
+                Received::Binary(piece) => {
+                    if !audio.is_empty() {
+                        silence = silence.max(last_piece.elapsed());
+                    }
+                    audio.push(&piece).map_err(unplayable)?;
+                    last_piece = Instant::now();
+                }
+                Received::Text(message) => match replies::parse(&message)? {
+                    Reply::Failed(complaint) => return Err(complaint.to_error()),
+                    Reply::Done => break,
+                    Reply::Partial(_) | Reply::Result(_) | Reply::Other => {}
+                },
+                Received::End(ending) => {
+                    ended(audio, ending)?;
+                    break;
+                }
+            }
+        }
+        self.pace.learn(audio, silence);
+        Ok(())
+    }
+}
+
+impl Service {
+    /// A connection on which the service has taken the key and the voice, and waits for the text.
+    async fn open(&self, voice: Option<&str>) -> Result<Socket, StageError> {
         let options = &self.options;
         let mut socket = link::connect(
             &options.endpoint,
@@ -119,10 +213,7 @@ impl ProsaTextToSpeech {
         };
         say(&mut socket, &opening).await?;
         acknowledged(&mut socket, voice).await?;
-        say(&mut socket, &Text { text }).await?;
-        let audio = listen(&mut socket, options.quiet).await?;
-        link::part(&mut socket).await;
-        audio.finish().map_err(unplayable)
+        Ok(socket)
     }
 }
 
@@ -133,8 +224,8 @@ impl SpeechSynthesizer for ProsaTextToSpeech {
         if !voice.is_none_or(could_be_a_model) {
             return Err(unknown_voice());
         }
-        let limit = self.options.timeouts.call;
-        let wav = tokio::time::timeout(limit, self.converse(text, voice))
+        let limit = self.service.options.timeouts.call;
+        let wav = timeout(limit, self.converse(text, voice))
             .await
             .map_err(|_| failure::timed_out(PROVIDER, limit))??;
         let duration = Wav::read(&wav)
@@ -145,6 +236,21 @@ impl SpeechSynthesizer for ProsaTextToSpeech {
             duration,
             provider: PROVIDER,
         })
+    }
+
+    /// Opens a connection for it.
+    fn prepare(&self, voice: Option<&str>) {
+        if !voice.is_none_or(could_be_a_model) {
+            return;
+        }
+        let service = Arc::clone(&self.service);
+        let of_voice = voice.map(str::to_owned);
+        let limit = self.service.options.timeouts.call;
+        self.spares.add(voice, async move {
+            timeout(limit, service.open(of_voice.as_deref()))
+                .await
+                .map_err(|_| failure::timed_out(PROVIDER, limit))?
+        });
     }
 }
 
@@ -199,36 +305,11 @@ fn refused(complaint: &Complaint, voice: Option<&str>) -> StageError {
     }
 }
 
-/// Gathers audio until it is complete.
-async fn listen(socket: &mut Socket, quiet: Duration) -> Result<Pieces, StageError> {
-    let mut audio = Pieces::up_to(LARGEST_AUDIO);
-    let mut last_piece = Instant::now();
-    loop {
-        let may_be_over = !audio.is_empty() && !audio.is_cut();
-        let received = tokio::select! {
-            received = link::next(socket) => received,
-            () = tokio::time::sleep_until(last_piece + quiet), if may_be_over => return Ok(audio),
-        };
-        match received {
-            Received::Binary(piece) => {
-                audio.push(&piece).map_err(unplayable)?;
-                last_piece = Instant::now();
-            }
-            Received::Text(message) => match replies::parse(&message)? {
-                Reply::Failed(complaint) => return Err(complaint.to_error()),
-                Reply::Done => return Ok(audio),
-                Reply::Partial(_) | Reply::Result(_) | Reply::Other => {}
-            },
-            Received::End(ending) => return ended(audio, ending),
-        }
-    }
-}
-
-fn ended(audio: Pieces, ending: Ending) -> Result<Pieces, StageError> {
+fn ended(audio: &Pieces, ending: Ending) -> Result<(), StageError> {
     match ending {
         // The service says that this is all: what a header promised beyond it was wrong.
-        Ending::Normal => Ok(audio),
-        Ending::Silent if !audio.is_empty() && !audio.is_cut() => Ok(audio),
+        Ending::Normal => Ok(()),
+        Ending::Silent if !audio.is_empty() && !audio.is_cut() => Ok(()),
         ending => Err(link::ended_early(ending)),
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use common::config::Secret;
 use serde_json::json;
 
@@ -9,15 +11,12 @@ use crate::{
         SpeechSynthesizer, Spoken, failure,
         prosa::{Endpoint, ProsaTextToSpeech, TextToSpeechOptions, Timeouts},
     },
+    testing::prosa::{Mood, Prosa, recording},
 };
 
 const FORMAT: Format = Format::mono16(8_000);
 
-async fn speak(
-    endpoint: Endpoint,
-    timeouts: Timeouts,
-    voice: Option<&str>,
-) -> Result<Spoken, StageError> {
+fn options(endpoint: Endpoint, timeouts: Timeouts) -> TextToSpeechOptions {
     let options = TextToSpeechOptions {
         endpoint,
         timeouts,
@@ -25,7 +24,15 @@ async fn speak(
         ..TextToSpeechOptions::new(Secret::new("k3y"))
     };
     assert!(!format!("{options:?}").contains("k3y"));
-    ProsaTextToSpeech::new(options)
+    options
+}
+
+async fn speak(
+    endpoint: Endpoint,
+    timeouts: Timeouts,
+    voice: Option<&str>,
+) -> Result<Spoken, StageError> {
+    ProsaTextToSpeech::new(options(endpoint, timeouts))
         .speak("Halo semua.", voice)
         .await
 }
@@ -56,7 +63,11 @@ async fn prepare(peer: &mut server::Peer) -> [serde_json::Value; 3] {
 async fn every_frame_of_a_long_answer_is_in_one_wav() {
     let (endpoint, served) = server::websocket(|mut peer| async move {
         let said = prepare(&mut peer).await;
-        peer.play(wav::write(FORMAT, &tone(0.1))).await;
+        // Half a second at a time: too short to be all.
+        let first = tone(0.1);
+        let (one, two) = first.split_at(8_000);
+        peer.play(wav::write(FORMAT, one)).await;
+        peer.play(wav::write(FORMAT, two)).await;
         peer.say(r#"{"type":"progress"}"#).await;
         peer.play(wav::write(FORMAT, &tone(0.2))).await;
         peer.play(streaming(&tone(0.3))).await;
@@ -65,7 +76,9 @@ async fn every_frame_of_a_long_answer_is_in_one_wav() {
         (peer.headers, said)
     })
     .await;
-    let spoken = speak(endpoint, PATIENT, None).await.unwrap();
+    let client = ProsaTextToSpeech::new(options(endpoint, PATIENT));
+    let text = "Halo semua, apa kabar hari ini? ".repeat(2);
+    let spoken = client.speak(&text, None).await.unwrap();
     let expected = [tone(0.1), tone(0.2), tone(0.3), tone(0.4)].concat();
     assert_eq!(spoken.wav, wav::write(FORMAT, &expected));
     assert_eq!(
@@ -83,7 +96,7 @@ async fn every_frame_of_a_long_answer_is_in_one_wav() {
                 "label": "itb-assistant", "model": "tts-ghifari-professional",
                 "audio_format": "wav", "sample_rate": 8_000
             }),
-            json!({"text": "Halo semua."}),
+            json!({"text": "Halo semua, apa kabar hari ini? ".repeat(2)}),
         ]
     );
 }
@@ -168,7 +181,7 @@ async fn how_it_ends_decides_what_was_spoken() {
         ),
         (
             "failed",
-            vec![whole.clone()],
+            vec![streaming(&tone(0.1))],
             End::Close(1_011),
             Err(failure::FAILED),
         ),
@@ -180,7 +193,7 @@ async fn how_it_ends_decides_what_was_spoken() {
         ),
         (
             "not JSON",
-            vec![whole.clone()],
+            vec![streaming(&tone(0.1))],
             End::Say("s3cret"),
             Err(failure::UNEXPECTED),
         ),
@@ -318,4 +331,109 @@ async fn a_service_that_hangs_is_left_when_the_time_is_up() {
         // The connection is closed with the call.
         served.await.unwrap();
     }
+}
+
+/// A service that says nothing after its first answer, and closes nothing.
+async fn vendor(mood: Mood) -> (Prosa, ProsaTextToSpeech) {
+    let vendor = Prosa::speaking().await;
+    vendor.is(mood);
+    let options = TextToSpeechOptions {
+        endpoint: vendor.url().parse().unwrap(),
+        quiet: NEVER,
+        ..TextToSpeechOptions::new(Secret::new("k3y"))
+    };
+    (vendor, ProsaTextToSpeech::new(options))
+}
+
+#[tokio::test]
+async fn a_file_that_is_complete_ends_the_wait_also_when_the_connection_stays_open() {
+    let (vendor, client) = vendor(Mood::StaysOpen(Duration::ZERO)).await;
+    for _ in 0..3 {
+        let spoken = client.speak("Halo semua.", None).await.unwrap();
+        assert_eq!(spoken.wav, recording());
+    }
+    assert_eq!(vendor.connections(), 3, "one a text, and none ahead");
+}
+
+/// Without a length nothing tells the end but silence: it is as long as the pace of the service asks, and not two
+/// seconds.
+#[tokio::test]
+async fn the_end_of_audio_without_a_length_is_a_short_silence() {
+    let (endpoint, _) = server::websocket(|mut peer| async move {
+        prepare(&mut peer).await;
+        let whole = streaming(&tone(0.1));
+        for piece in whole.chunks(4_000) {
+            peer.play(piece.to_vec()).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        peer.until_gone().await;
+    })
+    .await;
+    let options = TextToSpeechOptions {
+        quiet: NEVER,
+        ..options(endpoint, PATIENT)
+    };
+    let client = ProsaTextToSpeech::new(options);
+    let spoken = client.speak("Halo semua.", None).await.unwrap();
+    assert_eq!(spoken.wav, wav::write(FORMAT, &tone(0.1)));
+}
+
+#[tokio::test]
+async fn the_connection_of_the_next_text_is_opened_ahead_and_used_once() {
+    let (vendor, client) = vendor(Mood::StaysOpen(Duration::ZERO)).await;
+    client.prepare(Some("tts-x"));
+    client.prepare(None);
+    eventually(|| vendor.connections() == 2).await;
+    assert!(vendor.calls().is_empty());
+    for _ in 0..2 {
+        client.speak("Halo semua.", None).await.unwrap();
+    }
+    assert_eq!(vendor.connections(), 3);
+    client.speak("Halo semua.", Some("tts-x")).await.unwrap();
+    assert_eq!(vendor.connections(), 3);
+    let models = vendor.calls().into_iter().map(|call| call.said[1].clone());
+    let models: Vec<_> = models.map(|opening| opening["model"].clone()).collect();
+    let own = "tts-ghifari-professional";
+    assert_eq!(models, [own, own, "tts-x"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_was_opened_ahead_and_broke_costs_no_text() {
+    let (vendor, client) = vendor(Mood::Well).await;
+    client.prepare(None);
+    eventually(|| vendor.connections() == 1).await;
+    let mut breaks_once = [Mood::Breaks].into_iter();
+    vendor.chooses(move || breaks_once.next().unwrap_or(Mood::Well));
+    let spoken = client.speak("Halo semua.", None).await.unwrap();
+    assert_eq!(spoken.wav, recording());
+    assert_eq!(vendor.connections(), 2);
+}
+
+#[tokio::test]
+async fn what_is_opened_ahead_counts_among_the_connections_that_may_be() {
+    let vendor = Prosa::speaking().await;
+    let options = TextToSpeechOptions {
+        endpoint: vendor.url().parse().unwrap(),
+        max_concurrent: 2,
+        ..TextToSpeechOptions::new(Secret::new("k3y"))
+    };
+    let client = ProsaTextToSpeech::new(options);
+    for _ in 0..3 {
+        client.prepare(Some("tts-x"));
+    }
+    eventually(|| vendor.connections() == 2).await;
+    // One of another voice makes room.
+    client.speak("Halo semua.", None).await.unwrap();
+    client.speak("Halo semua.", Some("tts-x")).await.unwrap();
+    assert_eq!(vendor.connections(), 3);
+}
+
+async fn eventually(mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENT.call, waiting).await;
+    in_time.expect("it comes to be so");
 }
