@@ -120,6 +120,11 @@ impl Consumer {
         self.0.next().await
     }
 
+    /// Like [`next`](Self::next), of what somebody waits for alone.
+    pub async fn next_interactive(&mut self) -> Incoming {
+        self.0.next_interactive().await
+    }
+
     /// The next message that can be read; others are put aside on the way.
     pub async fn receive(&mut self) -> Delivery {
         loop {
@@ -157,6 +162,7 @@ impl Consumer {
 #[async_trait]
 pub trait Deliveries: Send {
     async fn next(&mut self) -> Incoming;
+    async fn next_interactive(&mut self) -> Incoming;
     /// See [`Consumer::renew`]. Nothing to do where nothing is handed out that was not asked for.
     async fn renew(&mut self) {}
     async fn stop(&mut self);

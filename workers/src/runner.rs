@@ -31,13 +31,14 @@ use common::{
 };
 use futures::FutureExt as _;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, SetOnce, watch},
+    sync::{SetOnce, watch},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use company::Seat;
+use room::{Room, Slot};
 use unsettled::Unsettled;
 
 use crate::{
@@ -49,6 +50,7 @@ use crate::{
 
 mod company;
 mod measures;
+mod room;
 mod settling;
 mod speaking;
 mod unreadable;
@@ -125,18 +127,11 @@ const GIVING_BACK: Duration = Duration::from_secs(2);
 
 impl Runner {
     async fn run(self: Arc<Self>, mut consumer: common::broker::Consumer, stop: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(self.config.concurrency.into()));
+        let room = Room::of(self.config.concurrency);
         let in_work = TaskTracker::new();
         loop {
-            let next = async {
-                let slot = Arc::clone(&slots).acquire_owned().await;
-                (
-                    consumer.next().await,
-                    slot.expect("the slots are never closed"),
-                )
-            };
             tokio::select! {
-                (incoming, slot) = next => {
+                (incoming, slot) = room.next(&mut consumer) => {
                     let runner = Arc::clone(&self);
                     in_work.spawn(async move {
                         match incoming {
@@ -166,7 +161,7 @@ impl Runner {
         info!(stage = %self.config.stage, "stopped");
     }
 
-    async fn work_on(&self, delivery: Delivery, slot: OwnedSemaphorePermit) {
+    async fn work_on(&self, delivery: Delivery, slot: Slot) {
         let envelope = &delivery.envelope;
         let span = info_span!(
             "stage",

@@ -169,10 +169,12 @@ impl QueueState {
         self.lane(envelope.job.priority)
     }
 
-    fn take(&mut self) -> Option<Waiting> {
+    fn take(&mut self, allowed: &[Priority]) -> Option<Waiting> {
         let first = self.precedence.first();
         for priority in [first, first.other()] {
-            if let Some(waiting) = self.lane(priority).ready.pop_front() {
+            if allowed.contains(&priority)
+                && let Some(waiting) = self.lane(priority).ready.pop_front()
+            {
                 self.precedence.took(priority);
                 return Some(waiting);
             }
@@ -283,14 +285,14 @@ impl Queue {
     }
 
     /// The next message that is due, or when to look again.
-    fn pop(&self) -> Result<Waiting, Option<Instant>> {
+    fn pop(&self, allowed: &[Priority]) -> Result<Waiting, Option<Instant>> {
         let mut state = self.lock();
         let now = Instant::now();
         for lane in &mut state.lanes {
             lane.wake(now);
         }
         let next_due = state.lanes.iter().filter_map(Lane::next_due).min();
-        let taken = state.take().ok_or(next_due)?;
+        let taken = state.take(allowed).ok_or(next_due)?;
         if state.lanes.iter().any(|lane| lane.len() > 0) {
             // One wake-up may have stood for several messages.
             self.changed.notify_one();
@@ -304,12 +306,11 @@ struct MemoryDeliveries {
     consuming: watch::Sender<bool>,
 }
 
-#[async_trait]
-impl Deliveries for MemoryDeliveries {
-    async fn next(&mut self) -> Incoming {
+impl MemoryDeliveries {
+    async fn next_of(&self, allowed: &[Priority]) -> Incoming {
         loop {
             let changed = self.queue.changed.notified();
-            match self.queue.pop() {
+            match self.queue.pop(allowed) {
                 Ok(waiting) => {
                     let receipt = MemoryReceipt {
                         queue: Arc::clone(&self.queue),
@@ -327,6 +328,17 @@ impl Deliveries for MemoryDeliveries {
                 }
             }
         }
+    }
+}
+
+#[async_trait]
+impl Deliveries for MemoryDeliveries {
+    async fn next(&mut self) -> Incoming {
+        self.next_of(Priority::ALL).await
+    }
+
+    async fn next_interactive(&mut self) -> Incoming {
+        self.next_of(&[Priority::Interactive]).await
     }
 
     async fn stop(&mut self) {

@@ -33,8 +33,8 @@ pub(crate) const UNFIT: u8 = 13;
 /// How often the time that was used is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
 
-/// Processor time without a result after which a child works only where nothing else wants to. Decoding a spoken question
-/// takes less.
+/// Processor time after which a child makes way for everything else, results or not. Decoding a spoken question takes
+/// less.
 const AT_FULL_PRIORITY: Duration = Duration::from_millis(50);
 
 /// `nice(2)`: about a tenth of what others get of a processor that they share.
@@ -164,11 +164,11 @@ fn watch(limits: Limits, progress: Progress) -> io::Result<()> {
         let mut yields = false;
         loop {
             thread::sleep(WATCH_EVERY);
-            let (used, earned) = (used(), progress.earned());
-            if used > (limits.cpu + earned).min(limits.cpu_ceiling) {
+            let used = used();
+            if used > (limits.cpu + progress.earned()).min(limits.cpu_ceiling) {
                 std::process::exit(OUT_OF_TIME.into());
             }
-            if !yields && used > AT_FULL_PRIORITY + earned {
+            if !yields && used > AT_FULL_PRIORITY {
                 make_way(group.as_mut());
                 yields = true;
             }

@@ -8,7 +8,7 @@
 //! * A child works on one input and ends. It carries nothing from one caller to the next.
 //! * It holds no more memory than [`Limits::memory`] beyond what the idle program takes, and no more processor time than
 //!   [`Limits::cpu`] and what it earns by its results ([`Progress`]).
-//! * What uses more than a little processor time without a result goes on at low priority, so that others hardly notice.
+//! * What uses more than a little processor time goes on at low priority, so that others hardly notice.
 //! * Its environment is empty, its working folder is `/`, its session is its own, and it writes no files. On Linux a
 //!   seccomp filter leaves it memory, clocks and the pipes to its parent: no files, no network, no processes.
 //! * Whatever becomes of the child, the caller gets a reply or a [`SandboxError`] that says whether the input is at fault.

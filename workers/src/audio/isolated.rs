@@ -13,7 +13,7 @@ const CODEC_MEMORY: u64 = 64 * 1024 * 1024;
 const COPIES: u64 = 4;
 
 /// Processor time to get at the first sound. Real files take milliseconds, also with an hour of tables in front.
-const FIRST_SOUND: Duration = Duration::from_millis(500);
+const FIRST_SOUND: Duration = Duration::from_millis(250);
 
 /// Sound must come ten times as fast as it plays. The slowest codec here is a hundred times as fast.
 const SLOWEST: u32 = 10;
@@ -39,7 +39,7 @@ pub(super) fn earned(sound: Duration) -> Duration {
 
 impl Task for DecodeRecording {
     const NAME: &'static str = "decode-recording";
-    /// One that gets nowhere makes way for another.
+    /// One that takes long makes way for another.
     const PER_PROCESSOR: usize = 2;
     type Request = Limits;
     type Reply = Result<(), DecodeError>;

@@ -3,7 +3,7 @@ use common::{
     pipeline::Route,
     testing::fixtures,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
 

@@ -9,9 +9,11 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, Semaphore},
     time::timeout,
 };
+
+use super::room::Slot;
 
 /// Who is done within this time waits for nobody.
 const AT_ONCE: Duration = Duration::from_millis(250);
@@ -47,11 +49,7 @@ impl Unsettled {
     }
 
     /// Settles a message; gives its `slot` back when that takes long.
-    pub async fn during<T>(
-        &self,
-        settling: impl Future<Output = T>,
-        slot: OwnedSemaphorePermit,
-    ) -> T {
+    pub async fn during<T>(&self, settling: impl Future<Output = T>, slot: Slot) -> T {
         let mut settling = pin!(settling);
         if let Ok(settled) = timeout(AT_ONCE, &mut settling).await {
             return settled;

@@ -74,6 +74,10 @@ impl Deliveries for HastyDeliveries {
         }
     }
 
+    async fn next_interactive(&mut self) -> Incoming {
+        self.next().await
+    }
+
     async fn stop(&mut self) {
         if let Some(consumer) = self.consumer.take() {
             consumer.stop().await;

@@ -93,6 +93,10 @@ impl Deliveries for RabbitDeliveries {
         self.arrivals.next().await
     }
 
+    async fn next_interactive(&mut self) -> Incoming {
+        self.arrivals.next_interactive().await
+    }
+
     async fn renew(&mut self) {
         self.renewed.notify_one();
     }

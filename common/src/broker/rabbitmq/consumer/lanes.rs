@@ -64,6 +64,15 @@ impl Arrivals {
         message
     }
 
+    /// The next interactive one. Safe to drop.
+    pub async fn next_interactive(&mut self) -> Incoming {
+        let Some(message) = self.interactive.recv().await else {
+            return std::future::pending().await;
+        };
+        self.precedence.took(Priority::Interactive);
+        message
+    }
+
     /// Takes no more, and gives back what nobody has received.
     pub async fn close(&mut self) {
         for lane in [&mut self.interactive, &mut self.batch] {
