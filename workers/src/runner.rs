@@ -38,6 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use company::Seat;
+use outcome::{Account, Narrated, Outcome, Over, Ran, Tried, crashed_worker, unreadable_log};
 use room::{Room, Slot};
 use unsettled::Unsettled;
 
@@ -50,6 +51,7 @@ use crate::{
 
 mod company;
 mod measures;
+mod outcome;
 mod room;
 mod settling;
 mod speaking;
@@ -388,103 +390,6 @@ impl Runner {
             )),
         }
     }
-}
-
-/// What a handler made, and what is left to do of what it told.
-struct Narrated {
-    result: Result<Turn, StageError>,
-    told: Vec<Event>,
-    /// Sentences that RabbitMQ has not taken yet.
-    unsent: Vec<Sentence>,
-}
-
-/// Why nothing more is to be done for a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Over {
-    /// From elsewhere, as by its caller.
-    Ended,
-    Expired,
-}
-
-impl From<Over> for Outcome {
-    fn from(over: Over) -> Self {
-        match over {
-            Over::Ended => Self::NotRecorded(Appended::Closed),
-            Over::Expired => Self::Expired,
-        }
-    }
-}
-
-/// What became of taking a message up.
-enum Tried {
-    Outcome(Outcome),
-    /// Nothing was done: it is to be taken up alone.
-    InCompany,
-}
-
-impl From<Outcome> for Tried {
-    fn from(outcome: Outcome) -> Self {
-        Self::Outcome(outcome)
-    }
-}
-
-/// What became of one try.
-enum Outcome {
-    /// Nothing was done, or nothing that counts.
-    NotRecorded(Appended),
-    Expired,
-    /// Something else has to happen before the stage may begin.
-    NotYet,
-    /// The stage had been completed before, with this turn.
-    CompletedBefore {
-        turn: Box<Turn>,
-        take: u32,
-    },
-    /// A sentence of the answer is spoken, and others are missing.
-    Spoken,
-    Ran(Box<Ran>),
-}
-
-impl Outcome {
-    fn failed(envelope: &Envelope, error: StageError) -> Self {
-        if envelope.job.is_expired(UnixMillis::now()) {
-            return Self::Expired;
-        }
-        Self::Ran(Box::new(Ran {
-            result: Err(error),
-            account: Account::default(),
-        }))
-    }
-}
-
-struct Ran {
-    result: Result<Turn, StageError>,
-    account: Account,
-}
-
-/// What is told of a try beside its result.
-#[derive(Default)]
-struct Account {
-    /// That of a stage which is run as a whole.
-    run: Option<Run>,
-    /// What the log and the next stage do not have yet.
-    tidings: Tidings,
-    duration: Duration,
-    queued: Duration,
-}
-
-fn crashed_worker() -> StageError {
-    StageError::internal(
-        "crashed_worker",
-        format!("{MOST_RUNS} workers have ended while they worked on this try"),
-    )
-}
-
-fn unreadable_log() -> StageError {
-    StageError::internal(
-        "unknown_version",
-        "the reply log was written by another version",
-    )
 }
 
 /// `None` for a log that another version wrote: to ask again is no use.
