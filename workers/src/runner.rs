@@ -24,10 +24,10 @@ use common::{
     broker::{Delivery, Incoming, SettleError},
     envelope::{Envelope, Job},
     pipeline::Stage,
-    reply::{Appended, Begun, Event, MOST_RUNS, ReplyError, Retention, Run, StageStarted},
+    reply::{Appended, Begun, Event, ReplyError, Retention, Run, StageStarted},
     retry::{Backoff, RetryPolicy},
     time::UnixMillis,
-    turn::{Answer, Sentence, Turn},
+    turn::{Answer, Turn},
 };
 use futures::FutureExt as _;
 use tokio::{

@@ -21,7 +21,7 @@ pub struct Log(pub Arc<dyn ReplyLog>);
 
 /// Time between a stage's completion and what follows from it. What dies in
 /// between is given again; the sooner the rest is done, the fewer there are.
-const UNSETTLED: Duration = Duration::from_millis(300);
+const UNSETTLED: Duration = Duration::from_secs(1);
 
 /// Goes on as if it had been recorded.
 fn recorded(_: Appended) -> Appended {
