@@ -106,13 +106,13 @@ pub struct Probes {
 
 impl Probes {
     pub fn new(backends: &Backends, qdrant: Option<Qdrant>) -> Self {
-        let replies = Arc::clone(&backends.replies);
+        let replies = backends.replies.clone();
         let broker = Arc::clone(&backends.broker);
         let stages = Route::Text.stages();
         let unknown = stages.iter().map(|stage| (*stage, Workers::Unknown));
         Self {
             redis: Probe::new(false, move || {
-                let replies = Arc::clone(&replies);
+                let replies = replies.clone();
                 async move { replies.ping().await.is_ok() }
             }),
             qdrant: qdrant.map(|qdrant| {

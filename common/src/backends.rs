@@ -18,15 +18,19 @@ use crate::{
     conversation::{Conversations, memory::MemoryConversations, redis::RedisConversations},
     idempotency::{IdempotencyKeys, memory::MemoryIdempotencyKeys, redis::RedisIdempotencyKeys},
     quota::{Quotas, memory::MemoryQuotas, redis::RedisQuotas},
+    job::{
+        log::JobLog,
+        store::{memory::MemoryJobStore, redis::RedisJobStore},
+    },
     redis_link::RedisLink,
-    reply::{ReplyLog, Retention, memory::MemoryReplyLog, redis::RedisReplyLog},
+    reply::Retention,
 };
 
 /// The ports, each with its adapter.
 #[derive(Clone)]
 pub struct Backends {
     pub broker: Arc<dyn Broker>,
-    pub replies: Arc<dyn ReplyLog>,
+    pub replies: JobLog,
     pub claims: Arc<dyn ClaimCheck>,
     pub conversations: Arc<dyn Conversations>,
     pub idempotency: Arc<dyn IdempotencyKeys>,
@@ -79,7 +83,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
     match &config.mode {
         Mode::Embedded => Ok(Backends {
             broker: Arc::new(MemoryBroker::default()),
-            replies: Arc::new(MemoryReplyLog::new(config.retention)),
+            replies: JobLog::new(Arc::new(MemoryJobStore::new(config.retention))),
             claims: Arc::new(MemoryClaimCheck::new(config.retention.0)),
             conversations: Arc::new(MemoryConversations::new(
                 config.conversation_ttl,
@@ -96,7 +100,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
             look_at(&link).await?;
             Ok(Backends {
                 broker: Arc::new(RabbitBroker::connect(rabbitmq.as_ref().clone()).await?),
-                replies: Arc::new(RedisReplyLog::new(link.clone(), config.retention)),
+                replies: JobLog::new(Arc::new(RedisJobStore::new(link.clone(), config.retention))),
                 claims: Arc::new(RedisClaimCheck::new(bulk, config.retention.0)),
                 idempotency: Arc::new(RedisIdempotencyKeys::new(link.clone())),
                 quotas: Arc::new(RedisQuotas::new(link.clone())),

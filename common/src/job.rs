@@ -15,8 +15,12 @@ use crate::{
     turn::Turn,
 };
 
+pub mod log;
+pub mod state;
+pub mod store;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobView {
@@ -204,7 +208,8 @@ impl JobView {
             | Event::Transcript { .. }
             | Event::Emotion { .. }
             | Event::Retrieved { .. }
-            | Event::AnswerDelta { .. } => {}
+            | Event::AnswerDelta { .. }
+            | Event::Unknown => {}
         }
     }
 

@@ -1,189 +1,26 @@
-//! PORT: the log of a job, which is the job as its caller sees it.
-//!
-//! Stages append events under the correlation id (Enterprise Integration
-//! Patterns: *Return Address*, *Correlation Identifier*); the API waits, polls
-//! or streams by reading them. Nobody keeps a second account of a job.
-//!
-//! Guarantees, held by every adapter (`testing::reply_contract`):
-//! - Events are numbered 1, 2, 3 … in the order in which they were appended.
-//! - Nothing follows a terminal event: a late append answers
-//!   [`Appended::Closed`]. One thing alone takes a job up again that has ended,
-//!   an operator's [`resume`](ReplyLog::resume) of one that
-//!   [`can_be_resumed`]: then [`Event::Resumed`] follows, and another terminal
-//!   event after it. The last terminal event is the one that holds.
-//! - A job that was resumed has another deadline, and messages with an earlier
-//!   one are void: what is left of its life before neither begins a stage nor
-//!   ends it.
-//! - A stage whose completion was recorded is known to be complete, with the
-//!   turn it produced, so that a duplicate of its message repeats no work.
-//! - Of several runs of a stage the newest alone writes: an older one that is
-//!   still alive hears [`Appended::Superseded`] (a *fencing token*).
-//! - The sentences of an answer are announced in order, whatever order they are
-//!   spoken in; who completes the last one missing hears of all of them
-//!   (Enterprise Integration Patterns: *Aggregator*, *Resequencer*), and so does
-//!   who asks again after.
-//! - A try that ends the process of each worker that begins it is begun
-//!   [`MOST_RUNS`] times and then answered with [`Begun::CrashesWorkers`].
-//! - A follower gets every event after its cursor once and in order, whichever
-//!   process appended it, also when the store goes away for a while; its stream
-//!   ends after the terminal event that holds. Who begins behind that one hears
-//!   of a resumption, if there is one.
-//! - A log vanishes [`Retention`] after its last event.
-//! - A log that was [erased](ReplyLog::erase) holds one event, which tells that;
-//!   it is begun again by nothing for as long.
+//! What the log of a job tells, and what it answers. The log itself is [`crate::job::log`].
 
 use std::{collections::BTreeMap, time::Duration};
 
-use async_trait::async_trait;
-use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     envelope::Job,
-    ids::{CorrelationId, MessageId},
+    ids::CorrelationId,
+    job::log::Known,
     pipeline::Stage,
     time::UnixMillis,
-    turn::{Citation, EmotionLabel, Sentence, Speech, Turn},
+    turn::{Citation, EmotionLabel, Speech, Turn},
 };
 
 pub use resumption::{Ending, FailedBy, Resumed, Resumption, can_be_resumed};
 
-pub mod memory;
-pub mod redis;
 mod resumption;
 
 /// How often one try is begun by processes that then vanish. Enough for a
 /// message that was in the same process as a harmful one, or in a worker that
 /// was killed for another reason.
 pub const MOST_RUNS: u32 = 5;
-
-#[async_trait]
-pub trait ReplyLog: Send + Sync + 'static {
-    /// Begins the log of `job` with its [`Event::Accepted`].
-    async fn open(&self, job: &Job) -> Result<(), ReplyError>;
-
-    /// Records that a stage begins, unless the job is over or the stage has
-    /// been completed before.
-    ///
-    /// Should the log be gone (the store lost its data), it is begun again with
-    /// `job`, so that the caller can still be answered.
-    async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError>;
-
-    /// Appends `events` at once; a terminal one, if any, comes last. Never begins
-    /// a log: one without its [`Event::Accepted`] could be read by nobody.
-    async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError>;
-
-    /// Says that another process submits the job as well, one that may have been
-    /// left half submitted: whoever began with it does not withdraw it any more.
-    /// `false` when the job is over, so that there is nothing to submit.
-    async fn resubmit(&self, id: CorrelationId) -> Result<bool, ReplyError>;
-
-    /// Ends a job with `end`, unless a stage has begun on it: then it is under
-    /// way, or was.
-    async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError>;
-
-    /// Like [`append`](Self::append), for what `run` tells while it works.
-    /// `step` counts up from 1 with each call; to repeat one whose answer was
-    /// lost tells nothing twice.
-    async fn narrate(
-        &self,
-        id: CorrelationId,
-        run: &Run,
-        step: u32,
-        events: &[Event],
-    ) -> Result<Appended, ReplyError>;
-
-    /// Like [`append`](Self::append), and records with the same stroke that
-    /// `completed` is done. May be repeated, as [`narrate`](Self::narrate).
-    async fn complete_stage(
-        &self,
-        id: CorrelationId,
-        events: &[Event],
-        completed: &CompletedStage<'_>,
-    ) -> Result<Appended, ReplyError>;
-
-    /// What is to be done about `sentence`. Records the begin of its stage with
-    /// the first one; begins a log that is gone as
-    /// [`begin_stage`](Self::begin_stage) does.
-    async fn begin_sentence(
-        &self,
-        job: &Job,
-        started: StageStarted,
-        sentence: &Sentence,
-    ) -> Result<Speaking, ReplyError>;
-
-    /// Records how `sentence` was spoken, if it was not yet, and announces the
-    /// sentences whose turn has come.
-    async fn complete_sentence(
-        &self,
-        id: CorrelationId,
-        sentence: &Sentence,
-        spoken: &SpokenSentence,
-    ) -> Result<Speaking, ReplyError>;
-
-    /// Ends the job as failed by `message`, which is about to be put aside, and
-    /// keeps in mind which it was, unless nobody can resume what ends so. Of a
-    /// `run` that was superseded, and of a sentence of an answer that was begun
-    /// anew, nobody hears. Begins a log that is gone as
-    /// [`begin_stage`](Self::begin_stage) does.
-    async fn fail(
-        &self,
-        job: &Job,
-        message: &MessageId,
-        run: Option<&Run>,
-        failure: &Failure,
-    ) -> Result<Appended, ReplyError>;
-
-    /// How the job ended; `None` while it is not over.
-    async fn ending(&self, id: CorrelationId) -> Result<Option<Ending>, ReplyError>;
-
-    /// Ends the job as expired, by the deadline that `job` has. Begins a log that
-    /// is gone as [`begin_stage`](Self::begin_stage) does.
-    async fn expire(&self, job: &Job) -> Result<Appended, ReplyError>;
-
-    /// Takes a job up again that failed, until `resumption.deadline`. May be
-    /// repeated: a job that goes on is told with the deadline that it has, unless
-    /// that has passed and nothing came of it. Nor did anything come of it where
-    /// the job expired without having begun.
-    async fn resume(
-        &self,
-        id: CorrelationId,
-        resumption: &Resumption,
-    ) -> Result<Resumed, ReplyError>;
-
-    /// The worker lets go of a try that it has begun: that it did not end is
-    /// nothing to hold against it.
-    async fn let_go(&self, id: CorrelationId, message: &MessageId) -> Result<(), ReplyError>;
-
-    /// Returns when the job is over, however it ended; waits for the log of one
-    /// that is not known. Costs nothing while the log grows.
-    async fn ended(&self, id: CorrelationId);
-
-    /// Leaves [`Event::Erased`] alone of the log of `job`, with all that was
-    /// decided by; ends the job with that, if nothing has. May be repeated. Does
-    /// nothing where there is no log.
-    async fn erase(&self, job: &Job) -> Result<(), ReplyError>;
-
-    /// Every job that has a log and is not erased, in no order; one whose log is
-    /// begun or vanishes meanwhile may be missing. Looks through the whole store:
-    /// for operators.
-    fn jobs(&self) -> BoxStream<'static, Result<Job, ReplyError>>;
-
-    /// The events after `cursor` (0 for all) that exist now; empty also when
-    /// there is no such log.
-    async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError>;
-
-    /// The events after `cursor`, those to come included. The stream of a log
-    /// that does not exist waits for its first event.
-    fn follow(
-        &self,
-        id: CorrelationId,
-        cursor: u64,
-    ) -> BoxStream<'static, Result<Record, ReplyError>>;
-
-    /// Whether the store answers.
-    async fn ping(&self) -> Result<(), ReplyError>;
-}
 
 /// The store did not do what it was asked, or may have; ask again later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -208,7 +45,7 @@ impl Default for Retention {
 /// The name of the log of job `id` in the shared store, and of the channel on
 /// which its growth is announced. Also the AMQP `reply-to`.
 pub fn address(id: CorrelationId) -> String {
-    format!("reply:{id}")
+    format!("job:{id}")
 }
 
 /// An event with its place in the log.
@@ -288,19 +125,12 @@ pub enum Event {
         /// See [`Job::erased`].
         job: Box<Job>,
     },
+    /// Of a type that this version does not know, written by a newer one (a rolling upgrade). It is passed over.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Event {
-    /// The announcement of a sentence that was spoken, unless there was nothing
-    /// to say.
-    pub(crate) fn of_sentence(sentence: &Sentence, spoken: &SpokenSentence) -> Option<Self> {
-        Some(Self::AudioDelta {
-            n: sentence.n,
-            text: sentence.text.clone(),
-            speech: spoken.speech.clone()?,
-        })
-    }
-
     pub fn is_terminal(&self) -> bool {
         matches!(
             self,
@@ -378,13 +208,17 @@ pub enum Begun {
 /// One run of a stage on a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
+    /// Of the log that it began on: another one after the log was lost.
+    pub epoch: u64,
     pub stage: Stage,
-    /// From 1, a new one with each [`ReplyLog::begin_stage`].
+    /// From 1, a new one with each [`JobLog::begin_stage`](crate::job::log::JobLog::begin_stage).
     pub number: u32,
     /// Processes that began this try before and vanished.
     pub crashes: u32,
     /// What earlier runs have told.
     pub told: Told,
+    /// What it knows of the log.
+    pub(crate) known: Known,
 }
 
 /// The answer as far as the log tells it.

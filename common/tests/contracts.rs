@@ -74,6 +74,13 @@ contract!(replies:
     many_followers_of_one_log_all_hear_its_end,
     an_unknown_log_is_empty,
 );
+contract!(stores:
+    an_append_is_stored_on_the_version_that_it_was_decided_on,
+    of_many_appends_on_one_version_one_is_stored,
+    a_state_is_kept_without_an_event,
+    what_is_erased_goes_and_the_numbers_go_on,
+    who_watches_hears_of_what_comes,
+);
 contract!(resumptions:
     a_job_that_failed_is_resumed_and_ends_once_more,
     only_a_job_that_failed_and_not_by_its_input_is_resumed,

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use common::{
     backends::Backends,
     config::{ConfigError, Environment},
+    job::log::JobLog,
 };
 use tracing::error;
 
@@ -37,7 +38,7 @@ pub fn applied(env: &Environment, backends: Backends) -> Result<Backends, Config
             ..backends
         }),
         "no-dedupe" => Ok(Backends {
-            replies: Arc::new(forgetful::Log(backends.replies)),
+            replies: JobLog::new(Arc::new(forgetful::Logs(Arc::clone(backends.replies.store())))),
             conversations: Arc::new(forgetful::Turns(backends.conversations)),
             ..backends
         }),

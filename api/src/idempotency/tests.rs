@@ -13,7 +13,8 @@ use common::{
     envelope::{Envelope, Job},
     ids::RequestId,
     pipeline::{Route, Stage},
-    reply::{Event, ReplyLog, StageStarted, Withdrawn},
+    job::log::JobLog,
+    reply::{Event, StageStarted, Withdrawn},
     testing::fixtures,
 };
 
@@ -252,7 +253,7 @@ async fn the_same_request_again_leaves_a_job_alone_that_is_queued() {
 
 /// Confirms nothing, and hands each job to a worker at once, if it has one.
 struct Unconfirming {
-    worker: Option<Arc<dyn ReplyLog>>,
+    worker: Option<JobLog>,
     broker: MemoryBroker,
 }
 
@@ -297,7 +298,7 @@ impl Broker for Unconfirming {
 #[tokio::test]
 async fn a_job_that_is_worked_on_was_accepted_though_its_message_was_not_confirmed() {
     let backends = gateway(10).await.backends().clone();
-    for (worker, accepted) in [(None, false), (Some(Arc::clone(&backends.replies)), true)] {
+    for (worker, accepted) in [(None, false), (Some(backends.replies.clone()), true)] {
         let broker = Arc::new(Unconfirming {
             worker,
             broker: MemoryBroker::new(10),

@@ -40,9 +40,11 @@ pub fn enclosed<'a>(view: &JobView, record: &'a Record) -> Option<&'a Ticket> {
 }
 
 /// Appends the event of `record` to `out`, with the bytes of what is
-/// [`enclosed`], as far as they are still kept.
+/// [`enclosed`], as far as they are still kept. Of a type that is not known nothing is written.
 pub fn write(out: &mut Vec<u8>, view: &JobView, record: &Record, audio: Option<&Bytes>) {
-    let r#type = name(&record.event);
+    let Some(r#type) = name(&record.event) else {
+        return;
+    };
     let number = record.sequence_number;
     let data = Data {
         r#type,
@@ -56,8 +58,8 @@ pub fn write(out: &mut Vec<u8>, view: &JobView, record: &Record, audio: Option<&
     out.extend_from_slice(b"\n\n");
 }
 
-fn name(event: &Event) -> &'static str {
-    match event {
+fn name(event: &Event) -> Option<&'static str> {
+    Some(match event {
         Event::Accepted { .. } => "job.accepted",
         Event::StageStarted(_) => "stage.started",
         Event::StageRetrying { .. } => "stage.retrying",
@@ -74,7 +76,8 @@ fn name(event: &Event) -> &'static str {
         Event::Cancelled => "job.cancelled",
         Event::Expired => "job.expired",
         Event::Erased { .. } => "job.erased",
-    }
+        Event::Unknown => return None,
+    })
 }
 
 #[derive(Serialize)]
@@ -202,9 +205,11 @@ impl<'a> Fields<'a> {
             Event::Resumed(resumption) => Self::Resumed {
                 deadline: rfc3339(resumption.deadline.0),
             },
-            Event::AnswerRestarted | Event::Cancelled | Event::Expired | Event::Erased { .. } => {
-                Self::Nothing {}
-            }
+            Event::AnswerRestarted
+            | Event::Cancelled
+            | Event::Expired
+            | Event::Erased { .. }
+            | Event::Unknown => Self::Nothing {},
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum Resumed {
 /// How a job ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ending {
-    /// What [`ReplyLog::fail`](super::ReplyLog::fail) was told, if the job is over by that.
+    /// What [`JobLog::fail`](crate::job::log::JobLog::fail) was told, if the job is over by that.
     pub failed_by: Option<FailedBy>,
     /// Its data were erased.
     pub is_erased: bool,
@@ -60,7 +60,7 @@ pub struct FailedBy {
 
 impl FailedBy {
     /// `None` when the job cannot be resumed, and so nothing is put aside.
-    pub(super) fn of(message: &MessageId, failure: &Failure) -> Option<Self> {
+    pub(crate) fn of(message: &MessageId, failure: &Failure) -> Option<Self> {
         failure.can_be_resumed().then(|| Self {
             message: message.clone(),
             code: failure.code.clone(),

@@ -10,3 +10,4 @@ pub mod idempotency;
 pub mod quotas;
 pub mod replies;
 pub mod resumptions;
+pub mod stores;

@@ -1,6 +1,6 @@
 //! Messages and events for tests.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     claim_check::Ticket,
@@ -8,7 +8,8 @@ use crate::{
     ids::{CorrelationId, RequestId, Tenant},
     pipeline::Route,
     priority::Priority,
-    reply::{Event, Record},
+    job::{log::JobLog, store::memory::MemoryJobStore},
+    reply::{Event, Record, Retention},
     time::UnixMillis,
     turn::{Answer, Input, Speech, Turn},
 };
@@ -61,6 +62,11 @@ pub fn speech() -> Speech {
         duration_ms: 100,
         provider: "test".to_owned(),
     }
+}
+
+/// Logs of jobs in memory.
+pub fn job_log() -> JobLog {
+    JobLog::new(Arc::new(MemoryJobStore::new(Retention::default())))
 }
 
 /// A reply log of these events.

@@ -6,150 +6,72 @@ use async_trait::async_trait;
 use common::{
     conversation::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn},
     envelope::Job,
-    ids::{ConversationId, CorrelationId, MessageId, Tenant},
-    reply::{
-        Appended, Begun, CompletedStage, Ending, Event, Failure, Record, ReplyError, ReplyLog,
-        Resumed, Resumption, Run, Speaking, SpokenSentence, StageStarted, Told, Withdrawn,
+    ids::{ConversationId, CorrelationId, Tenant},
+    job::{
+        store::{Append, JobStore, Snapshot, Stored, Version},
+        watch::{Topic, Watch},
     },
+    reply::{Event, Record, ReplyError},
     time::UnixMillis,
-    turn::Sentence,
 };
 use futures::stream::BoxStream;
 use tokio::time::sleep;
 
-pub struct Log(pub Arc<dyn ReplyLog>);
+pub struct Logs(pub Arc<dyn JobStore>);
 
 /// Time between a stage's completion and what follows from it. What dies in
 /// between is given again; the sooner the rest is done, the fewer there are.
 const UNSETTLED: Duration = Duration::from_secs(1);
 
-/// Goes on as if it had been recorded.
-fn recorded(_: Appended) -> Appended {
-    Appended::Recorded
+/// As if no stage were complete, and nothing over.
+fn forgotten(snapshot: Snapshot) -> Result<Snapshot, ReplyError> {
+    let unreadable = |error: serde_json::Error| ReplyError::Unreadable(error.to_string());
+    let mut state = serde_json::to_value(&snapshot.state).map_err(unreadable)?;
+    if let Some(fields) = state.as_object_mut() {
+        fields.remove("completed");
+        fields.remove("end");
+    }
+    Ok(Snapshot {
+        state: serde_json::from_value(state).map_err(unreadable)?,
+        ..snapshot
+    })
 }
 
 #[async_trait]
-impl ReplyLog for Log {
-    async fn open(&self, job: &Job) -> Result<(), ReplyError> {
-        self.0.open(job).await
+impl JobStore for Logs {
+    async fn load(&self, id: CorrelationId) -> Result<Option<Snapshot>, ReplyError> {
+        self.0.load(id).await?.map(forgotten).transpose()
     }
 
-    async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
-        let stage = started.stage;
-        Ok(match self.0.begin_stage(job, started).await? {
-            begun @ (Begun::Started(_) | Begun::CrashesWorkers) => begun,
-            Begun::AlreadyCompleted { .. } | Begun::Closed => Begun::Started(Run {
-                stage,
-                number: 0,
-                crashes: 0,
-                told: Told::default(),
-            }),
+    async fn append_if(
+        &self,
+        id: CorrelationId,
+        expected: Option<Version>,
+        append: &Append,
+    ) -> Result<Stored, ReplyError> {
+        let is_done = |record: &Record| matches!(record.event, Event::StageCompleted { .. });
+        let stored = self.0.append_if(id, expected, append).await?;
+        if append.records.iter().any(is_done) {
+            sleep(UNSETTLED).await;
+        }
+        Ok(match stored {
+            Stored::Conflict(Some(found)) => {
+                Stored::Conflict(Some(Box::new(forgotten(*found)?)))
+            }
+            other => other,
         })
     }
 
-    async fn append(&self, id: CorrelationId, events: &[Event]) -> Result<Appended, ReplyError> {
-        self.0.append(id, events).await
+    async fn read(&self, id: CorrelationId, after: u64) -> Result<Vec<Record>, ReplyError> {
+        self.0.read(id, after).await
     }
 
-    async fn resubmit(&self, id: CorrelationId) -> Result<bool, ReplyError> {
-        self.0.resubmit(id).await
-    }
-
-    async fn withdraw(&self, id: CorrelationId, end: &Event) -> Result<Withdrawn, ReplyError> {
-        self.0.withdraw(id, end).await
-    }
-
-    async fn narrate(
-        &self,
-        id: CorrelationId,
-        run: &Run,
-        step: u32,
-        events: &[Event],
-    ) -> Result<Appended, ReplyError> {
-        self.0.narrate(id, run, step, events).await.map(recorded)
-    }
-
-    async fn complete_stage(
-        &self,
-        id: CorrelationId,
-        events: &[Event],
-        completed: &CompletedStage<'_>,
-    ) -> Result<Appended, ReplyError> {
-        let appended = self.0.complete_stage(id, events, completed).await;
-        sleep(UNSETTLED).await;
-        appended.map(recorded)
-    }
-
-    async fn begin_sentence(
-        &self,
-        job: &Job,
-        started: StageStarted,
-        sentence: &Sentence,
-    ) -> Result<Speaking, ReplyError> {
-        self.0.begin_sentence(job, started, sentence).await
-    }
-
-    async fn complete_sentence(
-        &self,
-        id: CorrelationId,
-        sentence: &Sentence,
-        spoken: &SpokenSentence,
-    ) -> Result<Speaking, ReplyError> {
-        self.0.complete_sentence(id, sentence, spoken).await
-    }
-
-    async fn fail(
-        &self,
-        job: &Job,
-        message: &MessageId,
-        run: Option<&Run>,
-        failure: &Failure,
-    ) -> Result<Appended, ReplyError> {
-        self.0.fail(job, message, run, failure).await
-    }
-
-    async fn ending(&self, id: CorrelationId) -> Result<Option<Ending>, ReplyError> {
-        self.0.ending(id).await
-    }
-
-    async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
-        self.0.expire(job).await
-    }
-
-    async fn resume(
-        &self,
-        id: CorrelationId,
-        resumption: &Resumption,
-    ) -> Result<Resumed, ReplyError> {
-        self.0.resume(id, resumption).await
-    }
-
-    async fn let_go(&self, id: CorrelationId, message: &MessageId) -> Result<(), ReplyError> {
-        self.0.let_go(id, message).await
-    }
-
-    async fn ended(&self, id: CorrelationId) {
-        self.0.ended(id).await;
-    }
-
-    async fn erase(&self, job: &Job) -> Result<(), ReplyError> {
-        self.0.erase(job).await
+    fn watch(&self, topic: Topic) -> Watch {
+        self.0.watch(topic)
     }
 
     fn jobs(&self) -> BoxStream<'static, Result<Job, ReplyError>> {
         self.0.jobs()
-    }
-
-    async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {
-        self.0.read(id, cursor).await
-    }
-
-    fn follow(
-        &self,
-        id: CorrelationId,
-        cursor: u64,
-    ) -> BoxStream<'static, Result<Record, ReplyError>> {
-        self.0.follow(id, cursor)
     }
 
     async fn ping(&self) -> Result<(), ReplyError> {

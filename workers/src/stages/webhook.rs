@@ -10,7 +10,6 @@
 //! with that tenant's secrets as the Standard Webhooks specification has it
 //! (<https://www.standardwebhooks.com>).
 
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{
@@ -19,7 +18,8 @@ use common::{
     ids::Tenant,
     job::JobView,
     render,
-    reply::{Event, ReplyLog},
+    job::log::JobLog,
+    reply::Event,
     time::UnixMillis,
     turn::{Input, Turn},
 };
@@ -37,7 +37,7 @@ mod target;
 mod watching;
 
 pub struct Webhook {
-    replies: Arc<dyn ReplyLog>,
+    replies: JobLog,
     target: Target,
     signers: Signers,
 }
@@ -47,7 +47,7 @@ impl Webhook {
         let callbacks = &kit.config.callbacks;
         let timeout = kit.config.call_timeout(common::pipeline::Stage::Webhook);
         Ok(Self {
-            replies: Arc::clone(&kit.backends.replies),
+            replies: kit.backends.replies.clone(),
             target: Target::new(callbacks.reach, timeout).map_err(KitError::provider)?,
             signers: Signers::new(&callbacks.keys),
         })
@@ -87,7 +87,7 @@ impl Webhook {
 #[async_trait]
 impl Handler for Webhook {
     async fn admit(&self, job: &Job) -> Admission {
-        match watching::is_over(self.replies.as_ref(), job).await {
+        match watching::is_over(&self.replies, job).await {
             Ok(true) => Admission::Now,
             Ok(false) => Admission::Later,
             Err(error) => {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use common::{
     backends::{BackendConfig, connect},
     ids::CorrelationId,
-    reply::{Event, ReplyLog},
+    job::log::JobLog,
+    reply::Event,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -37,7 +38,7 @@ impl Running {
     }
 
     /// The log of the jobs, where another process can read it.
-    pub async fn log(&self, mode: Mode) -> Option<Arc<dyn ReplyLog>> {
+    pub async fn log(&self, mode: Mode) -> Option<JobLog> {
         match mode {
             Mode::Embedded => None,
             Mode::Distributed(_) => Some(log_of(&self.settings).await),
@@ -46,13 +47,13 @@ impl Running {
 }
 
 /// The log that the programs with these settings share.
-pub async fn log_of(settings: &[(String, String)]) -> Arc<dyn ReplyLog> {
+pub async fn log_of(settings: &[(String, String)]) -> JobLog {
     let env = settings.iter().cloned().collect();
     let config = BackendConfig::from_environment(&env, "test").unwrap();
     connect(&config).await.unwrap().replies
 }
 
-pub async fn events(log: &Arc<dyn ReplyLog>, job: &str) -> Vec<Event> {
+pub async fn events(log: &JobLog, job: &str) -> Vec<Event> {
     let id: CorrelationId = job.parse().unwrap();
     let records = log.read(id, 0).await.unwrap();
     records.into_iter().map(|record| record.event).collect()

@@ -9,6 +9,7 @@ use crate::{
     backends::Backends,
     envelope::Job,
     ids::MessageId,
+    job::store::FIRST_EPOCH,
     pipeline::{Route, Stage},
     reply::{
         Appended, Begun, CompletedStage, Event, Record, Run, Speaking, SpokenSentence,
@@ -133,12 +134,7 @@ pub async fn a_log_that_is_gone_is_begun_with_its_job_or_not_at_all(backends: Ba
     let log = &backends.replies;
     let (gone, failed, expired) = (job(Route::Voice), job(Route::Text), job(Route::Text));
     let id = gone.correlation_id;
-    let run = Run {
-        stage: Stage::Rag,
-        number: 1,
-        crashes: 0,
-        told: Told::default(),
-    };
+    let run = Run::new(FIRST_EPOCH, Stage::Rag, 1);
     let turn = text_turn("apa?");
     let completed_by = |run| CompletedStage {
         stage: Stage::Rag,

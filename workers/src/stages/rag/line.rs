@@ -13,7 +13,8 @@ use common::{
     envelope::Job,
     ids::CorrelationId,
     pipeline::Stage,
-    reply::{Event, Record, ReplyError, ReplyLog},
+    job::log::JobLog,
+    reply::{Event, Record, ReplyError},
     time::UnixMillis,
 };
 use futures::StreamExt as _;
@@ -31,7 +32,7 @@ const WAIT_FURTHER_BACK: Duration = Duration::from_millis(250);
 
 pub struct Line {
     conversations: Arc<dyn Conversations>,
-    replies: Arc<dyn ReplyLog>,
+    replies: JobLog,
 }
 
 /// What a job is about, as far as the one behind it is concerned.
@@ -58,7 +59,7 @@ impl Line {
     pub fn new(backends: &Backends) -> Self {
         Self {
             conversations: Arc::clone(&backends.conversations),
-            replies: Arc::clone(&backends.replies),
+            replies: backends.replies.clone(),
         }
     }
 

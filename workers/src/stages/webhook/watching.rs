@@ -10,7 +10,8 @@ use common::{
     envelope::Job,
     ids::CorrelationId,
     job::JobView,
-    reply::{Appended, Record, ReplyError, ReplyLog},
+    job::log::JobLog,
+    reply::{Appended, Record, ReplyError},
     time::UnixMillis,
 };
 use futures::StreamExt as _;
@@ -25,7 +26,7 @@ const FORGOTTEN: Duration = Duration::from_secs(60);
 
 /// Whether the job that `job` watches is over, now or within a short wait, or
 /// will never be.
-pub async fn is_over(replies: &dyn ReplyLog, job: &Job) -> Result<bool, ReplyError> {
+pub async fn is_over(replies: &JobLog, job: &Job) -> Result<bool, ReplyError> {
     let Some(watched) = job.callback_of else {
         return Ok(true);
     };
@@ -50,7 +51,7 @@ fn forgotten_from(watching: &Job) -> UnixMillis {
     callback::deadline_of_watched(watching).after(FORGOTTEN)
 }
 
-async fn ends_soon(replies: &dyn ReplyLog, job: CorrelationId, records: &[Record]) -> bool {
+async fn ends_soon(replies: &JobLog, job: CorrelationId, records: &[Record]) -> bool {
     let cursor = records.last().map_or(0, |record| record.sequence_number);
     let news = replies.follow(job, cursor);
     let ends = news.filter(|news| {
@@ -65,7 +66,7 @@ async fn ends_soon(replies: &dyn ReplyLog, job: CorrelationId, records: &[Record
 mod tests {
     use common::{
         pipeline::Route,
-        reply::{Event, memory::MemoryReplyLog},
+        reply::Event,
         testing::fixtures,
         time::whole_millis,
     };
@@ -85,7 +86,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_end_is_noticed_and_waited_for_a_short_while() {
-        let replies = MemoryReplyLog::new(Default::default());
+        let replies = fixtures::job_log();
         let (watched, job) = watched(Route::Text);
         replies.open(&watched).await.unwrap();
         assert_eq!(is_over(&replies, &job).await, Ok(false));
@@ -100,7 +101,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_nobody_ends_is_ended_here() {
-        let replies = MemoryReplyLog::new(Default::default());
+        let replies = fixtures::job_log();
         let (mut watched, job) = watched(Route::Text);
         watched.deadline = UnixMillis(UnixMillis::now().0 - 2_000);
         replies.open(&watched).await.unwrap();
@@ -111,7 +112,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_without_a_log_is_given_its_time_and_a_minute() {
-        let replies = MemoryReplyLog::new(Default::default());
+        let replies = fixtures::job_log();
         let (watched, mut job) = watched(Route::Text);
         job.deadline = watched.deadline.after(callback::TIME_TO_TELL);
         assert_eq!(is_over(&replies, &job).await, Ok(false));
@@ -122,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_tells_of_an_end_that_never_came_has_nothing_to_wait_for() {
-        let replies = MemoryReplyLog::new(Default::default());
+        let replies = fixtures::job_log();
         let (watched, mut job) = watched(Route::Text);
         job.correlation_id = CorrelationId::new();
         replies.open(&watched).await.unwrap();

@@ -1,13 +1,13 @@
 //! All jobs that the store knows, found by looking through its keys.
 
 use futures::stream::BoxStream;
-use redis::streams::StreamRangeReply;
 
-use super::{
-    super::{Event, ReplyError},
-    entries::record,
+use super::record;
+use crate::{
+    envelope::Job,
+    redis_link::RedisLink,
+    reply::{Event, ReplyError},
 };
-use crate::{envelope::Job, redis_link::RedisLink};
 
 /// Keys that Redis looks at in one step; others are answered in between.
 const STEP: usize = 500;
@@ -33,8 +33,8 @@ pub(super) fn jobs(link: RedisLink) -> BoxStream<'static, Result<Job, ReplyError
 
 async fn step(link: &RedisLink, cursor: u64) -> Result<(u64, Vec<String>), ReplyError> {
     let mut scan = redis::cmd("SCAN");
-    scan.arg(cursor).arg("MATCH").arg("reply:*");
-    scan.arg("TYPE").arg("stream").arg("COUNT").arg(STEP);
+    scan.arg(cursor).arg("MATCH").arg("job:*");
+    scan.arg("TYPE").arg("list").arg("COUNT").arg(STEP);
     let step = link.run(0, &scan);
     Ok(step.await?)
 }
@@ -49,11 +49,9 @@ async fn first_events(
     }
     let mut commands = redis::pipe();
     for name in names {
-        commands.cmd("XRANGE").arg(name).arg("-").arg("+");
-        commands.arg("COUNT").arg(1);
+        commands.cmd("LINDEX").arg(name).arg(1);
     }
-    let ranges = link.run(0, &commands);
-    let ranges: Vec<StreamRangeReply> = ranges.await?;
-    let entries = ranges.iter().filter_map(|range| range.ids.first());
-    Ok(entries.map(|it| record(it).map(|it| it.event)).collect())
+    let entries: Vec<Option<String>> = link.run(0, &commands).await?;
+    let entries = entries.iter().flatten();
+    Ok(entries.map(|it| record(1, it).map(|it| it.event)).collect())
 }

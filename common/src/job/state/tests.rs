@@ -1,0 +1,452 @@
+//! The promises of [`crate::job::log`], over any order of commands, lost answers and dead processes.
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::{
+    pipeline::Route,
+    reply::FailureKind,
+    testing::fixtures::{answer, job, speech, text_turn},
+};
+
+/// Stages of the job under test, by number.
+const STAGES: [Stage; 2] = [Stage::Rag, Stage::Tts];
+
+/// What is done to the log, by whom.
+#[derive(Clone, Debug)]
+enum Command {
+    Open,
+    Start {
+        stage: usize,
+        process: u8,
+    },
+    /// By one of the runs so far, the newest or one that it has superseded.
+    Progress {
+        run: usize,
+        restarts: bool,
+    },
+    /// The answer to the last step was lost: the run takes it again.
+    RepeatProgress {
+        run: usize,
+    },
+    Complete {
+        run: usize,
+        ends: bool,
+    },
+    StartSentence {
+        n: u32,
+        last: bool,
+        process: u8,
+    },
+    CompleteSentence {
+        n: u32,
+        last: bool,
+    },
+    Fail {
+        run: usize,
+        resumable: bool,
+    },
+    Expire {
+        is_stale: bool,
+    },
+    Cancel,
+    MarkResubmitted,
+    Rollback,
+    Resume,
+    Release {
+        stage: usize,
+        process: u8,
+    },
+    Erase,
+    /// The store comes back without it.
+    Lose,
+}
+
+fn commands() -> impl Strategy<Value = Vec<Command>> {
+    use Command::*;
+    let run = 0..4_usize;
+    let (n, process) = (1..4_u32, 0..3_u8);
+    let one = prop_oneof![
+        4 => Just(Open),
+        8 => (0..2_usize, process.clone()).prop_map(|(stage, process)| Start { stage, process }),
+        8 => (run.clone(), any::<bool>()).prop_map(|(run, restarts)| Progress { run, restarts }),
+        2 => run.clone().prop_map(|run| RepeatProgress { run }),
+        4 => (run.clone(), any::<bool>()).prop_map(|(run, ends)| Complete { run, ends }),
+        4 => (n.clone(), any::<bool>(), process.clone())
+            .prop_map(|(n, last, process)| StartSentence { n, last, process }),
+        4 => (n, any::<bool>()).prop_map(|(n, last)| CompleteSentence { n, last }),
+        3 => (run, any::<bool>()).prop_map(|(run, resumable)| Fail { run, resumable }),
+        1 => any::<bool>().prop_map(|is_stale| Expire { is_stale }),
+        1 => Just(Cancel),
+        1 => Just(MarkResubmitted),
+        1 => Just(Rollback),
+        4 => Just(Resume),
+        1 => (0..2_usize, process).prop_map(|(stage, process)| Release { stage, process }),
+        1 => Just(Erase),
+        1 => Just(Lose),
+    ];
+    vec(one, 1..60)
+}
+
+/// A store of one log, and all who work on it.
+struct World {
+    job: Job,
+    epoch: u64,
+    state: Option<JobState>,
+    /// Since the log began, or was erased.
+    events: Vec<Event>,
+    runs: Vec<(Run, u32)>,
+    resumptions: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            job: job(Route::Voice),
+            epoch: 0,
+            state: None,
+            events: Vec::new(),
+            runs: Vec::new(),
+            resumptions: 0,
+        }
+    }
+
+    /// The job as messages of its present life have it.
+    fn job(&self) -> Job {
+        let state = self.state.as_ref();
+        let standing = state.and_then(|state| state.resumption.as_ref());
+        Job {
+            deadline: standing.map_or(self.job.deadline, |it| it.deadline),
+            ..self.job.clone()
+        }
+    }
+
+    fn decide<T>(&mut self, rule: impl Fn(&mut Draft) -> T) -> (T, Vec<Event>) {
+        let mut draft = Draft::of(self.epoch, self.state.clone());
+        let answer = rule(&mut draft);
+        // The same decision again, from the same state: it is pure.
+        let mut again = Draft::of(self.epoch, self.state.clone());
+        rule(&mut again);
+        assert_eq!(again, draft);
+        if draft.erases {
+            self.events.clear();
+        }
+        self.events.extend(draft.events.clone());
+        self.state = draft.state;
+        (answer, draft.events)
+    }
+
+    fn run(&self, number: usize) -> Option<(usize, Run)> {
+        let number = number % self.runs.len().max(1);
+        let (run, _) = self.runs.get(number)?;
+        Some((number, run.clone()))
+    }
+
+    fn is_newest(&self, run: &Run) -> bool {
+        let same = |other: &&(Run, u32)| (other.0.epoch, other.0.stage) == (run.epoch, run.stage);
+        let newest = self
+            .runs
+            .iter()
+            .filter(same)
+            .map(|(run, _)| run.number)
+            .max();
+        run.epoch == self.epoch && newest == Some(run.number)
+    }
+
+    fn act(&mut self, command: &Command) {
+        let job = self.job();
+        let was_over = self.state.as_ref().is_some_and(JobState::is_terminal);
+        let process = |number: &u8| format!("process {number}");
+        let sentence = |n: u32, last: bool, take: u32| Sentence {
+            take,
+            n,
+            text: format!("Kalimat {n}."),
+            last,
+        };
+        let revision = self.state.as_ref().map_or(1, |it| it.answer_revision);
+        let written = match command {
+            Command::Open => self.decide(|draft| draft.open(&job)).1,
+            Command::Start { stage, process: by } => {
+                let started = StageStarted {
+                    stage: STAGES[*stage],
+                    attempt: 1,
+                };
+                let by = process(by);
+                let start = |draft: &mut Draft| draft.start_stage(&job, started.clone(), &by);
+                let (begun, written) = self.decide(start);
+                if let Begun::Started(run) = begun {
+                    self.runs.push((run, 0));
+                }
+                written
+            }
+            Command::Progress { run, restarts } => {
+                let Some((number, run)) = self.run(*run) else {
+                    return;
+                };
+                let step = self.runs[number].1 + 1;
+                let told = match restarts {
+                    true => [Event::AnswerRestarted],
+                    false => [Event::AnswerDelta { text: "a".into() }],
+                };
+                let tell = |draft: &mut Draft| draft.append_progress(&run, step, &told);
+                let (appended, written) = self.decide(tell);
+                if appended == Appended::Recorded {
+                    assert!(self.is_newest(&run), "{run:?} is fenced off");
+                    self.runs[number].1 = step;
+                }
+                written
+            }
+            Command::RepeatProgress { run } => {
+                let Some((number, run)) = self.run(*run) else {
+                    return;
+                };
+                let step = self.runs[number].1;
+                if step == 0 {
+                    return;
+                }
+                let told = [Event::AnswerDelta { text: "a".into() }];
+                let tell = |draft: &mut Draft| draft.append_progress(&run, step, &told);
+                let (_, written) = self.decide(tell);
+                assert!(written.is_empty(), "told twice");
+                written
+            }
+            Command::Complete { run, ends } => {
+                let Some((_, run)) = self.run(*run) else {
+                    return;
+                };
+                let mut turn = text_turn("apa?");
+                turn.answer = Some(answer("itu"));
+                let mut events = vec![Event::StageCompleted {
+                    stage: run.stage,
+                    duration_ms: 1.0,
+                    queued_ms: 1.0,
+                }];
+                if *ends {
+                    let turn = Box::new(turn.clone());
+                    events.push(Event::Completed { turn });
+                }
+                let completed = CompletedStage {
+                    stage: run.stage,
+                    run: Some(&run),
+                    turn: &turn,
+                };
+                let complete = |draft: &mut Draft| draft.complete_stage(&events, &completed);
+                let (appended, written) = self.decide(complete);
+                if appended == Appended::Recorded {
+                    assert!(self.is_newest(&run), "{run:?} is fenced off");
+                    // Nobody is told of it twice, and whoever comes next knows it.
+                    let (again, more) = self.decide(complete);
+                    assert!(more.is_empty());
+                    let expected = match ends {
+                        true => Appended::Closed,
+                        false => Appended::Recorded,
+                    };
+                    // What was over before is only reached by an earlier, equal completion.
+                    assert!(again == expected || was_over || written.is_empty());
+                }
+                written
+            }
+            Command::StartSentence {
+                n,
+                last,
+                process: by,
+            } => {
+                let started = StageStarted {
+                    stage: Stage::Tts,
+                    attempt: 1,
+                };
+                let (sentence, by) = (sentence(*n, *last, revision), process(by));
+                self.decide(|draft| draft.start_sentence(&job, started.clone(), &sentence, &by))
+                    .1
+            }
+            Command::CompleteSentence { n, last } => {
+                let sentence = sentence(*n, *last, revision);
+                let spoken = SpokenSentence {
+                    speech: Some(speech()),
+                    duration_ms: 1.0,
+                    queued_ms: 1.0,
+                };
+                self.decide(|draft| draft.complete_sentence(&sentence, &spoken))
+                    .1
+            }
+            Command::Fail { run, resumable } => {
+                let Some((_, run)) = self.run(*run) else {
+                    return;
+                };
+                let failure = Failure {
+                    code: "x".into(),
+                    message: "…".into(),
+                    kind: match resumable {
+                        true => FailureKind::Unavailable,
+                        false => FailureKind::UnprocessableInput,
+                    },
+                    stage: Some(run.stage),
+                };
+                let message = MessageId::of(job.correlation_id, run.stage);
+                self.decide(|draft| draft.fail(&job, &message, Some(&run), &failure))
+                    .1
+            }
+            Command::Expire { is_stale } => {
+                let standing = self.state.as_ref().and_then(|it| it.resumption.clone());
+                let job = if *is_stale {
+                    self.job.clone()
+                } else {
+                    job.clone()
+                };
+                let (appended, written) = self.decide(|draft| draft.expire(&job));
+                if *is_stale && standing.is_some() {
+                    assert_ne!(appended, Appended::Recorded);
+                }
+                written
+            }
+            Command::Cancel => self.decide(|draft| draft.append(&[Event::Cancelled])).1,
+            Command::MarkResubmitted => self.decide(Draft::mark_resubmitted).1,
+            Command::Rollback => {
+                let has_begun = self
+                    .events
+                    .iter()
+                    .any(|it| matches!(it, Event::StageStarted(_)));
+                let (rolled_back, written) =
+                    self.decide(|draft| draft.rollback_submit(&Event::Cancelled));
+                if has_begun {
+                    assert_eq!(rolled_back, Withdrawn::Begun);
+                }
+                written
+            }
+            Command::Resume => {
+                self.resumptions += 1;
+                let minutes = std::time::Duration::from_secs(60 * self.resumptions);
+                let resumption = Resumption {
+                    deadline: self.job.deadline.after(minutes),
+                    callback: None,
+                };
+                let may = crate::reply::can_be_resumed(&crate::testing::fixtures::log(
+                    self.events.clone(),
+                ));
+                let now = self.job.accepted_at;
+                let (_, written) = self.decide(|draft| draft.resume(&resumption, now));
+                assert_eq!(!written.is_empty(), may);
+                // It goes on from here.
+                assert!(written.is_empty() || !self.state.as_ref().unwrap().is_terminal());
+                return;
+            }
+            Command::Release { stage, process: by } => {
+                let (by, id) = (process(by), job.correlation_id);
+                let message = MessageId::of(id, STAGES[*stage]);
+                self.decide(|draft| draft.release_attempt(id, &message, &by))
+                    .1
+            }
+            Command::Erase => {
+                self.decide(|draft| draft.erase(&job));
+                return;
+            }
+            Command::Lose => {
+                self.state = None;
+                self.events.clear();
+                self.epoch += 1;
+                return;
+            }
+        };
+        assert!(!was_over || written.is_empty(), "nothing follows the end");
+    }
+
+    fn check(&self) {
+        let Some(state) = &self.state else {
+            return assert!(self.events.is_empty());
+        };
+        // Numbers without a gap.
+        assert_eq!(state.last + 1 - state.first, self.events.len() as u64);
+        let ends = self.events.iter().filter(|it| it.is_terminal()).count();
+        let resumptions = self
+            .events
+            .iter()
+            .filter(|it| matches!(it, Event::Resumed(_)))
+            .count();
+        assert_eq!(ends, resumptions + usize::from(state.is_terminal()));
+        let last = self.events.last();
+        assert_eq!(state.is_terminal(), last.is_some_and(Event::is_terminal));
+        // The sentences of the answer that counts, in order.
+        let restart = self
+            .events
+            .iter()
+            .rposition(|it| *it == Event::AnswerRestarted);
+        let counting = &self.events[restart.unwrap_or_default()..];
+        assert!(is_counting(counting));
+        // It is kept as JSON.
+        let kept = serde_json::to_string(state).unwrap();
+        assert_eq!(serde_json::from_str::<JobState>(&kept).unwrap(), *state);
+    }
+}
+
+/// Whether the announcements are numbered 1, 2, 3 ….
+fn is_counting(events: &[Event]) -> bool {
+    let numbers = events.iter().filter_map(|event| match event {
+        Event::AudioDelta { n, .. } => Some(*n),
+        _ => None,
+    });
+    numbers.zip(1..).all(|(found, expected)| found == expected)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+
+    #[test]
+    fn the_promises_hold_in_any_order_of_commands(commands in commands()) {
+        let mut world = World::new();
+        for command in &commands {
+            world.act(command);
+            world.check();
+        }
+    }
+}
+
+#[test]
+fn an_attempt_that_ends_each_of_its_workers_is_begun_so_often_and_no_more() {
+    let job = job(Route::Text);
+    let mut state = None;
+    let mut start = |process: usize| {
+        let mut draft = Draft::of(0, state.clone());
+        let started = StageStarted {
+            stage: Stage::Rag,
+            attempt: 1,
+        };
+        let begun = draft.start_stage(&job, started, &process.to_string());
+        state = draft.state;
+        begun
+    };
+    for process in 0..MOST_RUNS {
+        for _ in 0..2 {
+            // Who begins it twice has lived to do so.
+            let Begun::Started(run) = start(process as usize) else {
+                panic!("it begins")
+            };
+            assert_eq!(run.crashes, process);
+        }
+    }
+    assert_eq!(start(99), Begun::CrashesWorkers);
+}
+
+#[test]
+fn what_is_over_for_good_keeps_nothing_of_the_turn() {
+    let job = job(Route::Text);
+    let mut draft = Draft::of(0, None);
+    let started = StageStarted {
+        stage: Stage::Rag,
+        attempt: 1,
+    };
+    let Begun::Started(run) = draft.start_stage(&job, started, "a") else {
+        panic!("it begins")
+    };
+    let turn = text_turn(&"rahasia ".repeat(100));
+    let completed = CompletedStage {
+        stage: Stage::Rag,
+        run: Some(&run),
+        turn: &turn,
+    };
+    let end = Event::Completed {
+        turn: Box::new(turn.clone()),
+    };
+    assert_eq!(draft.complete_stage(&[end], &completed), Appended::Recorded);
+    let kept = serde_json::to_string(&draft.state).unwrap();
+    assert!(kept.len() < 100, "{kept}");
+}

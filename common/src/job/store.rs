@@ -1,0 +1,90 @@
+//! PORT: where the logs of jobs are kept. It has no rules: those are in [`super::state`].
+//!
+//! Promises of every adapter (`testing::contracts::stores`):
+//! - [`append_if`](JobStore::append_if) stores all of an append or nothing of it, and only on the version that it was decided
+//!   on (*optimistic concurrency control*).
+//! - [`read`](JobStore::read) gives the events in their order, without a gap.
+//! - A [`Watch`] that was made before an append hears of it, also when the store is away in between.
+//! - A log goes [`Retention`](crate::reply::Retention) after it was last changed, as a whole.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    state::JobState,
+    watch::{Topic, Watch},
+};
+use crate::{
+    envelope::Job,
+    ids::CorrelationId,
+    reply::{Record, ReplyError},
+};
+
+pub mod memory;
+pub mod redis;
+
+/// Of a log that begins; [`FIRST_EPOCH`] where its job is submitted.
+pub type Epoch = u64;
+
+/// That of a log that was never lost.
+pub const FIRST_EPOCH: Epoch = 0;
+
+/// Which state of a log it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Another one when a log is begun anew that was lost.
+    pub epoch: Epoch,
+    /// From 1, one more with each append.
+    pub number: u64,
+}
+
+/// What a log was decided by, and by what the next append is decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    pub version: Version,
+    pub state: JobState,
+}
+
+/// What is to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Append {
+    pub snapshot: Snapshot,
+    pub records: Vec<Record>,
+    /// The records before go.
+    pub erases: bool,
+}
+
+/// What became of an append.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stored {
+    Appended,
+    /// The log is at another version; `None` when there is none.
+    Conflict(Option<Box<Snapshot>>),
+}
+
+#[async_trait]
+pub trait JobStore: Send + Sync + 'static {
+    /// `None` when there is no log.
+    async fn load(&self, id: CorrelationId) -> Result<Option<Snapshot>, ReplyError>;
+
+    /// Stores `append` if the log is at the version `expected`, `None` for one that does not exist.
+    async fn append_if(
+        &self,
+        id: CorrelationId,
+        expected: Option<Version>,
+        append: &Append,
+    ) -> Result<Stored, ReplyError>;
+
+    /// The events after number `after` (0 for all); empty also when there is no log.
+    async fn read(&self, id: CorrelationId, after: u64) -> Result<Vec<Record>, ReplyError>;
+
+    /// Tells when there may be something new.
+    fn watch(&self, topic: Topic) -> Watch;
+
+    /// Every job that has a log and is not erased, in no order. Looks through the whole store: for operators.
+    fn jobs(&self) -> BoxStream<'static, Result<Job, ReplyError>>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), ReplyError>;
+}
