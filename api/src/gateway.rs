@@ -129,6 +129,7 @@ impl Gateway {
         let id = view.job.correlation_id;
         replies.expire(&view.job).await?;
         self.free_place(&view.job).await;
+        self.backends.discard_recording(&view.job).await;
         // Its stage may have ended it in the same moment.
         let records = replies.read(id, 0).await?;
         Ok(JobView::of(records.iter()).unwrap_or(view))
@@ -155,7 +156,11 @@ impl Gateway {
             .await?;
         if appended == Appended::Recorded {
             info!(correlation_id = %id, "job cancelled");
-            tokio::join!(self.pass_over(&view.job), self.free_place(&view.job));
+            tokio::join!(
+                self.pass_over(&view.job),
+                self.free_place(&view.job),
+                self.backends.discard_recording(&view.job)
+            );
         }
         self.look(tenant, id).await
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lapin::uri::AMQPUri;
 use redis::{ConnectionInfo, IntoConnectionInfo as _};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::{
     broker::{
@@ -13,15 +13,16 @@ use crate::{
         rabbitmq::{RabbitBroker, RabbitConfig, TopologyMismatch},
         topology::{QueueKind, Topology},
     },
-    claim_check::{ClaimCheck, memory::MemoryClaimCheck, redis::RedisClaimCheck},
+    claim_check::{ClaimCheck, Ticket, memory::MemoryClaimCheck, redis::RedisClaimCheck},
     config::{ConfigError, Environment},
     conversation::{Conversations, memory::MemoryConversations, redis::RedisConversations},
+    envelope::Job,
     idempotency::{IdempotencyKeys, memory::MemoryIdempotencyKeys, redis::RedisIdempotencyKeys},
-    quota::{Quotas, memory::MemoryQuotas, redis::RedisQuotas},
     job::{
         log::JobLog,
         store::{memory::MemoryJobStore, redis::RedisJobStore},
     },
+    quota::{Quotas, memory::MemoryQuotas, redis::RedisQuotas},
     redis_link::RedisLink,
     reply::Retention,
 };
@@ -35,6 +36,33 @@ pub struct Backends {
     pub conversations: Arc<dyn Conversations>,
     pub idempotency: Arc<dyn IdempotencyKeys>,
     pub quotas: Arc<dyn Quotas>,
+}
+
+impl Backends {
+    /// The recording of a job that is over is kept no longer, unless an operator may take the job up again. What cannot be
+    /// discarded now goes when its time is up.
+    pub async fn discard_recording(&self, job: &Job) {
+        if !job.route.takes_recording() {
+            return;
+        }
+        let id = job.correlation_id;
+        let discard = async {
+            let ending = self
+                .replies
+                .ending(id)
+                .await
+                .map_err(|error| error.to_string())?;
+            if ending.is_none_or(|ending| ending.can_be_resumed) {
+                return Ok(());
+            }
+            let discarded = self.claims.discard(&Ticket::of_input(id)).await;
+            discarded.map_err(|error| error.to_string())
+        };
+        let discarded: Result<(), String> = discard.await;
+        if let Err(error) = discarded {
+            debug!(correlation_id = %id, error, "a recording stays until its time is up");
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -224,6 +252,7 @@ fn rabbitmq(
             prefix,
             kind,
             max_length: env.number("AMQP_QUEUE_MAX_LENGTH", 1..=10_000_000, 10_000)?,
+            dead_letters_kept: retention(env)?.0,
         },
         publish_timeout: Duration::from_millis(env.number(
             "AMQP_PUBLISH_TIMEOUT_MS",

@@ -47,6 +47,9 @@ pub trait ClaimCheck: Send + Sync + 'static {
     /// still kept.
     async fn keep(&self, ticket: &Ticket, longer: Duration) -> Result<(), ClaimError>;
 
+    /// Keeps what `ticket` stands for no longer.
+    async fn discard(&self, ticket: &Ticket) -> Result<(), ClaimError>;
+
     /// Forgets all that is kept of job `id`, and what `known` tickets of it stand
     /// for: an earlier version kept no account of them. How many items there were.
     async fn erase(&self, id: CorrelationId, known: &[Ticket]) -> Result<u64, ClaimError>;

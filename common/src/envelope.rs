@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     callback::CallbackUrl,
     ids::{ConversationId, CorrelationId, MessageId, RequestId, Tenant},
+    job::store::Version,
     pipeline::{Route, RoutingSlip, Stage},
     priority::Priority,
     time::UnixMillis,
@@ -29,6 +30,9 @@ pub struct Envelope {
     /// in the queue counts from here.
     pub published_at: UnixMillis,
     pub turn: Turn,
+    /// The log of the job as it was when the stage before was complete: a store that has less of it by now has lost some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_seen: Option<Version>,
 }
 
 /// What stays the same about a job from acceptance to its end.
@@ -93,6 +97,7 @@ impl Envelope {
             attempt: 1,
             published_at: now,
             turn,
+            log_seen: None,
         }
     }
 
@@ -105,6 +110,7 @@ impl Envelope {
             attempt: 1,
             published_at: now,
             turn,
+            log_seen: None,
         })
     }
 
@@ -151,6 +157,7 @@ impl Envelope {
             attempt: 1,
             published_at: now,
             turn,
+            log_seen: None,
         }
     }
 

@@ -91,6 +91,7 @@ impl Fingerprint {
 pub struct Claim {
     pub job: CorrelationId,
     pub fingerprint: Fingerprint,
+    /// When it was made, by the clock of whoever asks. How long ago that was is told by the store.
     pub at: UnixMillis,
     /// Whether its message is known to be queued.
     pub queued: bool,

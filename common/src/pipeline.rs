@@ -63,6 +63,11 @@ pub enum Route {
 }
 
 impl Route {
+    /// Whether its input is a recording.
+    pub fn takes_recording(self) -> bool {
+        self.stages().first() == Some(&Stage::Stt)
+    }
+
     pub const fn stages(self) -> &'static [Stage] {
         match self {
             Self::Voice => &[Stage::Stt, Stage::Emotion, Stage::Rag, Stage::Tts],

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     envelope::Job,
     ids::CorrelationId,
-    job::log::Known,
+    job::{log::Known, store::Version},
     pipeline::Stage,
     time::UnixMillis,
     turn::{Citation, EmotionLabel, Speech, Turn},
@@ -252,6 +252,13 @@ impl Told {
             }
         }
         told
+    }
+}
+
+impl Run {
+    /// The log as it was after what this run told last.
+    pub fn log_seen(&self) -> Option<Version> {
+        self.known.version()
     }
 }
 

@@ -115,6 +115,7 @@ contract!(claims:
     what_is_sent_in_again_replaces_and_what_is_spoken_again_does_not,
     bytes_older_than_asked_for_are_gone,
     bytes_can_be_kept_for_longer_and_never_for_less,
+    what_is_discarded_is_gone_and_the_rest_of_its_job_stays,
 );
 contract!(conversations:
     turns_come_back_in_the_order_in_which_they_were_added,
@@ -160,6 +161,19 @@ contract!(quotas:
     of_jobs_at_once_no_two_are_admitted_on_the_last_of_a_budget,
     a_request_without_a_job_needs_neither_place_nor_budget,
 );
+
+mod clocks {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_clocks_of_those_who_claim_do_not_matter() {
+        let Some(shared) = servers::shared() else {
+            return;
+        };
+        let backends = backends(shared.environment().into_iter().collect()).await;
+        contracts::idempotency::the_clocks_of_those_who_claim_do_not_matter(backends).await;
+    }
+}
 
 mod short_lived_conversations {
     use super::*;

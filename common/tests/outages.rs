@@ -25,6 +25,8 @@ use common::{
 use futures::StreamExt as _;
 use tokio::time::{Instant, timeout};
 
+#[path = "outages/less.rs"]
+mod less;
 #[path = "outages/redis.rs"]
 mod redis_elsewhere;
 
@@ -404,6 +406,7 @@ async fn a_try_that_ends_process_after_process_is_not_begun_for_ever() {
         begun.await.unwrap() != Speaking::CrashesWorkers
     };
     let (last, crashing) = processes.split_last().unwrap();
+    last.replies.open(&job).await.unwrap();
     for process in crashing {
         // To be given the message again by a broker that was away is no crash.
         for _ in 0..10 {

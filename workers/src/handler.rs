@@ -51,6 +51,18 @@ pub trait Handler: Send + Sync + 'static {
     /// What the client hears of the enriched turn when the stage is done.
     fn events(&self, turn: &Turn) -> Vec<Event>;
 
+    /// Whether [`commit`](Self::commit) has something to do for `job`.
+    fn commits(&self, _job: &Job) -> bool {
+        false
+    }
+
+    /// Stores outside of the job what follows from `turn`, once that is recorded as what this stage has made: of several
+    /// runs one counts, and no other one leaves anything behind. Done before the job goes on or ends, and again after a
+    /// crash. An error is tried again.
+    async fn commit(&self, _turn: &Turn, _job: &Job) -> Result<(), StageError> {
+        Ok(())
+    }
+
     /// Does what is left to do for work that was broken off, when no more comes.
     async fn finish(&self) {}
 }

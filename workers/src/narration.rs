@@ -2,12 +2,23 @@
 //!
 //! One append is under way at a time, and whatever is told meanwhile goes with
 //! the next one: a fast teller is not slowed down, and a slow log is asked less
-//! often. Neighbouring pieces of the answer travel as one.
+//! often. Neighbouring pieces of the answer travel as one, and pieces that follow
+//! one another sooner than [`COALESCING`] are collected for so long.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use common::reply::Event;
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+/// From one append of a piece of the answer to the next one. Shorter than what a
+/// reader sees as a pause, and several words of a fast language model.
+const COALESCING: Duration = Duration::from_millis(40);
 
 use crate::handler::Progress;
 
@@ -44,16 +55,35 @@ impl Narration {
             result
         };
         let tell = async {
+            let mut next_piece = Instant::now();
             loop {
                 tokio::select! {
                     biased;
                     () = done.notified() => return,
-                    () = self.more.notified() => record(self.take()).await,
+                    () = self.more.notified() => {}
                 }
+                while self.is_next_piece() && Instant::now() < next_piece {
+                    tokio::select! {
+                        biased;
+                        () = done.notified() => return,
+                        () = sleep_until(next_piece) => {}
+                        () = self.more.notified() => {}
+                    }
+                }
+                if self.is_next_piece() {
+                    next_piece = Instant::now() + COALESCING;
+                }
+                record(self.take()).await;
             }
         };
         let (result, ()) = tokio::join!(work, tell);
         (result, self.take())
+    }
+
+    /// Whether nothing but pieces of the answer is to be told.
+    fn is_next_piece(&self) -> bool {
+        let is_piece = |event: &Event| matches!(event, Event::AnswerDelta { .. });
+        self.lock().iter().all(is_piece)
     }
 
     fn take(&self) -> Vec<Event> {
@@ -136,6 +166,31 @@ mod tests {
         let expected = [vec![delta("satu ")], vec![delta("dua tiga")]];
         assert_eq!(*appends.lock().unwrap(), expected);
         assert!(left.is_empty());
+    }
+
+    #[tokio::test]
+    async fn pieces_are_collected_for_a_while_and_nothing_else_is() {
+        let narration = Narration::default();
+        let appends = Mutex::new(Vec::new());
+        let work = async {
+            for n in 0..20 {
+                narration.tell(delta(&format!("{n} ")));
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            narration.tell(Event::AnswerRestarted);
+            tokio::time::sleep(COALESCING / 2).await;
+        };
+        let started = Instant::now();
+        let ((), left) = narration
+            .during(work, async |events| appends.lock().unwrap().push(events))
+            .await;
+        let most = started.elapsed().as_millis() / COALESCING.as_millis() + 3;
+        let appends = appends.into_inner().unwrap();
+        assert_eq!(appends[0], [delta("0 ")], "the first one at once");
+        assert!(appends.len() as u128 <= most, "{appends:?}");
+        assert!(left.is_empty(), "the restart waits for nothing");
+        let told = common::reply::Told::by(appends.iter().flatten());
+        assert_eq!((told.take, told.text.as_str()), (2, ""));
     }
 
     #[tokio::test]

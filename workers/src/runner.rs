@@ -250,7 +250,8 @@ impl Runner {
             if !delivery.is_held() {
                 return Ok(None);
             }
-            readable(replies.begin_stage(&envelope.job, started.clone()).await).map(Some)
+            let (job, seen) = (&envelope.job, envelope.log_seen);
+            readable(replies.begin_stage_after(job, started.clone(), seen).await).map(Some)
         });
         let Some(begun) = begun.await else {
             return Outcome::NotRecorded(Appended::Lost).into();

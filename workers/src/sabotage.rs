@@ -38,7 +38,9 @@ pub fn applied(env: &Environment, backends: Backends) -> Result<Backends, Config
             ..backends
         }),
         "no-dedupe" => Ok(Backends {
-            replies: JobLog::new(Arc::new(forgetful::Logs(Arc::clone(backends.replies.store())))),
+            replies: JobLog::new(Arc::new(forgetful::Logs(Arc::clone(
+                backends.replies.store(),
+            )))),
             conversations: Arc::new(forgetful::Turns(backends.conversations)),
             ..backends
         }),

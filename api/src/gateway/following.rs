@@ -185,6 +185,12 @@ impl Following {
         }
     }
 
+    /// For a client that has seen the event `seen`, which the store does not have: it has lost some.
+    pub fn expect_more_than(&mut self, seen: u64) {
+        let growth = self.gateway.backends.replies.follow(self.id, seen);
+        self.growth = Some(growth.ready_chunks(BATCH));
+    }
+
     /// Whether nothing comes beyond what was there at the beginning.
     pub fn is_over(&self) -> bool {
         self.growth.is_none()

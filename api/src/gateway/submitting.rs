@@ -345,7 +345,7 @@ impl Gateway {
                     // What cannot be undone now is over at its deadline.
                     let _ = self.withdraw(&callback.job, &error).await;
                 }
-                self.pass_over(job).await;
+                tokio::join!(self.pass_over(job), self.backends.discard_recording(job));
                 Err(Unsubmitted::Nothing(error))
             }
             Ok(Withdrawn::Resubmitted) | Err(_) => Err(Unsubmitted::Maybe(error)),

@@ -12,8 +12,8 @@ use common::{
     callback::{CallbackUrl, Reach},
     envelope::{Envelope, Job},
     ids::RequestId,
-    pipeline::{Route, Stage},
     job::log::JobLog,
+    pipeline::{Route, Stage},
     reply::{Event, StageStarted, Withdrawn},
     testing::fixtures,
 };

@@ -180,6 +180,10 @@ mod tests {
             self.claims.keep(ticket, longer).await
         }
 
+        async fn discard(&self, ticket: &Ticket) -> Result<(), ClaimError> {
+            self.claims.discard(ticket).await
+        }
+
         async fn erase(&self, id: CorrelationId, known: &[Ticket]) -> Result<u64, ClaimError> {
             self.claims.erase(id, known).await
         }

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse as _, Response},
 };
+use common::job::log::JobLog;
 use serde::Deserialize;
 use utoipa::openapi::{HttpMethod, PathItem};
 
@@ -32,6 +33,9 @@ pub async fn get(
     let following = gateway.follow(&caller.tenant, id).await?;
     let mut following = following.ok_or_else(Problem::unknown_job)?;
     let seen = cursor.within(&following)?;
+    if seen > following.end_of_past() {
+        following.expect_more_than(seen);
+    }
     if seen == following.end_of_past() {
         if following.is_over() {
             // A client that comes again by itself stops at this (WHATWG HTML,
@@ -82,9 +86,10 @@ impl Cursor {
         }
     }
 
-    /// The number, if the log has come so far.
+    /// The number, if the log has come so far, or may have before its store lost the rest.
     fn within(self, log: &Following) -> Result<u64, Problem> {
-        if self.0 <= log.end_of_past() {
+        let end = log.end_of_past();
+        if self.0 <= end || (!log.is_over() && JobLog::may_have_been(self.0, end)) {
             Ok(self.0)
         } else {
             Err(invalid())

@@ -36,6 +36,8 @@ pub struct Topology {
     pub kind: QueueKind,
     /// Messages in a work queue before it refuses more (quorum queues only).
     pub max_length: u32,
+    /// How long a dead letter is kept, as its job is. Goes with each letter, not with its queue: it may change.
+    pub dead_letters_kept: Duration,
 }
 
 /// How often a quorum queue hands out a message that is never settled before it
@@ -47,6 +49,9 @@ const DELIVERY_LIMIT: i64 = 20;
 /// takes it back. From RabbitMQ 4.0 on a quorum queue that does not say
 /// otherwise would drop it after 20.
 const LOOKS_AT_A_DEAD_LETTER: i64 = 1_000_000_000;
+
+/// Dead letters of one stage.
+const MOST_DEAD_LETTERS: i64 = 10_000;
 
 /// A queue as it is declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +127,10 @@ impl Topology {
         }
     }
 
+    /// When it is full, the oldest letter goes.
     fn dead(&self, stage: Stage) -> QueueDeclaration {
         let mut arguments = self.kind_argument();
+        arguments.push(("x-max-length", Argument::Number(MOST_DEAD_LETTERS)));
         if self.kind == QueueKind::Quorum {
             let limit = Argument::Number(LOOKS_AT_A_DEAD_LETTER);
             arguments.push(("x-delivery-limit", limit));
@@ -163,6 +170,7 @@ mod tests {
             prefix: "itb".into(),
             kind,
             max_length: 10_000,
+            dead_letters_kept: Duration::from_secs(60),
         }
     }
 

@@ -117,6 +117,11 @@ impl ClaimCheck for MemoryClaimCheck {
         part.map(Bytes::copy_from_slice).ok_or(ClaimError::Gone)
     }
 
+    async fn discard(&self, ticket: &Ticket) -> Result<(), ClaimError> {
+        self.lock().kept.remove(&ticket.name);
+        Ok(())
+    }
+
     async fn erase(&self, id: CorrelationId, _: &[Ticket]) -> Result<u64, ClaimError> {
         let mut store = self.lock();
         store.erased.insert(id, Instant::now() + self.retention);

@@ -145,6 +145,15 @@ impl ClaimCheck for RedisClaimCheck {
         Ok(self.link.run(0, &invocation).await?)
     }
 
+    async fn discard(&self, ticket: &Ticket) -> Result<(), ClaimError> {
+        let mut remove = redis::pipe();
+        remove.cmd("UNLINK").arg(key(ticket)).ignore();
+        if let Some(names) = names_beside(ticket) {
+            remove.srem(names, &ticket.name).ignore();
+        }
+        Ok(self.link.run(0, &remove).await?)
+    }
+
     /// No more is taken before what there is goes, so nothing comes in between.
     async fn erase(&self, id: CorrelationId, known: &[Ticket]) -> Result<u64, ClaimError> {
         let mut close = redis::pipe();

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `job` | the job that holds it |
 //! | `fingerprint` | of the request |
-//! | `at` | ms since the epoch, when it was claimed |
+//! | `at` | ms since the epoch by the clock of Redis, when it was claimed |
 //! | `queued` | `1` when the job's message is known to be queued |
 //!
 //! It is changed by scripts alone, so that each change is whole.
@@ -26,19 +26,21 @@ pub struct RedisIdempotencyKeys {
     link: RedisLink,
 }
 
-/// ARGV: job, fingerprint, at, ttl in ms, the job to take it over from or ''.
-/// Nothing when it is claimed now, else who holds it.
+/// ARGV: job, fingerprint, ttl in ms, the job to take it over from or ''.
+/// Nothing when it is claimed now, else who holds it, and for how many ms: by the
+/// clock of Redis, since those of two API servers may differ.
 static CLAIM: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local held = redis.call('HMGET', KEYS[1], 'job', 'fingerprint', 'at', 'queued')
-if held[1] and held[1] ~= ARGV[5] then
-  held[4] = held[4] or ''
-  return held
+if held[1] and held[1] ~= ARGV[4] then
+  return {held[1], held[2], string.format('%d', math.max(now - held[3], 0)), held[4] or ''}
 end
-redis.call('HSET', KEYS[1], 'job', ARGV[1], 'fingerprint', ARGV[2], 'at', ARGV[3])
+redis.call('HSET', KEYS[1], 'job', ARGV[1], 'fingerprint', ARGV[2], 'at', string.format('%d', now))
 redis.call('HDEL', KEYS[1], 'queued')
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {}
 ",
     )
@@ -92,14 +94,13 @@ impl RedisIdempotencyKeys {
         let arguments = [
             claim.job.to_string(),
             claim.fingerprint.0.clone(),
-            claim.at.0.to_string(),
             whole_millis(KEPT).to_string(),
             from.map(|job| job.to_string()).unwrap_or_default(),
         ];
         let held: Vec<String> = self.run(&CLAIM, key, &arguments).await?;
         match held.as_slice() {
             [] => Ok(Claimed::Now),
-            [job, fingerprint, at, queued] => parsed(job, fingerprint, at, queued)
+            [job, fingerprint, age, queued] => parsed(claim.at, job, fingerprint, age, queued)
                 .map(Claimed::Before)
                 .ok_or_else(malformed),
             _ => Err(malformed()),
@@ -111,11 +112,12 @@ fn name(key: &IdempotencyKey) -> String {
     format!("idempotency:{}", key.0)
 }
 
-fn parsed(job: &str, fingerprint: &str, at: &str, queued: &str) -> Option<Claim> {
+fn parsed(now: UnixMillis, job: &str, fingerprint: &str, age: &str, queued: &str) -> Option<Claim> {
+    let age: u64 = age.parse().ok()?;
     Some(Claim {
         job: job.parse().ok()?,
         fingerprint: Fingerprint(fingerprint.to_owned()),
-        at: UnixMillis(at.parse().ok()?),
+        at: UnixMillis(now.0.saturating_sub(age)),
         queued: queued == "1",
     })
 }

@@ -22,6 +22,9 @@
 //!   away for a while; its stream ends after the terminal event that holds. Who begins behind that one gets a resumption, if
 //!   there is one.
 //! - A log vanishes [`Retention`](crate::reply::Retention) after its last event.
+//! - The store may come back with less than it had, or without the log. Whoever knows of more begins the log anew, under numbers
+//!   that are higher than all before ([`Epoch`]): a follower then gets all that holds, and `answer.restarted` before an answer
+//!   that is told again.
 //! - A log that was [erased](JobLog::erase) holds one event, which tells that; it is begun again by nothing for as long.
 //!
 //! What is repeated because its answer was lost on the way is stored once: each command can be repeated.
@@ -33,10 +36,11 @@ use std::{
 
 use futures::stream::BoxStream;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::{
     state::{Draft, JobState},
-    store::{Append, Epoch, FIRST_EPOCH, JobStore, Snapshot, Stored, Version},
+    store::{Append, Epoch, FIRST_EPOCH, JobStore, Snapshot, Stored, Version, epoch_of},
     watch::Topic,
 };
 use crate::{
@@ -47,9 +51,12 @@ use crate::{
         Resumption, Run, Speaking, SpokenSentence, StageStarted, Told, Withdrawn,
     },
     retry::Backoff,
-    time::UnixMillis,
+    time::{UnixMillis, whole_millis},
     turn::Sentence,
 };
+
+/// Of a log that only notes how a job ended of which nothing else is known.
+const UNKNOWN_EPOCH: Epoch = FIRST_EPOCH + 1;
 
 /// How long a follower trusts that no announcement means no news: one can be lost with a connection that dies unnoticed.
 const LOOK_ANYWAY: Duration = Duration::from_secs(10);
@@ -69,6 +76,11 @@ pub struct Known(Arc<Mutex<Option<Snapshot>>>);
 impl Known {
     fn get(&self) -> Option<Snapshot> {
         self.lock().clone()
+    }
+
+    /// The version that it has seen.
+    pub fn version(&self) -> Option<Version> {
+        self.lock().as_ref().map(|snapshot| snapshot.version)
     }
 
     fn set(&self, snapshot: Option<Snapshot>) {
@@ -97,8 +109,8 @@ impl Eq for Known {}
 
 /// By what a command is decided first.
 enum Basis {
-    /// What the store holds.
-    Load,
+    /// What the store holds, which is to be no older than this.
+    Load(Option<Version>),
     /// What is most likely so.
     Assume(Snapshot),
     /// There is no log yet.
@@ -107,7 +119,7 @@ enum Basis {
 
 impl From<Option<Snapshot>> for Basis {
     fn from(known: Option<Snapshot>) -> Self {
-        known.map_or(Self::Load, Self::Assume)
+        known.map_or(Self::Load(None), Self::Assume)
     }
 }
 
@@ -133,7 +145,10 @@ impl JobLog {
         rule: impl Fn(&mut Draft) -> T,
     ) -> Result<(T, Option<Snapshot>), ReplyError> {
         let (mut before, mut is_assumed) = match basis {
-            Basis::Load => (self.store.load(id).await?, false),
+            Basis::Load(seen) => {
+                let found = self.store.load(id).await?;
+                (self.with_all_that_was(id, seen, found).await?, false)
+            }
             Basis::Assume(snapshot) => (Some(snapshot), true),
             Basis::Nothing => (None, true),
         };
@@ -152,9 +167,29 @@ impl JobLog {
             match self.store.append_if(id, expected, &append).await? {
                 Stored::Appended => return Ok((answer, Some(append.snapshot))),
                 Stored::Conflict(found) => {
-                    (before, is_assumed) = (found.map(|it| *it), false);
+                    let found = found.map(|it| *it);
+                    before = self.with_all_that_was(id, expected, found).await?;
+                    is_assumed = false;
                 }
             }
+        }
+    }
+
+    /// What the store has `found`, unless that is older than the version that was `seen`: then as it is when it was begun anew.
+    async fn with_all_that_was(
+        &self,
+        id: CorrelationId,
+        seen: Option<Version>,
+        found: Option<Snapshot>,
+    ) -> Result<Option<Snapshot>, ReplyError> {
+        let is_older = |found: &Snapshot| {
+            seen.is_some_and(|seen| {
+                seen.epoch == found.version.epoch && seen.number > found.version.number
+            })
+        };
+        match found {
+            Some(found) if is_older(&found) => begin_anew(self.store.as_ref(), id, found).await,
+            found => Ok(found),
         }
     }
 
@@ -163,7 +198,20 @@ impl JobLog {
         id: CorrelationId,
         rule: impl Fn(&mut Draft) -> T,
     ) -> Result<T, ReplyError> {
-        let decided = self.decide(id, Basis::Load, new_epoch(), rule).await?;
+        let decided = self
+            .decide(id, Basis::Load(None), UNKNOWN_EPOCH, rule)
+            .await?;
+        Ok(decided.0)
+    }
+
+    /// As [`decided`](Self::decided), where `job` begins the log if it is gone.
+    async fn decided_for<T>(
+        &self,
+        job: &Job,
+        rule: impl Fn(&mut Draft) -> T,
+    ) -> Result<T, ReplyError> {
+        let (id, epoch) = (job.correlation_id, epoch_now(job));
+        let decided = self.decide(id, Basis::Load(None), epoch, rule).await?;
         Ok(decided.0)
     }
 
@@ -178,7 +226,7 @@ impl JobLog {
             return self.decided(id, rule).await;
         };
         let basis = Basis::from(run.known.get());
-        let (answer, known) = self.decide(id, basis, new_epoch(), rule).await?;
+        let (answer, known) = self.decide(id, basis, UNKNOWN_EPOCH, rule).await?;
         run.known.set(known);
         Ok(answer)
     }
@@ -195,15 +243,25 @@ impl JobLog {
     /// Should the log be gone (the store lost its data), it is begun again with `job`, so that the caller can still be
     /// answered.
     pub async fn begin_stage(&self, job: &Job, started: StageStarted) -> Result<Begun, ReplyError> {
+        self.begin_stage_after(job, started, None).await
+    }
+
+    /// As [`begin_stage`](Self::begin_stage), on a log that was at the version `seen` when the stage before was complete.
+    pub async fn begin_stage_after(
+        &self,
+        job: &Job,
+        started: StageStarted,
+        seen: Option<Version>,
+    ) -> Result<Begun, ReplyError> {
         let id = job.correlation_id;
-        let basis = first_look(job, &started);
+        let basis = first_look(job, &started, seen);
         let start = |draft: &mut Draft| draft.start_stage(job, started.clone(), &self.process);
-        let (begun, known) = self.decide(id, basis, new_epoch(), start).await?;
+        let (begun, known) = self.decide(id, basis, epoch_now(job), start).await?;
         let Begun::Started(mut run) = begun else {
             return Ok(begun);
         };
-        if run.number > 1 {
-            let records = self.store.read(id, 0).await?;
+        if run.number > 1 || run.epoch != FIRST_EPOCH {
+            let records = self.store.read(id, 0).await?.records;
             run.told = Told::by(records.iter().map(|record| &record.event));
         }
         run.known.set(known);
@@ -264,7 +322,7 @@ impl JobLog {
         started: StageStarted,
         sentence: &Sentence,
     ) -> Result<Speaking, ReplyError> {
-        self.decided(job.correlation_id, |draft| {
+        self.decided_for(job, |draft| {
             draft.start_sentence(job, started.clone(), sentence, &self.process)
         })
         .await
@@ -291,8 +349,8 @@ impl JobLog {
         run: Option<&Run>,
         failure: &Failure,
     ) -> Result<Appended, ReplyError> {
-        let fail = |draft: &mut Draft| draft.fail(job, message, run, failure);
-        self.decided_by(job.correlation_id, run, fail).await
+        self.decided_for(job, |draft| draft.fail(job, message, run, failure))
+            .await
     }
 
     /// How the job ended; `None` while it is not over.
@@ -304,8 +362,7 @@ impl JobLog {
     /// Ends the job as expired, by the deadline that `job` has. Begins a log that is gone as [`begin_stage`](Self::begin_stage)
     /// does.
     pub async fn expire(&self, job: &Job) -> Result<Appended, ReplyError> {
-        self.decided(job.correlation_id, |draft| draft.expire(job))
-            .await
+        self.decided_for(job, |draft| draft.expire(job)).await
     }
 
     /// Takes a job up again that failed, until `resumption.deadline`. May be repeated: a job that goes on is told with the
@@ -361,7 +418,12 @@ impl JobLog {
 
     /// The events after `cursor` (0 for all) that exist now; empty also when there is no such log.
     pub async fn read(&self, id: CorrelationId, cursor: u64) -> Result<Vec<Record>, ReplyError> {
-        self.store.read(id, cursor).await
+        Ok(self.store.read(id, cursor).await?.records)
+    }
+
+    /// Whether a client may have seen the event `number` of a log of which the store has the events up to `last` alone.
+    pub fn may_have_been(number: u64, last: u64) -> bool {
+        epoch_of(number) == epoch_of(last)
     }
 
     /// The events after `cursor`, those to come included. The stream of a log that does not exist waits for its first event.
@@ -375,7 +437,7 @@ impl JobLog {
             let mut growth = store.watch(Topic::Growth(id));
             let mut backoff = Backoff::reconnecting();
             loop {
-                match store.read(id, cursor).await {
+                match read_on(store.as_ref(), id, cursor).await {
                     Ok(news) => {
                         backoff.reset();
                         let is_over = news.last().is_some_and(|last| last.event.is_terminal());
@@ -437,11 +499,57 @@ fn append_of(draft: Draft, before: Option<&Snapshot>) -> Option<Append> {
     })
 }
 
+/// The events after `cursor`. Where the log has not come so far any more, it is begun anew.
+async fn read_on(
+    store: &dyn JobStore,
+    id: CorrelationId,
+    cursor: u64,
+) -> Result<Vec<Record>, ReplyError> {
+    let reading = store.read(id, cursor).await?;
+    if reading.last == 0 || reading.last >= cursor {
+        return Ok(reading.records);
+    }
+    if let Some(found) = store.load(id).await?
+        && found.state.last < cursor
+    {
+        if found.state.is_terminal() {
+            // Whoever has seen more than there is is told how it ended.
+            let whole = store.read(id, 0).await?;
+            return Ok(whole.records);
+        }
+        begin_anew(store, id, found).await?;
+    }
+    Ok(store.read(id, cursor).await?.records)
+}
+
+/// See [`Draft::begin_anew`]; gives the log as it is then.
+async fn begin_anew(
+    store: &dyn JobStore,
+    id: CorrelationId,
+    found: Snapshot,
+) -> Result<Option<Snapshot>, ReplyError> {
+    let records = store.read(id, 0).await?.records;
+    let Some(Event::Accepted { job }) = records.first().map(|record| &record.event) else {
+        return Ok(Some(found));
+    };
+    let epoch = epoch_now(job).max(found.version.epoch + 1);
+    let mut draft = Draft::of(found.version.epoch, Some(found.state.clone()));
+    draft.begin_anew(epoch, &records);
+    let Some(append) = append_of(draft, Some(&found)) else {
+        return Ok(Some(found));
+    };
+    warn!(correlation_id = %id, "the store came back with less of a job than was known; its log is begun anew");
+    match store.append_if(id, Some(found.version), &append).await? {
+        Stored::Appended => Ok(Some(append.snapshot)),
+        Stored::Conflict(other) => Ok(other.map(|it| *it)),
+    }
+}
+
 /// A message that comes for the first time to the first stage of its job finds the log as it was opened.
-fn first_look(job: &Job, started: &StageStarted) -> Basis {
+fn first_look(job: &Job, started: &StageStarted, seen: Option<Version>) -> Basis {
     let is_first = job.route.stages().first() == Some(&started.stage) && started.attempt == 1;
     if !is_first {
-        return Basis::Load;
+        return Basis::Load(seen);
     }
     Basis::Assume(Snapshot {
         version: Version {
@@ -452,8 +560,7 @@ fn first_look(job: &Job, started: &StageStarted) -> Basis {
     })
 }
 
-fn new_epoch() -> Epoch {
-    let (_, random) = uuid::Uuid::now_v7().as_u64_pair();
-    // Not FIRST_EPOCH, and a number that every JSON parser holds.
-    (random >> 12) | 1
+/// That of a log which begins now, and not with the submission of `job`.
+fn epoch_now(job: &Job) -> Epoch {
+    whole_millis(UnixMillis::now().since(job.accepted_at)).max(FIRST_EPOCH + 1)
 }

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     envelope::Job,
     ids::{CorrelationId, MessageId},
+    job::store::{Epoch, FIRST_EPOCH, first_number},
     pipeline::Stage,
     reply::{
-        Appended, Begun, CompletedStage, Ending, Event, FailedBy, Failure, MOST_RUNS, Resumed,
-        Resumption, Run, Speaking, SpokenAnswer, SpokenSentence, StageStarted, Told, Withdrawn,
+        Appended, Begun, CompletedStage, Ending, Event, FailedBy, Failure, MOST_RUNS, Record,
+        Resumed, Resumption, Run, Speaking, SpokenAnswer, SpokenSentence, StageStarted, Told,
+        Withdrawn,
     },
     time::UnixMillis,
     turn::{Sentence, Turn},
@@ -164,9 +166,19 @@ impl Sentences {
 
 impl Default for JobState {
     fn default() -> Self {
+        Self::of(FIRST_EPOCH)
+    }
+}
+
+/// After the last step of a run there are no more.
+pub const LAST_STEP: u32 = u32::MAX;
+
+impl JobState {
+    /// Of a log without an event.
+    fn of(epoch: Epoch) -> Self {
         Self {
-            last: 0,
-            first: 1,
+            last: first_number(epoch) - 1,
+            first: first_number(epoch),
             end: None,
             failed_by: None,
             resumption: None,
@@ -180,9 +192,7 @@ impl Default for JobState {
             sentences: Sentences::default(),
         }
     }
-}
 
-impl JobState {
     /// After the first event of a log.
     pub fn accepted() -> Self {
         Self {
@@ -200,6 +210,7 @@ impl JobState {
         self.end.map(|end| Ending {
             failed_by: self.failed_by.clone(),
             is_erased: end == End::Erased,
+            can_be_resumed: self.can_be_resumed(),
         })
     }
 
@@ -315,7 +326,7 @@ fn part_of(id: CorrelationId, message: &MessageId) -> &str {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
     /// Which beginning of the log it is about.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// `None` while there is no log.
     pub state: Option<JobState>,
     /// To be appended.
@@ -325,7 +336,7 @@ pub struct Draft {
 }
 
 impl Draft {
-    pub fn of(epoch: u64, state: Option<JobState>) -> Self {
+    pub fn of(epoch: Epoch, state: Option<JobState>) -> Self {
         Self {
             epoch,
             state,
@@ -335,12 +346,13 @@ impl Draft {
     }
 
     fn push(&mut self, event: Event) {
-        self.state.get_or_insert_default().apply(&event);
+        self.state().apply(&event);
         self.events.push(event);
     }
 
     fn state(&mut self) -> &mut JobState {
-        self.state.get_or_insert_default()
+        let epoch = self.epoch;
+        self.state.get_or_insert_with(|| JobState::of(epoch))
     }
 
     fn is_terminal(&self) -> bool {
@@ -348,8 +360,13 @@ impl Draft {
     }
 
     pub fn open(&mut self, job: &Job) {
-        if self.state.is_none() {
-            self.push(Event::Accepted { job: job.clone() });
+        if self.state.is_some() {
+            return;
+        }
+        self.push(Event::Accepted { job: job.clone() });
+        if self.epoch != FIRST_EPOCH {
+            // Whoever has heard of an answer before the log was lost.
+            self.push(Event::AnswerRestarted);
         }
     }
 
@@ -430,6 +447,10 @@ impl Draft {
         let newest = self.state().runs.entry(run.stage).or_default();
         if newest.step >= step {
             return Appended::Recorded;
+        }
+        if newest.step + 1 < step && step != LAST_STEP {
+            // A step in between is lost.
+            return Appended::Lost;
         }
         newest.step = step;
         self.append_by(Some(run), events)
@@ -578,6 +599,40 @@ impl Draft {
         if let Some(state) = &mut self.state {
             state.release_attempt(part_of(id, message), Some(process));
         }
+    }
+
+    /// The store came back with `records`, which are less than was known. What holds of them is told once more, in another
+    /// epoch; the answer is begun anew, unless it was complete. Of a log that is over nothing is missing that counts.
+    pub fn begin_anew(&mut self, epoch: Epoch, records: &[Record]) {
+        let Some(state) = self.state.as_mut().filter(|state| !state.is_terminal()) else {
+            return;
+        };
+        let is_of_answer =
+            |event: &Event| matches!(event, Event::AnswerDelta { .. } | Event::AudioDelta { .. });
+        let events = records.iter().map(|record| record.event.clone());
+        self.events = events.filter(|event| !is_of_answer(event)).collect();
+        state.first = first_number(epoch);
+        state.last = state.first + self.events.len() as u64 - 1;
+        let before = state.clone();
+        (self.epoch, self.erases) = (epoch, true);
+        self.push(Event::AnswerRestarted);
+        let answer = before.completed.values().find_map(|it| it.answer.as_ref());
+        if let Some(answer) = answer {
+            let text = answer.text.clone();
+            self.push(Event::AnswerDelta { text });
+            let is_restart = |record: &Record| record.event == Event::AnswerRestarted;
+            let counting = records.iter().rposition(is_restart).unwrap_or_default();
+            for record in &records[counting..] {
+                if matches!(record.event, Event::AudioDelta { .. }) {
+                    self.push(record.event.clone());
+                }
+            }
+            // Its sentences are on their way, and are those of the answer that counts.
+            let state = self.state();
+            state.answer_revision = before.answer_revision;
+            state.sentences = before.sentences;
+        }
+        self.state().is_just_resumed = before.is_just_resumed;
     }
 
     pub fn erase(&mut self, job: &Job) {

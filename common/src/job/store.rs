@@ -24,11 +24,27 @@ use crate::{
 pub mod memory;
 pub mod redis;
 
-/// Of a log that begins; [`FIRST_EPOCH`] where its job is submitted.
+/// Which beginning of a log it is: [`FIRST_EPOCH`], or for one that was lost or came back with less than was known, ms from the
+/// acceptance of its job until that was noticed. The numbers of its events tell it ([`first_number`]), so that none is
+/// given twice: whoever has seen events of an earlier epoch gets all of a later one.
 pub type Epoch = u64;
 
 /// That of a log that was never lost.
 pub const FIRST_EPOCH: Epoch = 0;
+
+/// Numbers of one epoch: far more than a job has events, and few enough for 2⁵³, the largest whole number of JavaScript, to
+/// have room for epochs of 99 days.
+const NUMBERS: u64 = 1 << 20;
+
+/// The number of the first event of `epoch`.
+pub const fn first_number(epoch: Epoch) -> u64 {
+    epoch * NUMBERS + 1
+}
+
+/// The epoch of the event with this number.
+pub const fn epoch_of(number: u64) -> Epoch {
+    number.saturating_sub(1) / NUMBERS
+}
 
 /// Which state of a log it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +71,14 @@ pub struct Append {
     pub erases: bool,
 }
 
+/// What is there of a log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// The number of its last event, 0 when there is no log.
+    pub last: u64,
+    pub records: Vec<Record>,
+}
+
 /// What became of an append.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stored {
@@ -76,8 +100,8 @@ pub trait JobStore: Send + Sync + 'static {
         append: &Append,
     ) -> Result<Stored, ReplyError>;
 
-    /// The events after number `after` (0 for all); empty also when there is no log.
-    async fn read(&self, id: CorrelationId, after: u64) -> Result<Vec<Record>, ReplyError>;
+    /// The events after number `after` (0 for all).
+    async fn read(&self, id: CorrelationId, after: u64) -> Result<Reading, ReplyError>;
 
     /// Tells when there may be something new.
     fn watch(&self, topic: Topic) -> Watch;

@@ -48,6 +48,8 @@ pub struct Ending {
     pub failed_by: Option<FailedBy>,
     /// Its data were erased.
     pub is_erased: bool,
+    /// As [`can_be_resumed`] of its log.
+    pub can_be_resumed: bool,
 }
 
 /// The message by which a job failed.

@@ -8,6 +8,7 @@ use common::{
     envelope::{Envelope, Job},
     erasure::sweep_erased,
     ids::{CorrelationId, MessageId},
+    job::state::LAST_STEP,
     pipeline::Stage,
     reply::{Appended, CompletedStage, Ending, Event, Failure, Run},
     time::{UnixMillis, whole_millis},
@@ -48,12 +49,12 @@ impl Runner {
                     (Next::Speaks, Some(answer)) => sentences_of(&answer.text, take),
                     _ => Vec::new(),
                 };
-                match envelope.forwarded(*turn, UnixMillis::now()) {
+                if let Err(over) = self.commit(&turn, &envelope.job).await {
+                    return self.leave_over(over, delivery).await;
+                }
+                match envelope.forwarded((*turn).clone(), UnixMillis::now()) {
                     Some(next) => self.forward(delivery, next, sentences).await,
-                    None => {
-                        self.free_place(&envelope.job).await;
-                        delivery.ack().await
-                    }
+                    None => self.complete_job(delivery, *turn).await,
                 }
             }
             Outcome::Spoken => {
@@ -83,12 +84,29 @@ impl Runner {
         let job = &delivery.envelope.job;
         let id = job.correlation_id;
         match settlement {
-            Settlement::Forward { next } => {
+            Settlement::Forward { mut next } => {
                 let mut account = account;
+                let run = account.run.clone();
                 let sentences = std::mem::take(&mut account.tidings.sentences);
                 let last = None;
                 match self.record_completion(job, &next.turn, last, account).await {
-                    Appended::Recorded => self.forward(delivery, next, sentences).await,
+                    Appended::Recorded => match self.commit(&next.turn, job).await {
+                        Ok(()) => {
+                            next.log_seen = run.as_ref().and_then(Run::log_seen);
+                            self.forward(delivery, next, sentences).await
+                        }
+                        Err(over) => self.leave_over(over, delivery).await,
+                    },
+                    why => self.leave_off(why, delivery, None).await,
+                }
+            }
+            // Its caller may look at what is committed as soon as the job is over.
+            Settlement::Complete { turn } if self.handler.commits(job) => {
+                match self.record_completion(job, &turn, None, account).await {
+                    Appended::Recorded => match self.commit(&turn, job).await {
+                        Ok(()) => self.complete_job(delivery, turn).await,
+                        Err(over) => self.leave_over(over, delivery).await,
+                    },
                     why => self.leave_off(why, delivery, None).await,
                 }
             }
@@ -99,6 +117,7 @@ impl Runner {
                 match self.record_completion(job, &turn, last, account).await {
                     Appended::Recorded => {
                         measures::ended(job, "completed");
+                        self.backends.discard_recording(job).await;
                         delivery.ack().await
                     }
                     why => self.leave_off(why, delivery, None).await,
@@ -125,6 +144,7 @@ impl Runner {
                 match self.fail(&delivery.envelope, &account, failure).await {
                     Appended::Recorded => {
                         measures::ended(job, "failed");
+                        self.backends.discard_recording(job).await;
                         delivery.ack().await
                     }
                     why => self.leave_off(why, delivery, None).await,
@@ -141,6 +161,41 @@ impl Runner {
                     why => self.leave_off(why, delivery, Some(reason)).await,
                 }
             }
+        }
+    }
+
+    /// Has the handler store what follows from `turn`, which is recorded.
+    async fn commit(&self, turn: &Turn, job: &Job) -> Result<(), Over> {
+        if !self.handler.commits(job) {
+            return Ok(());
+        }
+        let commit = until_there("what a stage leaves behind", || {
+            self.handler.commit(turn, job)
+        });
+        self.while_under_way(job, commit).await
+    }
+
+    /// Ends the job whose last stage is recorded as complete.
+    async fn complete_job(&self, delivery: Delivery, turn: Turn) -> Result<(), SettleError> {
+        let job = &delivery.envelope.job;
+        let end = [Event::Completed {
+            turn: Box::new(turn),
+        }];
+        self.free_place(job).await;
+        match self.append(job.correlation_id, &end).await {
+            Appended::Recorded => {
+                measures::ended(job, "completed");
+                self.backends.discard_recording(job).await;
+                delivery.ack().await
+            }
+            why => self.leave_off(why, delivery, None).await,
+        }
+    }
+
+    async fn leave_over(&self, over: Over, delivery: Delivery) -> Result<(), SettleError> {
+        match over {
+            Over::Expired => self.expire(delivery).await,
+            Over::Ended => self.leave(delivery, None).await,
         }
     }
 
@@ -286,6 +341,7 @@ impl Runner {
             Appended::Recorded => {
                 info!("the job has expired");
                 measures::ended(job, "expired");
+                self.backends.discard_recording(job).await;
                 delivery.ack().await
             }
             why => self.leave_off(why, delivery, None).await,
@@ -364,11 +420,7 @@ impl Runner {
         };
         let replies = &self.backends.replies;
         let last = [last];
-        let after_all_others = u32::MAX;
-        until_there("reply log", || {
-            replies.narrate(id, run, after_all_others, &last)
-        })
-        .await
+        until_there("reply log", || replies.narrate(id, run, LAST_STEP, &last)).await
     }
 
     /// A job that ends counts no more among those of its tenant. Before its
@@ -424,8 +476,7 @@ impl Runner {
         });
         match sent.await {
             Ok(()) => delivery.ack().await,
-            Err(Over::Expired) => self.expire(delivery).await,
-            Err(Over::Ended) => self.leave(delivery, None).await,
+            Err(over) => self.leave_over(over, delivery).await,
         }
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
 
+mod committing;
 mod full_queue;
 
 const TIME: Duration = Duration::from_millis(300);

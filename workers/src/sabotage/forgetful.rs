@@ -8,7 +8,7 @@ use common::{
     envelope::Job,
     ids::{ConversationId, CorrelationId, Tenant},
     job::{
-        store::{Append, JobStore, Snapshot, Stored, Version},
+        store::{Append, JobStore, Reading, Snapshot, Stored, Version},
         watch::{Topic, Watch},
     },
     reply::{Event, Record, ReplyError},
@@ -55,14 +55,12 @@ impl JobStore for Logs {
             sleep(UNSETTLED).await;
         }
         Ok(match stored {
-            Stored::Conflict(Some(found)) => {
-                Stored::Conflict(Some(Box::new(forgotten(*found)?)))
-            }
+            Stored::Conflict(Some(found)) => Stored::Conflict(Some(Box::new(forgotten(*found)?))),
             other => other,
         })
     }
 
-    async fn read(&self, id: CorrelationId, after: u64) -> Result<Vec<Record>, ReplyError> {
+    async fn read(&self, id: CorrelationId, after: u64) -> Result<Reading, ReplyError> {
         self.0.read(id, after).await
     }
 

@@ -89,16 +89,6 @@ impl Handler for Rag {
             }),
         };
         let answer = self.answerer.answer(&grounds, progress).await?;
-        if let Some(key) = &conversation {
-            let past = PastTurn {
-                job: job.correlation_id,
-                at: UnixMillis::now(),
-                user: question,
-                assistant: answer.text.clone(),
-            };
-            // Once, however often the job runs: the store tells by the job.
-            self.conversations.append(key, past).await.map_err(away)?;
-        }
         turn.answer = Some(answer);
         Ok(turn)
     }
@@ -110,6 +100,24 @@ impl Handler for Rag {
         vec![Event::Retrieved {
             citations: answer.citations.clone(),
         }]
+    }
+
+    fn commits(&self, job: &Job) -> bool {
+        ConversationKey::of(job).is_some()
+    }
+
+    /// Adds the turn to its conversation. Once, however often the job runs: the store tells by the job.
+    async fn commit(&self, turn: &Turn, job: &Job) -> Result<(), StageError> {
+        let (Some(key), Some(answer)) = (ConversationKey::of(job), &turn.answer) else {
+            return Ok(());
+        };
+        let past = PastTurn {
+            job: job.correlation_id,
+            at: UnixMillis::now(),
+            user: turn.user_text().unwrap_or_default().to_owned(),
+            assistant: answer.text.clone(),
+        };
+        self.conversations.append(&key, past).await.map_err(away)
     }
 
     async fn finish(&self) {

@@ -10,15 +10,14 @@
 //! with that tenant's secrets as the Standard Webhooks specification has it
 //! (<https://www.standardwebhooks.com>).
 
-
 use async_trait::async_trait;
 use common::{
     callback::{CallbackUrl, RefusedUrl},
     envelope::Job,
     ids::Tenant,
     job::JobView,
-    render,
     job::log::JobLog,
+    render,
     reply::Event,
     time::UnixMillis,
     turn::{Input, Turn},

@@ -414,7 +414,8 @@ impl Receipt for RabbitReceipt {
         envelope: &Envelope,
         reason: &DeadLetterReason,
     ) -> Result<(), SettleError> {
-        let properties = properties::dead(properties_of(envelope), reason);
+        let kept = self.topology.dead_letters_kept;
+        let properties = properties::dead(properties_of(envelope), reason, kept);
         let queue = self.topology.dead_queue(self.stage);
         self.move_to(queue, wire::encode(envelope), properties)
             .await
@@ -445,7 +446,8 @@ impl UnreadableReceipt for RabbitUnread {
             properties,
         } = *self;
         let queue = receipt.topology.dead_queue(receipt.stage);
-        let properties = properties::dead(properties, reason);
+        let kept = receipt.topology.dead_letters_kept;
+        let properties = properties::dead(properties, reason, kept);
         receipt.move_to(queue, body, properties).await
     }
 

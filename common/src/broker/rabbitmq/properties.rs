@@ -1,5 +1,7 @@
 //! AMQP message properties: for operators and tools. The body is the truth.
 
+use std::time::Duration;
+
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
@@ -10,7 +12,7 @@ use crate::{
     envelope::Envelope,
     ids::CorrelationId,
     reply,
-    time::UnixMillis,
+    time::{UnixMillis, whole_millis},
 };
 
 /// AMQP `delivery-mode` for a message that survives a restart of the broker.
@@ -32,14 +34,21 @@ pub fn properties_of(envelope: &Envelope) -> BasicProperties {
         .with_headers(headers)
 }
 
-/// `properties` with why the message was put aside.
-pub fn dead(properties: BasicProperties, reason: &DeadLetterReason) -> BasicProperties {
+/// `properties` with why the message was put aside, and for how long it is kept.
+pub fn dead(
+    properties: BasicProperties,
+    reason: &DeadLetterReason,
+    kept: Duration,
+) -> BasicProperties {
     let mut headers = properties.headers().clone().unwrap_or_default();
     headers.insert("reason".into(), text(&reason.code));
     headers.insert("detail".into(), text(&reason.detail));
     let now = i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX);
     headers.insert("put_aside_at".into(), AMQPValue::LongLongInt(now));
-    properties.with_headers(headers)
+    let kept = whole_millis(kept).to_string();
+    properties
+        .with_headers(headers)
+        .with_expiration(kept.into())
 }
 
 /// What is kept of the properties of a message whose body could not be read:
@@ -161,6 +170,8 @@ mod tests {
         AMQPValue::FieldArray(all.into())
     }
 
+    const KEPT: Duration = Duration::from_secs(60);
+
     #[test]
     fn the_reason_is_ours_or_else_that_of_the_broker() {
         let ours = DeadLetterReason {
@@ -169,7 +180,7 @@ mod tests {
         };
         let broker = |reasons| with_headers(vec![("x-death", deaths(reasons))]);
         for (properties, code) in [
-            (dead(broker(&["expired"]), &ours), "panicked"),
+            (dead(broker(&["expired"]), &ours, KEPT), "panicked"),
             (broker(&["delivery_limit", "expired"]), "delivery_limit"),
             (broker(&["expired", "delivery_limit"]), "expired"),
             (broker(&["something new"]), "unknown"),
@@ -180,7 +191,10 @@ mod tests {
         }
         assert_eq!(put_aside_at(&broker(&["expired"])), Some(UnixMillis(7_000)));
         assert_eq!(put_aside_at(&base()), None);
-        assert!(put_aside_at(&dead(base(), &ours)) > Some(UnixMillis(1_000_000)));
+        let dead = dead(base(), &ours, KEPT);
+        assert!(put_aside_at(&dead) > Some(UnixMillis(1_000_000)));
+        let expiration = dead.expiration().as_ref().map(ToString::to_string);
+        assert_eq!(expiration.as_deref(), Some("60000"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     pipeline::Route,
     reply::FailureKind,
-    testing::fixtures::{answer, job, speech, text_turn},
+    testing::fixtures::{self, answer, job, speech, text_turn},
 };
 
 /// Stages of the job under test, by number.
@@ -60,6 +60,10 @@ enum Command {
     Erase,
     /// The store comes back without it.
     Lose,
+    /// The store comes back with what it had so many commands before.
+    ComeBackWithLess {
+        back: usize,
+    },
 }
 
 fn commands() -> impl Strategy<Value = Vec<Command>> {
@@ -84,6 +88,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
         1 => (0..2_usize, process).prop_map(|(stage, process)| Release { stage, process }),
         1 => Just(Erase),
         1 => Just(Lose),
+        2 => (1..6_usize).prop_map(|back| ComeBackWithLess { back }),
     ];
     vec(one, 1..60)
 }
@@ -97,6 +102,8 @@ struct World {
     events: Vec<Event>,
     runs: Vec<(Run, u32)>,
     resumptions: u64,
+    /// What the store has had.
+    past: Vec<(JobState, Vec<Event>)>,
 }
 
 impl World {
@@ -108,6 +115,7 @@ impl World {
             events: Vec::new(),
             runs: Vec::new(),
             resumptions: 0,
+            past: Vec::new(),
         }
     }
 
@@ -133,6 +141,8 @@ impl World {
         }
         self.events.extend(draft.events.clone());
         self.state = draft.state;
+        self.past
+            .extend(self.state.clone().map(|state| (state, self.events.clone())));
         (answer, draft.events)
     }
 
@@ -320,9 +330,7 @@ impl World {
                     deadline: self.job.deadline.after(minutes),
                     callback: None,
                 };
-                let may = crate::reply::can_be_resumed(&crate::testing::fixtures::log(
-                    self.events.clone(),
-                ));
+                let may = crate::reply::can_be_resumed(&fixtures::log(self.events.clone()));
                 let now = self.job.accepted_at;
                 let (_, written) = self.decide(|draft| draft.resume(&resumption, now));
                 assert_eq!(!written.is_empty(), may);
@@ -343,7 +351,29 @@ impl World {
             Command::Lose => {
                 self.state = None;
                 self.events.clear();
+                self.past.clear();
                 self.epoch += 1;
+                return;
+            }
+            Command::ComeBackWithLess { back } => {
+                let Some(kept) = self.past.len().checked_sub(*back) else {
+                    return;
+                };
+                let highest = self.state.as_ref().map_or(0, |state| state.last);
+                self.past.truncate(kept + 1);
+                let Some((state, events)) = self.past.pop() else {
+                    return;
+                };
+                let is_over = state.is_terminal();
+                (self.state, self.events) = (Some(state), events);
+                let records = fixtures::log(self.events.clone());
+                let epoch = self.epoch + 1;
+                self.decide(|draft| draft.begin_anew(epoch, &records));
+                if !is_over {
+                    self.epoch = epoch;
+                    let first = self.state.as_ref().map_or(0, |state| state.first);
+                    assert!(first > highest, "a follower passes nothing over");
+                }
                 return;
             }
         };

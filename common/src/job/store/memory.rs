@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use tokio::time::Instant;
 
-use super::{Append, JobStore, Snapshot, Stored, Version};
+use super::{Append, JobStore, Reading, Snapshot, Stored, Version};
 use crate::{
     envelope::Job,
     ids::CorrelationId,
@@ -190,14 +190,17 @@ impl JobStore for MemoryJobStore {
         Ok(Stored::Appended)
     }
 
-    async fn read(&self, id: CorrelationId, after: u64) -> Result<Vec<Record>, ReplyError> {
+    async fn read(&self, id: CorrelationId, after: u64) -> Result<Reading, ReplyError> {
         let logs = self.logs();
-        let records = logs.by_id.get(&id).map(|log| {
+        let reading = logs.by_id.get(&id).map(|log| {
             let is_seen = |record: &Record| record.sequence_number <= after;
             let seen = log.records.partition_point(is_seen);
-            log.records[seen..].to_vec()
+            Reading {
+                last: log.snapshot.state.last,
+                records: log.records[seen..].to_vec(),
+            }
         });
-        Ok(records.unwrap_or_default())
+        Ok(reading.unwrap_or_default())
     }
 
     fn watch(&self, topic: Topic) -> Watch {

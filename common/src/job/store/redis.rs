@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use redis::Script;
 use serde::{Deserialize, Serialize};
 
-use super::{Append, JobStore, Snapshot, Stored, Version};
+use super::{Append, JobStore, Reading, Snapshot, Stored, Version};
 use crate::{
     envelope::Job,
     ids::CorrelationId,
@@ -45,7 +45,8 @@ return false
     )
 });
 
-/// ARGV: the number of the last event that is known. Answers the number of the first one that follows, and the events from it.
+/// ARGV: the number of the last event that is known. Answers the number of the first one that follows, that of the last one,
+/// and the events from the one to the other.
 static READ: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -55,6 +56,7 @@ local first = tonumber(string.match(found, '^%S+ (%d+)'))
 local from = math.max(tonumber(ARGV[1]) - first + 2, 1)
 local events = redis.call('LRANGE', KEYS[1], from, -1)
 table.insert(events, 1, string.format('%d', first + from - 1))
+table.insert(events, 2, string.format('%d', first + redis.call('LLEN', KEYS[1]) - 2))
 return events
 ",
     )
@@ -175,18 +177,23 @@ impl JobStore for RedisJobStore {
         }
     }
 
-    async fn read(&self, id: CorrelationId, after: u64) -> Result<Vec<Record>, ReplyError> {
+    async fn read(&self, id: CorrelationId, after: u64) -> Result<Reading, ReplyError> {
         let mut invocation = READ.key(address(id));
         invocation.arg(after);
         let found: Vec<String> = self.link.run(0, &invocation).await?;
-        let Some((first, entries)) = found.split_first() else {
-            return Ok(Vec::new());
+        let [first, last, entries @ ..] = &found[..] else {
+            return Ok(Reading::default());
         };
-        let first: u64 = first
-            .parse()
-            .map_err(|_| ReplyError::Unreadable("an event has no number".into()))?;
-        let numbered = (first..).zip(entries);
-        numbered.map(|(number, it)| record(number, it)).collect()
+        let number = |text: &String| {
+            let number = text.parse::<u64>();
+            number.map_err(|_| ReplyError::Unreadable("an event has no number".into()))
+        };
+        let numbered = (number(first)?..).zip(entries);
+        let records = numbered.map(|(number, it)| record(number, it));
+        Ok(Reading {
+            last: number(last)?,
+            records: records.collect::<Result<_, _>>()?,
+        })
     }
 
     fn watch(&self, topic: Topic) -> Watch {

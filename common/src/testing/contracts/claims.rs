@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     backends::Backends,
-    claim_check::{ClaimError, Item},
+    claim_check::{ClaimError, Item, Ticket},
     ids::CorrelationId,
 };
 
@@ -86,6 +86,21 @@ pub async fn bytes_can_be_kept_for_longer_and_never_for_less(backends: Backends)
         .unwrap();
     tokio::time::sleep(short * 2).await;
     assert_eq!(claims.redeem(&ticket).await, Ok(bytes));
+}
+
+pub async fn what_is_discarded_is_gone_and_the_rest_of_its_job_stays(backends: Backends) {
+    let (claims, id) = (&backends.claims, CorrelationId::new());
+    let bytes = Bytes::from_static(b"x");
+    let check_in = |item| claims.check_in(id, item, bytes.clone(), A_MINUTE);
+    check_in(Item::Input).await.unwrap();
+    let speech = check_in(Item::Speech).await.unwrap();
+    for _ in 0..2 {
+        claims.discard(&Ticket::of_input(id)).await.unwrap();
+    }
+    let input = claims.redeem(&Ticket::of_input(id)).await;
+    assert_eq!(input, Err(ClaimError::Gone));
+    assert_eq!(claims.redeem(&speech).await, Ok(bytes));
+    assert_eq!(claims.erase(id, &[]).await, Ok(1));
 }
 
 pub async fn bytes_older_than_asked_for_are_gone(backends: Backends) {

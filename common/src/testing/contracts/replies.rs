@@ -168,8 +168,9 @@ pub async fn a_log_that_is_gone_is_begun_with_its_job_or_not_at_all(backends: Ba
     assert_eq!(log.expire(&expired).await, Ok(Appended::Recorded));
     for job in [failed, expired] {
         let records = log.read(job.correlation_id, 0).await.unwrap();
-        assert_eq!(records.len(), 2);
+        assert_eq!(records.len(), 3);
         assert_eq!(records[0].event, Event::Accepted { job });
+        assert_eq!(records[1].event, Event::AnswerRestarted);
     }
 }
 
@@ -212,6 +213,7 @@ pub async fn a_completed_stage_is_known_with_its_turn(backends: Backends) {
 }
 
 async fn run_of_rag(backends: &Backends, job: &Job) -> Run {
+    backends.replies.open(job).await.unwrap();
     match backends.replies.begin_stage(job, started(Stage::Rag)).await {
         Ok(Begun::Started(run)) => run,
         other => panic!("{other:?}"),
@@ -435,7 +437,8 @@ pub async fn a_log_that_was_lost_is_begun_again_by_its_next_stage(backends: Back
     assert!(matches!(begun, Ok(Begun::Started(_))), "{begun:?}");
     let records = log.read(job.correlation_id, 0).await.unwrap();
     assert_eq!(records[0].event, Event::Accepted { job: job.clone() });
-    assert_eq!(records.len(), 2);
+    assert_eq!(records[1].event, Event::AnswerRestarted);
+    assert_eq!(records.len(), 3);
 }
 
 pub async fn a_follower_hears_the_past_and_the_future_once_and_in_order(backends: Backends) {

@@ -12,8 +12,8 @@ use common::{
     conversation::{Ahead, ConversationError, ConversationKey, Conversations},
     envelope::Job,
     ids::CorrelationId,
-    pipeline::Stage,
     job::log::JobLog,
+    pipeline::Stage,
     reply::{Event, Record, ReplyError},
     time::UnixMillis,
 };

@@ -64,12 +64,7 @@ async fn ends_soon(replies: &JobLog, job: CorrelationId, records: &[Record]) -> 
 
 #[cfg(test)]
 mod tests {
-    use common::{
-        pipeline::Route,
-        reply::Event,
-        testing::fixtures,
-        time::whole_millis,
-    };
+    use common::{pipeline::Route, reply::Event, testing::fixtures, time::whole_millis};
 
     use super::*;
 
