@@ -73,7 +73,11 @@ impl Narration {
                 if self.is_next_piece() {
                     next_piece = Instant::now() + COALESCING;
                 }
-                record(self.take()).await;
+                let told = self.take();
+                // It may have gone with the append before.
+                if !told.is_empty() {
+                    record(told).await;
+                }
             }
         };
         let (result, ()) = tokio::join!(work, tell);
@@ -187,6 +191,7 @@ mod tests {
         let most = started.elapsed().as_millis() / COALESCING.as_millis() + 3;
         let appends = appends.into_inner().unwrap();
         assert_eq!(appends[0], [delta("0 ")], "the first one at once");
+        assert!(appends.iter().all(|it| !it.is_empty()), "{appends:?}");
         assert!(appends.len() as u128 <= most, "{appends:?}");
         assert!(left.is_empty(), "the restart waits for nothing");
         let told = common::reply::Told::by(appends.iter().flatten());

@@ -12,10 +12,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU32},
     time::Duration,
 };
 
@@ -316,8 +313,7 @@ impl Runner {
         let unsent = tokio::sync::Mutex::new(Vec::new());
         let record = async |events: Vec<Event>| {
             let tidings = tell(telling, events);
-            let step = steps.fetch_add(1, Ordering::Relaxed) + 1;
-            match self.narrate(envelope, run, step, &tidings.events).await {
+            match self.narrate(envelope, run, &steps, &tidings.events).await {
                 Appended::Recorded => {
                     measures::first_token(&envelope.job, &tidings);
                     let mut unsent = unsent.lock().await;
@@ -333,9 +329,14 @@ impl Runner {
         let work = self.handle(envelope, &narration, clock);
         let work = self.while_under_way(&envelope.job, work);
         let (result, told) = tokio::select! {
-            (result, told) = narration.during(work, record) => (result?, told),
+            // What was told last may have been refused as the work came to its end.
+            biased;
             why = needless.wait() => return Err(Outcome::NotRecorded(*why)),
+            (result, told) = narration.during(work, record) => (result?, told),
         };
+        if let Some(why) = needless.get() {
+            return Err(Outcome::NotRecorded(*why));
+        }
         Ok(Narrated {
             result,
             told,
@@ -349,10 +350,11 @@ impl Runner {
         job: &Job,
         work: impl Future<Output = T>,
     ) -> Result<T, Over> {
+        let mut end = self.backends.replies.end_of(job.correlation_id);
         let ended = async {
-            // Most work is done sooner, and worth no subscription.
+            // Most work is done sooner, and worth no look.
             sleep(SHORT_WORK).await;
-            self.backends.replies.ended(job.correlation_id).await;
+            end.comes().await;
         };
         tokio::select! {
             biased;

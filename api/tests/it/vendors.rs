@@ -11,6 +11,7 @@ mod erasing;
 mod follow_up;
 mod knowledge;
 mod poison;
+mod round_trips;
 pub mod running;
 mod signing;
 mod slots;

@@ -41,7 +41,7 @@ use tracing::warn;
 use super::{
     state::{Draft, JobState},
     store::{Append, Epoch, FIRST_EPOCH, JobStore, Snapshot, Stored, Version, epoch_of},
-    watch::Topic,
+    watch::{Topic, Watch},
 };
 use crate::{
     envelope::Job,
@@ -106,6 +106,30 @@ impl PartialEq for Known {
 }
 
 impl Eq for Known {}
+
+/// The end of a job.
+pub struct End {
+    log: JobLog,
+    id: CorrelationId,
+    watch: Watch,
+}
+
+impl End {
+    /// Returns when the job is over.
+    pub async fn comes(&mut self) {
+        let mut backoff = Backoff::reconnecting();
+        loop {
+            match self.log.ending(self.id).await {
+                Ok(Some(_)) => return,
+                Ok(None) => {
+                    backoff.reset();
+                    let _ = timeout(LOOK_ANYWAY, self.watch.changed()).await;
+                }
+                Err(_) => backoff.wait().await,
+            }
+        }
+    }
+}
 
 /// By what a command is decided first.
 enum Basis {
@@ -278,6 +302,16 @@ impl JobLog {
         self.decided(id, |draft| draft.append(events)).await
     }
 
+    /// As [`append`](Self::append), of a `run` that has completed its stage.
+    pub async fn append_after(
+        &self,
+        id: CorrelationId,
+        run: Option<&Run>,
+        events: &[Event],
+    ) -> Result<Appended, ReplyError> {
+        self.decided_by(id, run, |draft| draft.append(events)).await
+    }
+
     /// Says that another process submits the job as well, one that may have been left half submitted: whoever began with it
     /// does not withdraw it any more. `false` when the job is over, so that there is nothing to submit.
     pub async fn resubmit(&self, id: CorrelationId) -> Result<bool, ReplyError> {
@@ -389,17 +423,15 @@ impl JobLog {
     /// Returns when the job is over, however it ended; waits for the log of one that is not known. Costs nothing while the log
     /// grows.
     pub async fn ended(&self, id: CorrelationId) {
-        let mut end = self.store.watch(Topic::End(id));
-        let mut backoff = Backoff::reconnecting();
-        loop {
-            match self.ending(id).await {
-                Ok(Some(_)) => return,
-                Ok(None) => {
-                    backoff.reset();
-                    let _ = timeout(LOOK_ANYWAY, end.changed()).await;
-                }
-                Err(_) => backoff.wait().await,
-            }
+        self.end_of(id).comes().await;
+    }
+
+    /// The end of the job, to be waited for: whatever ends it from now on is noticed, also before the first look.
+    pub fn end_of(&self, id: CorrelationId) -> End {
+        End {
+            watch: self.store.watch(Topic::End(id)),
+            log: self.clone(),
+            id,
         }
     }
 

@@ -104,8 +104,7 @@ fn entry(record: &Record) -> Entry {
 }
 
 async fn turns(world: &World, conversation: &str) -> anyhow::Result<Vec<Turn>> {
-    let jobs = asked("a conversation", || world.doors.turns(conversation)).await?;
-    Ok(jobs.into_iter().map(|job| Turn { job }).collect())
+    asked("a conversation", || world.doors.turns(conversation)).await
 }
 
 /// Asks until there is an answer: on a busy machine the first one may be late.

@@ -79,6 +79,8 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
     pub job: String,
+    /// What was answered, as the conversation has it.
+    pub answer: String,
 }
 
 /// A callback as it was received.
@@ -127,7 +129,9 @@ pub enum Promise {
     OneEnd,
     #[strum(to_string = "events are numbered without gaps, and told once")]
     Log,
-    #[strum(to_string = "each succeeded job's turn is in its conversation once")]
+    #[strum(
+        to_string = "each succeeded job's turn is in its conversation once, as its caller got it"
+    )]
     Turns,
     #[strum(to_string = "a stream is the log")]
     Stream,

@@ -1,6 +1,9 @@
 //! What follows from a try, in the order that keeps jobs from being lost.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use common::{
     broker::{DeadLetterReason, Delivery, SettleError},
@@ -54,7 +57,7 @@ impl Runner {
                 }
                 match envelope.forwarded((*turn).clone(), UnixMillis::now()) {
                     Some(next) => self.forward(delivery, next, sentences).await,
-                    None => self.complete_job(delivery, *turn).await,
+                    None => self.complete_job(delivery, None, *turn).await,
                 }
             }
             Outcome::Spoken => {
@@ -102,9 +105,10 @@ impl Runner {
             }
             // Its caller may look at what is committed as soon as the job is over.
             Settlement::Complete { turn } if self.handler.commits(job) => {
+                let run = account.run.clone();
                 match self.record_completion(job, &turn, None, account).await {
                     Appended::Recorded => match self.commit(&turn, job).await {
-                        Ok(()) => self.complete_job(delivery, turn).await,
+                        Ok(()) => self.complete_job(delivery, run.as_ref(), turn).await,
                         Err(over) => self.leave_over(over, delivery).await,
                     },
                     why => self.leave_off(why, delivery, None).await,
@@ -175,14 +179,20 @@ impl Runner {
         self.while_under_way(job, commit).await
     }
 
-    /// Ends the job whose last stage is recorded as complete.
-    async fn complete_job(&self, delivery: Delivery, turn: Turn) -> Result<(), SettleError> {
+    /// Ends the job whose last stage is recorded as complete, by `run` if it was in this process.
+    async fn complete_job(
+        &self,
+        delivery: Delivery,
+        run: Option<&Run>,
+        turn: Turn,
+    ) -> Result<(), SettleError> {
         let job = &delivery.envelope.job;
         let end = [Event::Completed {
             turn: Box::new(turn),
         }];
         self.free_place(job).await;
-        match self.append(job.correlation_id, &end).await {
+        let (replies, id) = (&self.backends.replies, job.correlation_id);
+        match until_there("reply log", || replies.append_after(id, run, &end)).await {
             Appended::Recorded => {
                 measures::ended(job, "completed");
                 self.backends.discard_recording(job).await;
@@ -446,12 +456,14 @@ impl Runner {
         &self,
         envelope: &Envelope,
         run: &Run,
-        step: u32,
+        steps: &AtomicU32,
         events: &[Event],
     ) -> Appended {
         if events.is_empty() {
             return Appended::Recorded;
         }
+        // Without a gap: a step that is missing is one that the store has lost.
+        let step = steps.fetch_add(1, Ordering::Relaxed) + 1;
         let replies = &self.backends.replies;
         let id = envelope.correlation_id();
         until_there("reply log", || replies.narrate(id, run, step, events)).await

@@ -452,10 +452,19 @@ pub async fn a_follower_hears_the_past_and_the_future_once_and_in_order(backends
         }
         log.append(id, &[completed()]).await.unwrap();
     });
-    let (whole, tail) = tokio::join!(
-        follow_to_the_end(&backends, &job, 0),
-        follow_to_the_end(&backends, &job, 150)
-    );
+    let tail = async {
+        while backends
+            .replies
+            .read(job.correlation_id, 149)
+            .await
+            .unwrap()
+            .is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        follow_to_the_end(&backends, &job, 150).await
+    };
+    let (whole, tail) = tokio::join!(follow_to_the_end(&backends, &job, 0), tail);
     writer.await.unwrap();
     let expected: Vec<u64> = (1..=202).collect();
     let numbers: Vec<_> = whole.iter().map(|record| record.sequence_number).collect();

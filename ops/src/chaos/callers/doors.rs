@@ -10,7 +10,10 @@ use reqwest::{Client, RequestBuilder, Response, multipart};
 use serde_json::{Value, json};
 use workers::testing::prosa::recording;
 
-use crate::chaos::orders::{Kind, Manner, Order};
+use crate::chaos::{
+    ledger::Turn,
+    orders::{Kind, Manner, Order},
+};
 
 /// Longer than the longest poll, shorter than anybody's patience.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -169,13 +172,18 @@ impl Doors {
     }
 
     /// The jobs of the turns of `conversation`; none where there is no such one.
-    pub async fn turns(&self, conversation: &str) -> Result<Vec<String>, Refusal> {
+    pub async fn turns(&self, conversation: &str) -> Result<Vec<Turn>, Refusal> {
         let path = format!("/v1/conversations/{conversation}");
         match body(self.get(&self.asking, &path).send().await?).await {
             Ok(said) => {
                 let turns = said["turns"].as_array().cloned().unwrap_or_default();
-                let job = |turn: &Value| turn["job_id"].as_str().unwrap_or_default().to_owned();
-                Ok(turns.iter().map(job).collect())
+                let text =
+                    |turn: &Value, field| turn[field].as_str().unwrap_or_default().to_owned();
+                let turn = |turn: &Value| Turn {
+                    job: text(turn, "job_id"),
+                    answer: text(turn, "assistant"),
+                };
+                Ok(turns.iter().map(turn).collect())
             }
             Err(Refusal::Problem { status: 404, .. }) => Ok(Vec::new()),
             Err(other) => Err(other),

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use common::job::store::{epoch_of, first_number};
+
 use super::{Evidence, Log, Order, Outcome, Promise, Queue, Violation, outcome_of, stage_of_dead};
 
 /// Events that a job's log holds once at most, or once for each `of`.
@@ -100,7 +102,9 @@ impl<'a> Books<'a> {
     }
 
     fn log(&mut self, job: &str, log: &Log) {
-        for (at, entry) in (1..).zip(&log.entries) {
+        // From 1, or as a log begins that was lost.
+        let first = log.entries.first().map_or(1, |entry| entry.number);
+        for (at, entry) in (first_number(epoch_of(first))..).zip(&log.entries) {
             if entry.number != at {
                 let detail = format!("number {} in place {at}", entry.number);
                 self.broken(Promise::Log, job, detail);
@@ -143,6 +147,14 @@ impl<'a> Books<'a> {
             let mut counted: BTreeMap<&String, usize> = BTreeMap::new();
             for turn in turns {
                 *counted.entry(&turn.job).or_default() += 1;
+                let given = evidence
+                    .logs
+                    .get(&turn.job)
+                    .and_then(|it| it.answer.as_ref());
+                if given.is_some_and(|given| *given != turn.answer) {
+                    let detail = format!("conversation {name} has another answer than its caller");
+                    self.broken(Promise::Turns, &turn.job, detail);
+                }
             }
             for (job, count) in &counted {
                 if !jobs.contains(job) {

@@ -24,6 +24,13 @@ const WELL: [&str; 4] = [
     "job.completed",
 ];
 
+fn turn(job: &str) -> Turn {
+    Turn {
+        job: job.into(),
+        answer: "Satu.".into(),
+    }
+}
+
 fn queue(name: &str, messages: u64) -> Queue {
     Queue {
         name: name.into(),
@@ -47,8 +54,13 @@ fn well() -> Evidence {
         failed_at: Some("rag".into()),
         ..log(&["job.accepted", "stage.started rag", "job.failed"])
     };
+    let answered = Log {
+        told: "Satu.".into(),
+        answer: Some("Satu.".into()),
+        ..log(&WELL)
+    };
     let jobs = [
-        ("a", log(&WELL)),
+        ("a", answered),
         ("b", told),
         ("tells-b", log(&["job.accepted", "job.completed"])),
     ];
@@ -64,7 +76,7 @@ fn well() -> Evidence {
             },
         ],
         logs: jobs.map(|(job, log)| (job.to_owned(), log)).into(),
-        conversations: [("c".to_owned(), vec![Turn { job: "a".into() }])].into(),
+        conversations: [("c".to_owned(), vec![turn("a")])].into(),
         letters: vec![Letter {
             id: "tells-b".into(),
             job: "b".into(),
@@ -219,23 +231,30 @@ fn each_broken_promise_is_named_with_what_it_was_broken_for() {
             |it| {
                 log_of(it, "a").told = "Satu. Satu. Dua.".into();
                 log_of(it, "a").answer = Some("Satu. Dua.".into());
+                turns(it)[0].answer = "Satu. Dua.".into();
             },
             Promise::Log,
             "a",
         ),
         (
             "a turn twice",
-            |it| turns(it).push(Turn { job: "a".into() }),
+            |it| turns(it).push(turn("a")),
             Promise::Turns,
             "a",
         ),
         (
             "a turn of nobody's",
-            |it| turns(it).push(Turn { job: "z".into() }),
+            |it| turns(it).push(turn("z")),
             Promise::Turns,
             "z",
         ),
         ("no turn", |it| turns(it).clear(), Promise::Turns, "a"),
+        (
+            "another answer in the conversation",
+            |it| turns(it)[0].answer = "Lain.".into(),
+            Promise::Turns,
+            "a",
+        ),
         (
             "no conversation",
             |it| it.conversations.clear(),

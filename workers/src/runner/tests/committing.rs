@@ -1,5 +1,7 @@
 //! What a stage leaves behind is what the caller was told, whoever died in between.
 
+use std::sync::atomic::Ordering;
+
 use common::{reply::CompletedStage, turn::Answer};
 
 use super::*;

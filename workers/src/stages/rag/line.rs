@@ -18,7 +18,7 @@ use common::{
     time::UnixMillis,
 };
 use futures::StreamExt as _;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 use crate::handler::Admission;
@@ -35,6 +35,9 @@ pub struct Line {
     replies: JobLog,
 }
 
+/// From the record of an answer until its turn is added, as a rule.
+const COMMIT: Duration = Duration::from_millis(10);
+
 /// What a job is about, as far as the one behind it is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
@@ -42,7 +45,9 @@ enum Doing {
     Work,
     /// A try has failed; the next one is a second off at least.
     Retry,
-    /// Its turn is added, or never will be.
+    /// Its answer is recorded, and its turn is added next.
+    Committing,
+    /// Its turn will never be added.
     Done,
 }
 
@@ -96,6 +101,10 @@ impl Line {
             match self.watch(ahead.nearest, patience).await? {
                 Doing::Work => {}
                 Doing::Retry => return Ok(Admission::Later),
+                Doing::Committing => {
+                    sleep(COMMIT).await;
+                    fewest = u64::MAX;
+                }
                 Doing::Done => self.conversations.pass_over(key, ahead.nearest).await?,
             }
         }
@@ -128,22 +137,21 @@ fn patience(ahead: &Ahead, left: Duration, now: UnixMillis) -> Duration {
     patience.min(ahead.until.since(now))
 }
 
-/// A turn that is added stays so; what else ended a job is void once it is
+/// An answer that is recorded stays so; what ended a job is void once it is
 /// resumed.
 fn doing(log: &[Record]) -> Doing {
     let events = || log.iter().map(|record| &record.event);
-    if events().any(has_answered) {
-        return Doing::Done;
-    }
     let resumed = events().rposition(|event| matches!(event, Event::Resumed(_)));
     let steps = || events().skip(resumed.unwrap_or(0)).map(after);
     if steps().any(|step| step == Doing::Done) {
         return Doing::Done;
     }
+    if events().any(has_answered) {
+        return Doing::Committing;
+    }
     steps().next_back().unwrap_or(Doing::Work)
 }
 
-/// It adds its turn before it tells that its answer is complete.
 fn has_answered(event: &Event) -> bool {
     let rag = Stage::Rag;
     matches!(event, Event::StageCompleted { stage, .. } if *stage == rag)
@@ -152,7 +160,7 @@ fn has_answered(event: &Event) -> bool {
 /// What a job is about after `event`.
 fn after(event: &Event) -> Doing {
     match event {
-        event if has_answered(event) => Doing::Done,
+        event if has_answered(event) => Doing::Committing,
         Event::StageRetrying { .. } => Doing::Retry,
         event if event.is_terminal() => Doing::Done,
         _ => Doing::Work,

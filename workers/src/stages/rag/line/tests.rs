@@ -59,8 +59,6 @@ impl Scene {
             user: "apa?".into(),
             assistant: "itu".into(),
         };
-        let conversations = &self.backends.conversations;
-        conversations.append(&self.key, turn).await.unwrap();
         let completed = CompletedStage {
             stage: Stage::Rag,
             run: None,
@@ -74,6 +72,9 @@ impl Scene {
         let replies = &self.backends.replies;
         let recorded = replies.complete_stage(job.correlation_id, &events, &completed);
         recorded.await.unwrap();
+        sleep(COMMIT * 3).await;
+        let conversations = &self.backends.conversations;
+        conversations.append(&self.key, turn).await.unwrap();
     }
 }
 
@@ -189,7 +190,8 @@ fn only_the_last_try_counts() {
         (vec![retrying()], Doing::Retry),
         (vec![retrying(), started.clone()], Doing::Work),
         (vec![started.clone(), completed(Stage::Stt)], Doing::Work),
-        (vec![completed(Stage::Rag), retrying()], Doing::Done),
+        (vec![completed(Stage::Rag), retrying()], Doing::Committing),
+        (vec![completed(Stage::Rag), Event::Cancelled], Doing::Done),
         (vec![started, Event::Cancelled], Doing::Done),
     ] {
         assert_eq!(
@@ -226,7 +228,7 @@ fn a_job_that_is_resumed_is_about_its_turn_again() {
         (vec![retrying(), failed(), resumed()], Doing::Work),
         (vec![failed(), resumed(), retrying()], Doing::Retry),
         (vec![failed(), resumed(), failed()], Doing::Done),
-        (vec![answered(), failed(), resumed()], Doing::Done),
+        (vec![answered(), failed(), resumed()], Doing::Committing),
     ] {
         let log = fixtures::log(events);
         assert_eq!(doing(&log), expected, "{log:?}");
