@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     envelope::Job,
     ids::CorrelationId,
-    job::{log::Known, store::Version},
+    job::{
+        log::Known,
+        store::{Epoch, Version},
+    },
     pipeline::Stage,
     time::UnixMillis,
     turn::{Citation, EmotionLabel, Speech, Turn},
@@ -210,7 +213,7 @@ pub enum Begun {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Of the log that it began on: another one after the log was lost.
-    pub epoch: u64,
+    pub epoch: Epoch,
     pub stage: Stage,
     /// From 1, a new one with each [`JobLog::begin_stage`](crate::job::log::JobLog::begin_stage).
     pub number: u32,
@@ -257,6 +260,17 @@ impl Told {
 }
 
 impl Run {
+    pub(crate) fn new(epoch: Epoch, stage: Stage, number: u32) -> Self {
+        Self {
+            epoch,
+            stage,
+            number,
+            crashes: 0,
+            told: Told::default(),
+            known: Known::default(),
+        }
+    }
+
     /// The log as it was after what this run told last.
     pub fn log_seen(&self) -> Option<Version> {
         self.known.version()

@@ -25,6 +25,8 @@ use common::{
 use futures::StreamExt as _;
 use tokio::time::{Instant, timeout};
 
+#[path = "outages/far.rs"]
+mod far;
 #[path = "outages/less.rs"]
 mod less;
 #[path = "outages/redis.rs"]

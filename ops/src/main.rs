@@ -9,6 +9,7 @@ use common::{
 };
 use sandbox::Entry;
 
+mod bench;
 mod chaos;
 mod dead_letters;
 mod eval;
@@ -43,6 +44,9 @@ enum Command {
     /// Sends jobs through real processes while everything breaks, and tells what
     /// became of them.
     Chaos(chaos::Options),
+    /// Measures how fast a question that is no work is carried, beside the most that
+    /// the parts could do.
+    Bench(bench::Options),
     /// Makes the passwords of a deployment that are not set yet.
     Init(init::Options),
     /// API keys.
@@ -84,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::DeadLetters(arguments) => return dead_letters::run(&env, arguments).await,
         Command::Forget(arguments) => return forget::run(&env, arguments).await,
         Command::Chaos(options) => return chaos::run(options).await,
+        Command::Bench(options) => return bench::run(options).await,
         Command::Init(options) => init::run(&env, &options)?,
         Command::Keys(command) => keys::run(command)?,
     }

@@ -47,6 +47,7 @@ use crate::{
 };
 
 mod company;
+mod completing;
 mod measures;
 mod outcome;
 mod room;

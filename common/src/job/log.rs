@@ -29,19 +29,15 @@
 //!
 //! What is repeated because its answer was lost on the way is stored once: each command can be repeated.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::stream::BoxStream;
 use tokio::time::timeout;
-use tracing::warn;
 
 use super::{
     state::{Draft, JobState},
     store::{Append, Epoch, FIRST_EPOCH, JobStore, Snapshot, Stored, Version, epoch_of},
-    watch::{Topic, Watch},
+    watch::Topic,
 };
 use crate::{
     envelope::Job,
@@ -55,6 +51,14 @@ use crate::{
     turn::Sentence,
 };
 
+pub use end::End;
+pub use known::Known;
+use loss::{begin_anew, read_on};
+
+mod end;
+mod known;
+mod loss;
+
 /// Of a log that only notes how a job ended of which nothing else is known.
 const UNKNOWN_EPOCH: Epoch = FIRST_EPOCH + 1;
 
@@ -67,68 +71,6 @@ pub struct JobLog {
     store: Arc<dyn JobStore>,
     /// Another one for each process.
     process: Arc<str>,
-}
-
-/// The log as a run last saw it. What is decided by it is checked by the store.
-#[derive(Clone, Default)]
-pub struct Known(Arc<Mutex<Option<Snapshot>>>);
-
-impl Known {
-    fn get(&self) -> Option<Snapshot> {
-        self.lock().clone()
-    }
-
-    /// The version that it has seen.
-    pub fn version(&self) -> Option<Version> {
-        self.lock().as_ref().map(|snapshot| snapshot.version)
-    }
-
-    fn set(&self, snapshot: Option<Snapshot>) {
-        *self.lock() = snapshot;
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Snapshot>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Known {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Known")
-    }
-}
-
-/// Two runs are the same whatever they have seen.
-impl PartialEq for Known {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Known {}
-
-/// The end of a job.
-pub struct End {
-    log: JobLog,
-    id: CorrelationId,
-    watch: Watch,
-}
-
-impl End {
-    /// Returns when the job is over.
-    pub async fn comes(&mut self) {
-        let mut backoff = Backoff::reconnecting();
-        loop {
-            match self.log.ending(self.id).await {
-                Ok(Some(_)) => return,
-                Ok(None) => {
-                    backoff.reset();
-                    let _ = timeout(LOOK_ANYWAY, self.watch.changed()).await;
-                }
-                Err(_) => backoff.wait().await,
-            }
-        }
-    }
 }
 
 /// By what a command is decided first.
@@ -529,52 +471,6 @@ fn append_of(draft: Draft, before: Option<&Snapshot>) -> Option<Append> {
         },
         erases,
     })
-}
-
-/// The events after `cursor`. Where the log has not come so far any more, it is begun anew.
-async fn read_on(
-    store: &dyn JobStore,
-    id: CorrelationId,
-    cursor: u64,
-) -> Result<Vec<Record>, ReplyError> {
-    let reading = store.read(id, cursor).await?;
-    if reading.last == 0 || reading.last >= cursor {
-        return Ok(reading.records);
-    }
-    if let Some(found) = store.load(id).await?
-        && found.state.last < cursor
-    {
-        if found.state.is_terminal() {
-            // Whoever has seen more than there is is told how it ended.
-            let whole = store.read(id, 0).await?;
-            return Ok(whole.records);
-        }
-        begin_anew(store, id, found).await?;
-    }
-    Ok(store.read(id, cursor).await?.records)
-}
-
-/// See [`Draft::begin_anew`]; gives the log as it is then.
-async fn begin_anew(
-    store: &dyn JobStore,
-    id: CorrelationId,
-    found: Snapshot,
-) -> Result<Option<Snapshot>, ReplyError> {
-    let records = store.read(id, 0).await?.records;
-    let Some(Event::Accepted { job }) = records.first().map(|record| &record.event) else {
-        return Ok(Some(found));
-    };
-    let epoch = epoch_now(job).max(found.version.epoch + 1);
-    let mut draft = Draft::of(found.version.epoch, Some(found.state.clone()));
-    draft.begin_anew(epoch, &records);
-    let Some(append) = append_of(draft, Some(&found)) else {
-        return Ok(Some(found));
-    };
-    warn!(correlation_id = %id, "the store came back with less of a job than was known; its log is begun anew");
-    match store.append_if(id, Some(found.version), &append).await? {
-        Stored::Appended => Ok(Some(append.snapshot)),
-        Stored::Conflict(other) => Ok(other.map(|it| *it)),
-    }
 }
 
 /// A message that comes for the first time to the first stage of its job finds the log as it was opened.

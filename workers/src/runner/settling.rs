@@ -168,40 +168,6 @@ impl Runner {
         }
     }
 
-    /// Has the handler store what follows from `turn`, which is recorded.
-    async fn commit(&self, turn: &Turn, job: &Job) -> Result<(), Over> {
-        if !self.handler.commits(job) {
-            return Ok(());
-        }
-        let commit = until_there("what a stage leaves behind", || {
-            self.handler.commit(turn, job)
-        });
-        self.while_under_way(job, commit).await
-    }
-
-    /// Ends the job whose last stage is recorded as complete, by `run` if it was in this process.
-    async fn complete_job(
-        &self,
-        delivery: Delivery,
-        run: Option<&Run>,
-        turn: Turn,
-    ) -> Result<(), SettleError> {
-        let job = &delivery.envelope.job;
-        let end = [Event::Completed {
-            turn: Box::new(turn),
-        }];
-        self.free_place(job).await;
-        let (replies, id) = (&self.backends.replies, job.correlation_id);
-        match until_there("reply log", || replies.append_after(id, run, &end)).await {
-            Appended::Recorded => {
-                measures::ended(job, "completed");
-                self.backends.discard_recording(job).await;
-                delivery.ack().await
-            }
-            why => self.leave_off(why, delivery, None).await,
-        }
-    }
-
     async fn leave_over(&self, over: Over, delivery: Delivery) -> Result<(), SettleError> {
         match over {
             Over::Expired => self.expire(delivery).await,
@@ -248,7 +214,7 @@ impl Runner {
     }
 
     /// What becomes of a message whose outcome does not count, by `why` that is.
-    async fn leave_off(
+    pub(super) async fn leave_off(
         &self,
         why: Appended,
         delivery: Delivery,

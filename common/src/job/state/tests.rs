@@ -4,8 +4,12 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
+    ids::MessageId,
     pipeline::Route,
-    reply::FailureKind,
+    reply::{
+        Appended, Begun, CompletedStage, Failure, FailureKind, Run, SpokenSentence, StageStarted,
+        Withdrawn,
+    },
     testing::fixtures::{self, answer, job, speech, text_turn},
 };
 

@@ -137,10 +137,13 @@ impl Listener {
         if !new.is_empty() {
             answered(sink.subscribe(&new)).await?;
         }
+        let heard_ends = self.hears_ends;
         self.hears_ends |= watched.iter().any(is_end);
         for topic in watched {
             // An event may have come before the subscription did.
-            topics.announce(topic);
+            if !(heard_ends && is_end(&topic)) {
+                topics.announce(topic);
+            }
         }
         Ok(())
     }
