@@ -185,10 +185,13 @@ impl Following {
         }
     }
 
-    /// For a client that has seen the event `seen`, which the store does not have: it has lost some.
-    pub fn expect_more_than(&mut self, seen: u64) {
-        let growth = self.gateway.backends.replies.follow(self.id, seen);
-        self.growth = Some(growth.ready_chunks(BATCH));
+    pub fn job(&self) -> CorrelationId {
+        self.id
+    }
+
+    /// Whether what was there at the beginning is still to be taken.
+    pub fn is_in_past(&self) -> bool {
+        !self.past.is_empty()
     }
 
     /// Whether nothing comes beyond what was there at the beginning.

@@ -323,7 +323,7 @@ impl Gateway {
         };
         Err(match self.withdraw(job, &half_done).await {
             Ok(Withdrawn::Ended) => {
-                self.pass_over(job).await;
+                tokio::join!(self.pass_over(job), self.backends.discard_recording(job));
                 Unsubmitted::Nothing(half_done)
             }
             // Another process submits it, or that could not be found out.

@@ -38,6 +38,8 @@ pub struct EventStream {
     /// Something that belongs into the stream cannot be had: the client comes
     /// again for it.
     is_broken: bool,
+    /// The client is told first that what it has heard does not count.
+    begins_anew: bool,
 }
 
 impl IntoResponse for EventStream {
@@ -64,6 +66,15 @@ impl EventStream {
             heartbeat,
             bytes,
             is_broken: false,
+            begins_anew: false,
+        }
+    }
+
+    /// All events, for a client that has seen some which the store has lost.
+    pub fn anew(following: Following, heartbeat: Duration, bytes: TenantBytes) -> Self {
+        Self {
+            begins_anew: true,
+            ..Self::new(following, 0, heartbeat, bytes)
         }
     }
 
@@ -75,10 +86,20 @@ impl EventStream {
     }
 
     async fn next(&mut self) -> Option<Bytes> {
+        if std::mem::take(&mut self.begins_anew) {
+            return Some(events::restarted(self.following.job()).into());
+        }
         while !self.is_broken {
             if self.waiting.as_slice().is_empty() {
+                let was_in_past = self.following.is_in_past();
                 match timeout(self.heartbeat, self.following.next()).await {
-                    Ok(news) => self.waiting = news?.into_iter(),
+                    Ok(news) => {
+                        self.waiting = news?.into_iter();
+                        if !was_in_past {
+                            // What comes from now on has been seen by nobody, whatever its number.
+                            self.seen = 0;
+                        }
+                    }
                     Err(_) => return Some(Bytes::from_static(events::HEARTBEAT)),
                 }
             }

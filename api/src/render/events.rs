@@ -58,6 +58,20 @@ pub fn write(out: &mut Vec<u8>, view: &JobView, record: &Record, audio: Option<&
     out.extend_from_slice(b"\n\n");
 }
 
+/// Says that what the client has heard of `job` does not count. It has no number: it is in no log.
+pub fn restarted(job: CorrelationId) -> Vec<u8> {
+    let data = Data {
+        r#type: "answer.restarted",
+        sequence_number: 0,
+        job_id: job,
+        fields: Fields::Nothing {},
+    };
+    let mut out = b"event: answer.restarted\ndata: ".to_vec();
+    serde_json::to_writer(&mut out, &data).expect("it holds nothing that JSON cannot");
+    out.extend_from_slice(b"\n\n");
+    out
+}
+
 fn name(event: &Event) -> Option<&'static str> {
     Some(match event {
         Event::Accepted { .. } => "job.accepted",

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse as _, Response},
 };
-use common::job::log::JobLog;
+use common::job::store::epoch_of;
 use serde::Deserialize;
 use utoipa::openapi::{HttpMethod, PathItem};
 
@@ -34,7 +34,7 @@ pub async fn get(
     let mut following = following.ok_or_else(Problem::unknown_job)?;
     let seen = cursor.within(&following)?;
     if seen > following.end_of_past() {
-        following.expect_more_than(seen);
+        return Ok(EventStream::anew(following, heartbeat.0, bytes).into_response());
     }
     if seen == following.end_of_past() {
         if following.is_over() {
@@ -89,7 +89,7 @@ impl Cursor {
     /// The number, if the log has come so far, or may have before its store lost the rest.
     fn within(self, log: &Following) -> Result<u64, Problem> {
         let end = log.end_of_past();
-        if self.0 <= end || (!log.is_over() && JobLog::may_have_been(self.0, end)) {
+        if self.0 <= end || (!log.is_over() && epoch_of(self.0) == epoch_of(end)) {
             Ok(self.0)
         } else {
             Err(invalid())

@@ -27,7 +27,8 @@
 //!   that is told again.
 //! - A log that was [erased](JobLog::erase) holds one event, which tells that; it is begun again by nothing for as long.
 //!
-//! What is repeated because its answer was lost on the way is stored once: each command can be repeated.
+//! A command may be repeated because its answer was lost on the way: what it tells is stored once. A stage that is begun twice
+//! is another run of it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,7 +37,7 @@ use tokio::time::timeout;
 
 use super::{
     state::{Draft, JobState},
-    store::{Append, Epoch, FIRST_EPOCH, JobStore, Snapshot, Stored, Version, epoch_of},
+    store::{Append, Epoch, FIRST_EPOCH, JobStore, Snapshot, Stored, Version},
     watch::Topic,
 };
 use crate::{
@@ -127,7 +128,9 @@ impl JobLog {
                 if !is_assumed {
                     return Ok((answer, before));
                 }
-                (before, is_assumed) = (self.store.load(id).await?, false);
+                let found = self.store.load(id).await?;
+                before = self.with_all_that_was(id, expected, found).await?;
+                is_assumed = false;
                 continue;
             };
             match self.store.append_if(id, expected, &append).await? {
@@ -146,17 +149,17 @@ impl JobLog {
         &self,
         id: CorrelationId,
         seen: Option<Version>,
-        found: Option<Snapshot>,
+        mut found: Option<Snapshot>,
     ) -> Result<Option<Snapshot>, ReplyError> {
-        let is_older = |found: &Snapshot| {
-            seen.is_some_and(|seen| {
-                seen.epoch == found.version.epoch && seen.number > found.version.number
-            })
+        let Some(seen) = seen else {
+            return Ok(found);
         };
-        match found {
-            Some(found) if is_older(&found) => begin_anew(self.store.as_ref(), id, found).await,
-            found => Ok(found),
+        let has_less = |found: &Snapshot| found.version.is_less_than(seen);
+        // Of a log that is over nothing is missing that counts.
+        while let Some(less) = found.take_if(|it| has_less(it) && !it.state.is_terminal()) {
+            found = begin_anew(self.store.as_ref(), id, less, seen.epoch).await?;
         }
+        Ok(found)
     }
 
     async fn decided<T>(
@@ -229,6 +232,9 @@ impl JobLog {
         if run.number > 1 || run.epoch != FIRST_EPOCH {
             let records = self.store.read(id, 0).await?.records;
             run.told = Told::by(records.iter().map(|record| &record.event));
+            // After a loss it does not follow from the events that are left.
+            let revision = known.as_ref().map(|it| it.state.answer_revision());
+            run.told.take = revision.unwrap_or(run.told.take);
         }
         run.known.set(known);
         Ok(Begun::Started(run))
@@ -395,11 +401,6 @@ impl JobLog {
         Ok(self.store.read(id, cursor).await?.records)
     }
 
-    /// Whether a client may have seen the event `number` of a log of which the store has the events up to `last` alone.
-    pub fn may_have_been(number: u64, last: u64) -> bool {
-        epoch_of(number) == epoch_of(last)
-    }
-
     /// The events after `cursor`, those to come included. The stream of a log that does not exist waits for its first event.
     pub fn follow(
         &self,
@@ -410,9 +411,16 @@ impl JobLog {
         Box::pin(async_stream::stream! {
             let mut growth = store.watch(Topic::Growth(id));
             let mut backoff = Backoff::reconnecting();
+            // What a caller claims to have seen is not known.
+            let mut has_seen = false;
             loop {
-                match read_on(store.as_ref(), id, cursor).await {
+                let news = match has_seen {
+                    true => read_on(store.as_ref(), id, cursor).await,
+                    false => store.read(id, cursor).await.map(|reading| reading.records),
+                };
+                match news {
                     Ok(news) => {
+                        has_seen |= !news.is_empty();
                         backoff.reset();
                         let is_over = news.last().is_some_and(|last| last.event.is_terminal());
                         for record in news {
@@ -463,9 +471,9 @@ fn append_of(draft: Draft, before: Option<&Snapshot>) -> Option<Append> {
     Some(Append {
         records: records.collect(),
         snapshot: Snapshot {
-            version: Version {
-                epoch,
-                number: before.map_or(0, |it| it.version.number) + 1,
+            version: match before {
+                Some(before) => before.version.next(epoch),
+                None => Version::first_of(epoch),
             },
             state,
         },
@@ -480,10 +488,7 @@ fn first_look(job: &Job, started: &StageStarted, seen: Option<Version>) -> Basis
         return Basis::Load(seen);
     }
     Basis::Assume(Snapshot {
-        version: Version {
-            epoch: FIRST_EPOCH,
-            number: 1,
-        },
+        version: Version::FIRST,
         state: JobState::accepted(),
     })
 }

@@ -147,6 +147,11 @@ impl JobState {
         self.end.is_some()
     }
 
+    /// Which beginning of the answer counts, from 1.
+    pub fn answer_revision(&self) -> u32 {
+        self.answer_revision
+    }
+
     /// How the job ended; `None` while it is not over.
     pub fn ending(&self) -> Option<Ending> {
         self.end.map(|end| Ending {

@@ -7,6 +7,8 @@
 //! - A [`Watch`] that was made before an append hears of it, also when the store is away in between.
 //! - A log goes [`Retention`](crate::reply::Retention) after it was last changed, as a whole.
 
+use std::cmp::Ordering;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -33,8 +35,8 @@ pub type Epoch = u64;
 pub const FIRST_EPOCH: Epoch = 0;
 
 /// Numbers of one epoch: far more than a job has events, and few enough for 2⁵³, the largest whole number of JavaScript, to
-/// have room for epochs of 99 days.
-const NUMBERS: u64 = 1 << 20;
+/// have room for epochs of a year.
+const NUMBERS: u64 = 1 << 18;
 
 /// The number of the first event of `epoch`.
 pub const fn first_number(epoch: Epoch) -> u64 {
@@ -53,6 +55,51 @@ pub struct Version {
     pub epoch: Epoch,
     /// From 1, one more with each append.
     pub number: u64,
+    /// Tells two appends of one number apart, one of which the store has lost. Random; 0 for that with which a job is
+    /// submitted.
+    pub nonce: u64,
+}
+
+impl Version {
+    /// That with which a job is submitted.
+    pub const FIRST: Self = Self {
+        epoch: FIRST_EPOCH,
+        number: 1,
+        nonce: 0,
+    };
+
+    /// Of the first append of a log.
+    pub fn first_of(epoch: Epoch) -> Self {
+        let nonce = if epoch == FIRST_EPOCH { 0 } else { nonce() };
+        Self {
+            epoch,
+            number: 1,
+            nonce,
+        }
+    }
+
+    /// Of the append after this one.
+    pub fn next(self, epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            number: self.number + 1,
+            nonce: nonce(),
+        }
+    }
+
+    /// Whether a store that has this version has lost something since `seen`.
+    pub fn is_less_than(self, seen: Self) -> bool {
+        match self.epoch.cmp(&seen.epoch) {
+            Ordering::Less => true,
+            Ordering::Equal if self.number == seen.number => self.nonce != seen.nonce,
+            Ordering::Equal => self.number < seen.number,
+            Ordering::Greater => false,
+        }
+    }
+}
+
+fn nonce() -> u64 {
+    uuid::Uuid::now_v7().as_u64_pair().1
 }
 
 /// What a log was decided by, and by what the next append is decided.

@@ -12,7 +12,6 @@ use common::{
     conversation::ConversationKey,
     envelope::{Envelope, Job},
     job::JobView,
-    pipeline::Stage,
     reply::{ReplyError, Resumed, Resumption},
     time::UnixMillis,
 };
@@ -103,7 +102,7 @@ async fn resume(backends: &Backends, envelope: &Envelope) -> anyhow::Result<Outc
         Resumed::UnderWay(None) => (view.job.clone(), Outcome::UnderWay),
         Resumed::UnderWay(Some(standing)) => {
             let job = resumed(&view.job, &standing);
-            give_its_place_back(backends, &view, &job).await?;
+            give_its_place_back(backends, &job).await?;
             have_its_end_told(backends, &job, now).await?;
             if standing == resumption {
                 (job, Outcome::Resumed)
@@ -135,10 +134,10 @@ fn resumed(job: &Job, standing: &Resumption) -> Job {
     }
 }
 
-/// Unless its turn is added already.
-async fn give_its_place_back(backends: &Backends, view: &JobView, job: &Job) -> anyhow::Result<()> {
-    let has_answered = view.times_of(Stage::Rag).is_some();
-    if let Some(key) = ConversationKey::of(job).filter(|_| !has_answered) {
+/// Also where its answer is recorded: its turn may not be added yet. If it is, the job leaves its place when its message gets
+/// there.
+async fn give_its_place_back(backends: &Backends, job: &Job) -> anyhow::Result<()> {
+    if let Some(key) = ConversationKey::of(job) {
         backends.conversations.accept_again(&key, job).await?;
     }
     Ok(())

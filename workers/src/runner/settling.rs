@@ -21,7 +21,9 @@ use futures::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
-use super::{Account, Outcome, Over, Ran, Runner, in_millis, measures, next_of, until_there};
+use super::{
+    Account, Outcome, Over, Ran, Runner, in_millis, measures, next_of, readable, until_there,
+};
 use crate::{
     settlement::{Settlement, postpone, settle},
     telling::{Next, sentences_of},
@@ -288,7 +290,8 @@ impl Runner {
     ) -> Result<(), SettleError> {
         let replies = &self.backends.replies;
         let id = delivery.envelope.correlation_id();
-        let ending = until_there("reply log", || replies.ending(id)).await;
+        let ending = async || readable(replies.ending(id).await);
+        let ending = until_there("reply log", ending).await.flatten();
         let Some(Ending { failed_by, .. }) = ending else {
             info!("the message is left over; nothing to do");
             return delivery.ack().await;
@@ -304,6 +307,9 @@ impl Runner {
             None => {
                 info!("the job is over; nothing to do");
                 self.free_place(&delivery.envelope.job).await;
+                self.backends
+                    .discard_recording(&delivery.envelope.job)
+                    .await;
                 delivery.ack().await
             }
         }
@@ -313,7 +319,9 @@ impl Runner {
         let replies = &self.backends.replies;
         let job = &delivery.envelope.job;
         self.free_place(job).await;
-        match until_there("reply log", || replies.expire(job)).await {
+        let expire = async || readable(replies.expire(job).await);
+        let expired = until_there("reply log", expire).await;
+        match expired.unwrap_or(Appended::Closed) {
             Appended::Recorded => {
                 info!("the job has expired");
                 measures::ended(job, "expired");
@@ -385,7 +393,10 @@ impl Runner {
         let replies = &self.backends.replies;
         let (job, message) = (&envelope.job, envelope.message_id());
         let run = account.run.as_ref();
-        until_there("reply log", || replies.fail(job, &message, run, &failure)).await
+        let fail = async || readable(replies.fail(job, &message, run, &failure).await);
+        // What another version has written is not for this one to end; its message is put aside all the same.
+        let failed = until_there("reply log", fail).await;
+        failed.unwrap_or(Appended::Recorded)
     }
 
     /// The last that a try tells which was not completed. Of a run that was

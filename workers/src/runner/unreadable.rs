@@ -52,8 +52,8 @@ impl Runner {
             stage: Some(self.config.stage),
         };
         self.free_place(&job).await;
-        let fail = || replies.fail(&job, &message, None, &failure);
-        if until_there("reply log", fail).await == Appended::Recorded {
+        let fail = async || readable(replies.fail(&job, &message, None, &failure).await);
+        if until_there("reply log", fail).await == Some(Appended::Recorded) {
             measures::ended(&job, "failed");
         }
     }

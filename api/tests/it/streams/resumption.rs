@@ -110,7 +110,29 @@ async fn the_speech_of_a_job_that_goes_on_is_streamed_to_its_end(doors: Doors) {
     assert!(speech.ends_with(&samples), "{} bytes", speech.len());
 }
 
+/// The store has lost the events that its client has seen.
+async fn who_comes_again_with_what_was_lost_hears_it_all(doors: Doors) {
+    let job = doors.accept(Route::Text).await;
+    doors.append(&job, &[started(Stage::Rag)]).await;
+    let address = path(&job, "/events");
+    let lost = doors.get(1, &address).header("Last-Event-ID", "57");
+    let listening = lost.send().await.unwrap();
+    assert_eq!(listening.status(), 200);
+    doors.append(&job, &[Event::Cancelled]).await;
+    let heard = without_comments(&listening.text().await.unwrap());
+    assert!(heard.starts_with("event: answer.restarted\n"), "{heard}");
+    let expected = [
+        (0, "answer.restarted"),
+        (1, "job.accepted"),
+        (2, "stage.started"),
+        (3, "job.cancelled"),
+    ];
+    let expected = expected.map(|(number, name)| (number, name.to_owned()));
+    assert_eq!(told(&heard), expected);
+}
+
 with_doors!(
+    who_comes_again_with_what_was_lost_hears_it_all,
     who_has_heard_that_a_job_failed_hears_that_it_goes_on,
     who_asks_for_a_job_that_goes_on_waits_for_its_next_end,
     the_speech_of_a_job_that_goes_on_is_streamed_to_its_end,

@@ -34,6 +34,9 @@ pub fn properties_of(envelope: &Envelope) -> BasicProperties {
         .with_headers(headers)
 }
 
+/// The longest time, in ms, that every RabbitMQ takes as an expiration.
+const LONGEST_EXPIRATION: u64 = 4_294_967_295;
+
 /// `properties` with why the message was put aside, and for how long it is kept.
 pub fn dead(
     properties: BasicProperties,
@@ -45,7 +48,7 @@ pub fn dead(
     headers.insert("detail".into(), text(&reason.detail));
     let now = i64::try_from(UnixMillis::now().0).unwrap_or(i64::MAX);
     headers.insert("put_aside_at".into(), AMQPValue::LongLongInt(now));
-    let kept = whole_millis(kept).to_string();
+    let kept = whole_millis(kept).min(LONGEST_EXPIRATION).to_string();
     properties
         .with_headers(headers)
         .with_expiration(kept.into())

@@ -7,12 +7,13 @@ use crate::{
     ids::CorrelationId,
     job::{
         state::Draft,
-        store::{JobStore, Snapshot, Stored},
+        store::{Epoch, JobStore, Snapshot, Stored, epoch_of},
     },
     reply::{Event, Record, ReplyError},
 };
 
-/// The events after `cursor`. Where the log has not come so far any more, it is begun anew.
+/// The events after `cursor`, which is the number of an event that this store has had. Where the log has not come so far any
+/// more, it is begun anew.
 pub(super) async fn read_on(
     store: &dyn JobStore,
     id: CorrelationId,
@@ -26,26 +27,28 @@ pub(super) async fn read_on(
         && found.state.last < cursor
     {
         if found.state.is_terminal() {
-            // Whoever has seen more than there is is told how it ended.
-            let whole = store.read(id, 0).await?;
-            return Ok(whole.records);
+            // Whoever has seen more than there is left is told how it ended.
+            let mut whole = store.read(id, 0).await?.records;
+            whole.drain(..whole.len().saturating_sub(1));
+            return Ok(whole);
         }
-        begin_anew(store, id, found).await?;
+        begin_anew(store, id, found, epoch_of(cursor)).await?;
     }
     Ok(store.read(id, cursor).await?.records)
 }
 
-/// See [`Draft::begin_anew`]; gives the log as it is then.
+/// See [`Draft::begin_anew`]; gives the log as it is then, in a later epoch than the one that was `seen`.
 pub(super) async fn begin_anew(
     store: &dyn JobStore,
     id: CorrelationId,
     found: Snapshot,
+    seen: Epoch,
 ) -> Result<Option<Snapshot>, ReplyError> {
     let records = store.read(id, 0).await?.records;
     let Some(Event::Accepted { job }) = records.first().map(|record| &record.event) else {
         return Ok(Some(found));
     };
-    let epoch = epoch_now(job).max(found.version.epoch + 1);
+    let epoch = epoch_now(job).max(found.version.epoch.max(seen) + 1);
     let mut draft = Draft::of(found.version.epoch, Some(found.state.clone()));
     draft.begin_anew(epoch, &records);
     let Some(append) = append_of(draft, Some(&found)) else {

@@ -13,6 +13,10 @@ use crate::{
     turn::Sentence,
 };
 
+/// More than the beginnings of an answer that a store may have lost: the sentences of a lost one are never taken for those of
+/// the one that counts.
+const LOST_REVISIONS: u32 = 1_000;
+
 /// The name of a message within its job.
 fn part_of(id: CorrelationId, message: &MessageId) -> &str {
     let name = message.as_str();
@@ -63,8 +67,10 @@ impl Draft {
         }
         self.push(Event::Accepted { job: job.clone() });
         if self.epoch != FIRST_EPOCH {
-            // Whoever has heard of an answer before the log was lost.
+            // For whoever has heard of an answer before the log was lost.
             self.push(Event::AnswerRestarted);
+            let seconds = u32::try_from(self.epoch / 1_000).unwrap_or(u32::MAX / 2);
+            self.state().answer_revision = LOST_REVISIONS.saturating_add(seconds);
         }
     }
 
@@ -250,8 +256,9 @@ impl Draft {
             return Appended::Void;
         }
         // The log may have been lost, and the run with it.
+        let is_lost = run.is_some_and(|run| !self.state().runs.contains_key(&run.stage));
         let appended = match self.admit(run) {
-            Appended::Lost => Appended::Recorded,
+            Appended::Lost if is_lost => Appended::Recorded,
             admitted => admitted,
         };
         if appended == Appended::Recorded {
@@ -309,6 +316,7 @@ impl Draft {
         let before = state.clone();
         (self.epoch, self.erases) = (epoch, true);
         self.push(Event::AnswerRestarted);
+        self.state().answer_revision += LOST_REVISIONS;
         let answer = before.completed.values().find_map(|it| it.answer.as_ref());
         if let Some(answer) = answer {
             let text = answer.text.clone();
@@ -325,7 +333,6 @@ impl Draft {
             state.answer_revision = before.answer_revision;
             state.sentences = before.sentences;
         }
-        self.state().is_just_resumed = before.is_just_resumed;
     }
 
     pub fn erase(&mut self, job: &Job) {

@@ -1,6 +1,6 @@
 //! The logs in Redis, each under one key, so that it is there as a whole or not at all.
 //!
-//! `job:{id}` is a list. Its first element is the snapshot, `{epoch}:{number} {first} {JSON of the state}`, where `first` is
+//! `job:{id}` is a list. Its first element is the snapshot, `{epoch}:{number}:{nonce} {first} {JSON of the state}`, where `first` is
 //! the number of the first event; the events follow, each as JSON. Growth is announced on the channel of the same name, and the
 //! end of a job, by its id, on the channel `jobs:ended`.
 
@@ -110,20 +110,28 @@ fn written(snapshot: &Snapshot) -> String {
     )
 }
 
-fn version(Version { epoch, number }: Version) -> String {
-    format!("{epoch}:{number}")
+fn version(version: Version) -> String {
+    let Version {
+        epoch,
+        number,
+        nonce,
+    } = version;
+    format!("{epoch}:{number}:{nonce}")
 }
 
 fn snapshot(text: &str) -> Result<Snapshot, ReplyError> {
     let malformed = || ReplyError::Unreadable("the snapshot of a job is malformed".into());
     let mut parts = text.splitn(3, ' ');
     let (version, state) = (parts.next(), parts.nth(1));
-    let (epoch, number) = version
-        .and_then(|it| it.split_once(':'))
-        .ok_or_else(malformed)?;
+    let mut numbers = version.unwrap_or_default().split(':');
+    let mut number = || {
+        let number = numbers.next().and_then(|it| it.parse().ok());
+        number.ok_or_else(malformed)
+    };
     let version = Version {
-        epoch: epoch.parse().map_err(|_| malformed())?,
-        number: number.parse().map_err(|_| malformed())?,
+        epoch: number()?,
+        number: number()?,
+        nonce: number()?,
     };
     let state = parse(state.ok_or_else(malformed)?)?;
     Ok(Snapshot { version, state })
@@ -239,12 +247,13 @@ mod tests {
         let version = Version {
             epoch: 77,
             number: 4,
+            nonce: 5,
         };
         let written_one = Snapshot { version, state };
         let text = written(&written_one);
-        assert!(text.starts_with("77:4 9 {"), "{text}");
+        assert!(text.starts_with("77:4:5 9 {"), "{text}");
         assert_eq!(snapshot(&text), Ok(written_one));
-        for malformed in ["", "1:1", "1:1 1", "x:1 1 {}", "1 1 {}"] {
+        for malformed in ["", "1:1", "1:1 1", "1:1:1 1", "x:1:1 1 {}", "1 1 {}"] {
             assert!(snapshot(malformed).is_err(), "{malformed}");
         }
     }

@@ -47,6 +47,7 @@ fn version(number: u64) -> Version {
     Version {
         epoch: FIRST_EPOCH,
         number,
+        nonce: number,
     }
 }
 
@@ -90,12 +91,19 @@ pub async fn an_append_is_stored_on_the_version_that_it_was_decided_on(backends:
         let refused = store.append_if(id, Some(version(other)), &second).await;
         assert_eq!(refused, Ok(Stored::Conflict(Some(found()))));
     }
-    let of_another_log = Version {
-        epoch: 9,
-        number: 1,
-    };
-    let refused = store.append_if(id, Some(of_another_log), &second).await;
-    assert_eq!(refused, Ok(Stored::Conflict(Some(found()))));
+    for other in [
+        Version {
+            epoch: 9,
+            ..version(1)
+        },
+        Version {
+            nonce: 9,
+            ..version(1)
+        },
+    ] {
+        let refused = store.append_if(id, Some(other), &second).await;
+        assert_eq!(refused, Ok(Stored::Conflict(Some(found()))));
+    }
     assert_eq!(read(&store, id, 0).await, first.records);
     let stored = store.append_if(id, Some(version(1)), &second).await;
     assert_eq!(stored, Ok(Stored::Appended));
