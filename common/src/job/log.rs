@@ -79,14 +79,14 @@ enum Basis {
     /// What the store holds, which is to be no older than this.
     Load(Option<Version>),
     /// What is most likely so.
-    Assume(Snapshot),
+    Assume(Box<Snapshot>),
     /// There is no log yet.
     Nothing,
 }
 
 impl From<Option<Snapshot>> for Basis {
     fn from(known: Option<Snapshot>) -> Self {
-        known.map_or(Self::Load(None), Self::Assume)
+        known.map_or(Self::Load(None), |it| Self::Assume(Box::new(it)))
     }
 }
 
@@ -116,7 +116,7 @@ impl JobLog {
                 let found = self.store.load(id).await?;
                 (self.with_all_that_was(id, seen, found).await?, false)
             }
-            Basis::Assume(snapshot) => (Some(snapshot), true),
+            Basis::Assume(snapshot) => (Some(*snapshot), true),
             Basis::Nothing => (None, true),
         };
         loop {
@@ -203,8 +203,8 @@ impl JobLog {
     /// Begins the log of `job` with its [`Event::Accepted`].
     pub async fn open(&self, job: &Job) -> Result<(), ReplyError> {
         let (id, open) = (job.correlation_id, |draft: &mut Draft| draft.open(job));
-        let opened = self.decide(id, Basis::Nothing, FIRST_EPOCH, open).await?;
-        Ok(opened.0)
+        self.decide(id, Basis::Nothing, FIRST_EPOCH, open).await?;
+        Ok(())
     }
 
     /// Records that a stage begins, unless the job is over or the stage has been completed before.
@@ -487,10 +487,10 @@ fn first_look(job: &Job, started: &StageStarted, seen: Option<Version>) -> Basis
     if !is_first {
         return Basis::Load(seen);
     }
-    Basis::Assume(Snapshot {
+    Basis::Assume(Box::new(Snapshot {
         version: Version::FIRST,
         state: JobState::accepted(),
-    })
+    }))
 }
 
 /// That of a log which begins now, and not with the submission of `job`.

@@ -8,6 +8,8 @@ use common::{
     turn::Turn,
 };
 
+use tokio::sync::watch;
+
 use super::*;
 
 struct Scene {
@@ -99,10 +101,48 @@ impl Scene {
     }
 
     /// What a follower hears from `cursor` to the end.
-    fn follow(&self, cursor: u64) -> tokio::task::JoinHandle<Vec<Record>> {
+    fn follow(&self, cursor: u64) -> Follower {
         let (log, id) = (self.log.clone(), self.job.correlation_id);
-        let records = async move { log.follow(id, cursor).map(Result::unwrap).collect().await };
-        tokio::spawn(async { within(records).await })
+        let (last, heard) = watch::channel(0);
+        let records = async move {
+            let heard = log.follow(id, cursor).map(Result::unwrap);
+            let heard = heard.inspect(|record| _ = last.send(record.sequence_number));
+            heard.collect().await
+        };
+        Follower {
+            heard,
+            task: tokio::spawn(async { within(records).await }),
+        }
+    }
+
+    /// Returns when the log has been begun anew.
+    async fn is_begun_anew(&self) {
+        let id = self.job.correlation_id;
+        let first = async || self.log.read(id, 0).await.unwrap()[0].sequence_number;
+        within(async {
+            while first().await == 1 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+}
+
+struct Follower {
+    /// The number of the last event.
+    heard: watch::Receiver<u64>,
+    task: tokio::task::JoinHandle<Vec<Record>>,
+}
+
+impl Follower {
+    async fn has_heard(&mut self, number: u64) {
+        within(self.heard.wait_for(|heard| *heard >= number))
+            .await
+            .unwrap();
+    }
+
+    async fn all(self) -> Vec<Record> {
+        self.task.await.unwrap()
     }
 }
 
@@ -119,13 +159,13 @@ async fn an_answer_of_which_words_are_lost_is_told_anew() {
         return;
     };
     scene.log.open(&scene.job).await.unwrap();
-    let listening = scene.follow(0);
+    let mut listening = scene.follow(0);
     let run = scene.begin().await;
     scene.tell(&run, 1, "Itu ").await;
     scene.save().await;
     scene.tell(&run, 2, "ada ").await;
     scene.tell(&run, 3, "di ").await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    listening.has_heard(5).await;
     scene.lose().await;
     let told = scene.tell(&run, 4, "Bandung.").await;
     assert_eq!(told, Appended::Lost, "the words between are not there");
@@ -139,11 +179,11 @@ async fn an_answer_of_which_words_are_lost_is_told_anew() {
         Appended::Recorded
     );
     scene.end().await;
-    let heard = listening.await.unwrap();
+    let heard = listening.all().await;
     assert_eq!(answer_of(&heard), "Di Bandung.");
     // Who comes again with what was lost hears the rest, and who comes for the first time hears it all.
-    assert_eq!(answer_of(&scene.follow(5).await.unwrap()), "Di Bandung.");
-    let whole = scene.follow(0).await.unwrap();
+    assert_eq!(answer_of(&scene.follow(5).all().await), "Di Bandung.");
+    let whole = scene.follow(0).all().await;
     assert_eq!(answer_of(&whole), "Di Bandung.");
     assert!(matches!(whole[0].event, Event::Accepted { .. }));
 }
@@ -158,16 +198,16 @@ async fn who_follows_notices_that_some_is_lost() {
     scene.save().await;
     let run = scene.begin().await;
     scene.tell(&run, 1, "Itu ").await;
-    let listening = scene.follow(0);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut listening = scene.follow(0);
+    listening.has_heard(3).await;
     scene.lose().await;
     // Another worker, which knows nothing of it.
     scene.begin().await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    scene.is_begun_anew().await;
     let next = scene.begin().await;
     scene.tell(&next, 1, "Di Bandung.").await;
     scene.end().await;
-    assert_eq!(answer_of(&listening.await.unwrap()), "Di Bandung.");
+    assert_eq!(answer_of(&listening.all().await), "Di Bandung.");
     scene.own.redis.kill();
 }
 
@@ -182,8 +222,8 @@ async fn the_next_stage_notices_that_some_is_lost() {
     scene.save().await;
     scene.tell(&run, 1, "Itu ").await;
     scene.complete(&run, "Itu.").await;
-    let listening = scene.follow(0);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut listening = scene.follow(0);
+    listening.has_heard(4).await;
     let seen = run.log_seen();
     scene.lose().await;
     let started = StageStarted {
@@ -193,7 +233,7 @@ async fn the_next_stage_notices_that_some_is_lost() {
     let begun = scene.log.begin_stage_after(&scene.job, started, seen).await;
     assert!(matches!(begun, Ok(Begun::Started(_))), "{begun:?}");
     scene.end().await;
-    let heard = listening.await.unwrap();
+    let heard = listening.all().await;
     let end = heard.last().map(|record| &record.event);
     assert!(matches!(end, Some(Event::Completed { .. })), "{heard:?}");
 }
@@ -208,8 +248,8 @@ async fn a_job_whose_log_is_gone_is_begun_anew_and_its_end_is_heard() {
     for step in 1..=20 {
         scene.tell(&run, step, "kata ").await;
     }
-    let listening = scene.follow(0);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let mut listening = scene.follow(0);
+    listening.has_heard(22).await;
     scene.command(&["DEL", &scene.key()]).await;
     assert_eq!(scene.tell(&run, 21, "kata ").await, Appended::Lost);
     let next = scene.begin().await;
@@ -223,7 +263,7 @@ async fn a_job_whose_log_is_gone_is_begun_anew_and_its_end_is_heard() {
     scene.tell(&next, 1, "Di Bandung.").await;
     scene.complete(&next, "Di Bandung.").await;
     scene.end().await;
-    let heard = listening.await.unwrap();
+    let heard = listening.all().await;
     assert_eq!(answer_of(&heard), "Di Bandung.");
     let end = heard.last().map(|record| &record.event);
     assert!(matches!(end, Some(Event::Completed { .. })), "{heard:?}");
@@ -259,5 +299,5 @@ async fn a_cursor_from_outside_changes_nothing() {
     let listening = scene.follow(99);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(scene.tell(&run, 1, "Itu ").await, Appended::Recorded);
-    listening.abort();
+    listening.task.abort();
 }

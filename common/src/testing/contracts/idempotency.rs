@@ -73,7 +73,7 @@ pub async fn of_many_who_claim_at_once_one_gets_the_key(backends: Backends) {
     };
     let told = all.iter().filter(|it| **it != Ok(Claimed::Now));
     for loser in told {
-        assert_eq!(before(loser.clone()), timeless(&winner));
+        assert_eq!(before(loser.clone()), timeless(winner));
     }
 }
 
