@@ -160,7 +160,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     };
     let folder = tempfile::tempdir()?;
     let programs = Programs {
-        ours: folder_of(&options)?,
+        ours: crate::programs::folder(options.programs.as_deref())?,
         folder: folder.path(),
         amqp_url: rabbitmq.url(),
         redis_url: redis.url(),
@@ -185,16 +185,6 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         write(file, &report)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn folder_of(options: &Options) -> anyhow::Result<PathBuf> {
-    match &options.programs {
-        Some(folder) => Ok(folder.clone()),
-        None => {
-            let own = std::env::current_exe()?;
-            Ok(own.parent().context("a folder")?.to_owned())
-        }
-    }
 }
 
 fn write(file: &Path, report: &Report) -> anyhow::Result<()> {

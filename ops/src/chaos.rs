@@ -82,7 +82,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     println!("seed {seed}");
     let folder = Folder::new(options.logs.clone())?;
     let premises = Premises {
-        programs: &programs(&options)?,
+        programs: &crate::programs::folder(options.programs.as_deref())?,
         folder: folder.path(),
         seed,
         sabotage: options.sabotage.as_deref(),
@@ -120,16 +120,6 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
 fn seed_by_the_clock() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     now.map_or(0, |now| now.as_secs())
-}
-
-fn programs(options: &Options) -> anyhow::Result<PathBuf> {
-    match &options.programs {
-        Some(folder) => Ok(folder.clone()),
-        None => {
-            let own = std::env::current_exe()?;
-            Ok(own.parent().context("a folder")?.to_owned())
-        }
-    }
 }
 
 /// Sends the callers in while the schedule is played; then makes all whole and

@@ -17,6 +17,7 @@ mod forget;
 mod ingest;
 mod init;
 mod keys;
+mod programs;
 mod servers;
 mod setup;
 

@@ -146,6 +146,11 @@ impl Follower {
     }
 }
 
+fn ends_well(records: &[Record]) {
+    let end = records.last().map(|record| &record.event);
+    assert!(matches!(end, Some(Event::Completed { .. })), "{records:?}");
+}
+
 /// The answer that counts, by what a follower was told.
 fn answer_of(records: &[Record]) -> String {
     let numbers: Vec<u64> = records.iter().map(|it| it.sequence_number).collect();
@@ -234,8 +239,7 @@ async fn the_next_stage_notices_that_some_is_lost() {
     assert!(matches!(begun, Ok(Begun::Started(_))), "{begun:?}");
     scene.end().await;
     let heard = listening.all().await;
-    let end = heard.last().map(|record| &record.event);
-    assert!(matches!(end, Some(Event::Completed { .. })), "{heard:?}");
+    ends_well(&heard);
 }
 
 #[tokio::test]
@@ -265,8 +269,7 @@ async fn a_job_whose_log_is_gone_is_begun_anew_and_its_end_is_heard() {
     scene.end().await;
     let heard = listening.all().await;
     assert_eq!(answer_of(&heard), "Di Bandung.");
-    let end = heard.last().map(|record| &record.event);
-    assert!(matches!(end, Some(Event::Completed { .. })), "{heard:?}");
+    ends_well(&heard);
 }
 
 /// Two appends of one number, of which the store has lost one.

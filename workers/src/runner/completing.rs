@@ -1,15 +1,64 @@
-//! A stage whose outcome is recorded, on the way to what follows from it.
+//! A stage that is complete: its outcome is recorded, and what follows from it outside of the job.
 
 use common::{
     broker::{Delivery, SettleError},
     envelope::Job,
-    reply::{Appended, Event, Run},
+    reply::{Appended, CompletedStage, Event, Run},
     turn::Turn,
 };
+use tracing::info;
 
-use super::{Over, Runner, measures, until_there};
+use super::{Account, Over, Runner, in_millis, measures, until_there};
 
 impl Runner {
+    pub(super) async fn record_completion(
+        &self,
+        job: &Job,
+        turn: &Turn,
+        last: Option<Event>,
+        account: Account,
+    ) -> Appended {
+        let Account {
+            run,
+            tidings,
+            duration,
+            queued,
+        } = account;
+        measures::first_token(job, &tidings);
+        measures::stage(self.config.stage, duration, queued);
+        let mut events = tidings.events;
+        events.extend(self.handler.events(turn));
+        events.push(Event::StageCompleted {
+            stage: self.config.stage,
+            duration_ms: in_millis(duration),
+            queued_ms: in_millis(queued),
+        });
+        let ends = last.is_some();
+        events.extend(last);
+        let completed = CompletedStage {
+            stage: self.config.stage,
+            run: run.as_ref(),
+            turn,
+        };
+        let freed = async {
+            if ends {
+                self.free_place(job).await;
+            }
+        };
+        let replies = &self.backends.replies;
+        let recorded = until_there("reply log", || {
+            replies.complete_stage(job.correlation_id, &events, &completed)
+        });
+        // In this order: who hears of the end may ask for the next job.
+        let ((), appended) = tokio::join!(freed, recorded);
+        info!(
+            duration_ms = in_millis(duration),
+            queued_ms = in_millis(queued),
+            "stage completed"
+        );
+        appended
+    }
+
     /// Has the handler store what follows from `turn`, which is recorded.
     pub(super) async fn commit(&self, turn: &Turn, job: &Job) -> Result<(), Over> {
         if !self.handler.commits(job) {

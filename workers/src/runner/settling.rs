@@ -13,17 +13,15 @@ use common::{
     ids::{CorrelationId, MessageId},
     job::state::LAST_STEP,
     pipeline::Stage,
-    reply::{Appended, CompletedStage, Ending, Event, Failure, Run},
+    reply::{Appended, Ending, Event, Failure, Run},
     time::{UnixMillis, whole_millis},
-    turn::{Input, Sentence, Turn},
+    turn::{Input, Sentence},
 };
 use futures::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
-use super::{
-    Account, Outcome, Over, Ran, Runner, in_millis, measures, next_of, readable, until_there,
-};
+use super::{Account, Outcome, Over, Ran, Runner, measures, next_of, readable, until_there};
 use crate::{
     settlement::{Settlement, postpone, settle},
     telling::{Next, sentences_of},
@@ -338,54 +336,6 @@ impl Runner {
         if let Err(error) = self.backends.replies.let_go(id, message).await {
             warn!(%error, "a message that is given back may be taken for a crash");
         }
-    }
-
-    async fn record_completion(
-        &self,
-        job: &Job,
-        turn: &Turn,
-        last: Option<Event>,
-        account: Account,
-    ) -> Appended {
-        let Account {
-            run,
-            tidings,
-            duration,
-            queued,
-        } = account;
-        measures::first_token(job, &tidings);
-        measures::stage(self.config.stage, duration, queued);
-        let mut events = tidings.events;
-        events.extend(self.handler.events(turn));
-        events.push(Event::StageCompleted {
-            stage: self.config.stage,
-            duration_ms: in_millis(duration),
-            queued_ms: in_millis(queued),
-        });
-        let ends = last.is_some();
-        events.extend(last);
-        let completed = CompletedStage {
-            stage: self.config.stage,
-            run: run.as_ref(),
-            turn,
-        };
-        let freed = async {
-            if ends {
-                self.free_place(job).await;
-            }
-        };
-        let replies = &self.backends.replies;
-        let recorded = until_there("reply log", || {
-            replies.complete_stage(job.correlation_id, &events, &completed)
-        });
-        // In this order: who hears of the end may ask for the next job.
-        let ((), appended) = tokio::join!(freed, recorded);
-        info!(
-            duration_ms = in_millis(duration),
-            queued_ms = in_millis(queued),
-            "stage completed"
-        );
-        appended
     }
 
     async fn fail(&self, envelope: &Envelope, account: &Account, failure: Failure) -> Appended {
