@@ -64,8 +64,8 @@ pub enum Item {
     Speech,
     /// A sentence of the answer as speech.
     Sentence {
-        /// Which beginning of the answer it belongs to, from 1.
-        take: u32,
+        /// See [`Event::AudioDelta`](crate::reply::Event::AudioDelta).
+        revision: u64,
         /// From 1.
         n: u32,
     },
@@ -76,7 +76,7 @@ impl std::fmt::Display for Item {
         match self {
             Self::Input => f.write_str("input"),
             Self::Speech => f.write_str("speech"),
-            Self::Sentence { take, n } => write!(f, "speech/{take}/{n}"),
+            Self::Sentence { revision, n } => write!(f, "speech/{revision}/{n}"),
         }
     }
 }
@@ -135,7 +135,7 @@ mod tests {
     fn a_ticket_for_speech_tells_a_digest_of_the_bytes() {
         let id = CorrelationId::new();
         let (one, other) = (Bytes::from_static(b"one"), Bytes::from_static(b"other"));
-        for item in [Item::Speech, Item::Sentence { take: 1, n: 2 }] {
+        for item in [Item::Speech, Item::Sentence { revision: 0, n: 2 }] {
             let digest = |bytes| Ticket::new(id, item, bytes).digest().map(str::to_owned);
             assert_eq!(digest(&one).unwrap().len(), 16);
             assert_eq!(digest(&one), digest(&one));

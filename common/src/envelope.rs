@@ -11,7 +11,7 @@ use crate::{
     pipeline::{Route, RoutingSlip, Stage},
     priority::Priority,
     time::UnixMillis,
-    turn::{Sentence, Turn},
+    turn::Turn,
 };
 
 /// A turn with all that is needed to carry it through the pipeline (Enterprise
@@ -114,15 +114,15 @@ impl Envelope {
         })
     }
 
-    /// The message for the next stage about one sentence of the answer, which is
-    /// still being written; `None` when the current stage is the last.
-    pub fn about(&self, sentence: Sentence, now: UnixMillis) -> Option<Self> {
-        let turn = Turn {
-            voice: self.turn.voice.clone(),
-            sentence: Some(sentence),
-            ..Turn::new(self.turn.input.clone())
-        };
-        self.forwarded(turn, now)
+    /// The message for the stage that the current one follows.
+    pub fn for_followed(&self, now: UnixMillis) -> Option<Self> {
+        let followed = self.stage().follows()?;
+        Some(Self {
+            slip: self.slip.clone().from(followed),
+            attempt: 1,
+            published_at: now,
+            ..self.clone()
+        })
     }
 
     /// The message for another try of the same stage.
@@ -136,28 +136,13 @@ impl Envelope {
 
     /// The message that takes up again the job that failed by this one, as `job`
     /// is from now on. It begins with the tries of its stage from 1.
-    ///
-    /// One about a sentence leads back to the beginning of the route: the stage
-    /// that wrote it and the sentences beside it were given up with the job.
-    /// Stages that are complete only pass on what they made.
     pub fn resumed(&self, job: Job, now: UnixMillis) -> Self {
-        let (slip, turn) = match &self.turn.sentence {
-            None => (self.slip.clone(), self.turn.clone()),
-            Some(_) => {
-                let turn = Turn {
-                    voice: self.turn.voice.clone(),
-                    ..Turn::new(self.turn.input.clone())
-                };
-                (RoutingSlip::of(job.route), turn)
-            }
-        };
         Self {
             job,
-            slip,
             attempt: 1,
             published_at: now,
-            turn,
             log_seen: None,
+            ..self.clone()
         }
     }
 
@@ -170,11 +155,7 @@ impl Envelope {
     }
 
     pub fn message_id(&self) -> MessageId {
-        let (id, stage) = (self.job.correlation_id, self.stage());
-        match &self.turn.sentence {
-            Some(sentence) => MessageId::of_sentence(id, stage, sentence),
-            None => MessageId::of(id, stage),
-        }
+        MessageId::of(self.correlation_id(), self.stage())
     }
 }
 
@@ -184,30 +165,27 @@ mod tests {
     use crate::testing::fixtures;
 
     #[test]
-    fn a_job_is_resumed_at_its_stage_and_for_a_sentence_from_the_beginning() {
+    fn a_job_is_resumed_at_the_stage_at_which_it_failed() {
         let mut failed = fixtures::envelope(Route::Voice);
-        failed.turn.voice = Some("id".into());
-        let mut at_rag = failed.clone();
-        at_rag.slip = vec![Stage::Rag, Stage::Tts].try_into().unwrap();
-        at_rag.attempt = 4;
-        at_rag.turn.emotion = None;
+        failed.slip = vec![Stage::Rag, Stage::Tts].try_into().unwrap();
+        failed.attempt = 4;
         let job = Job {
             deadline: failed.job.deadline.after(Duration::from_secs(9)),
             ..failed.job.clone()
         };
-        let resumed = at_rag.resumed(job.clone(), UnixMillis(5));
+        let resumed = failed.resumed(job.clone(), UnixMillis(5));
         assert_eq!((resumed.stage(), resumed.attempt), (Stage::Rag, 1));
-        assert_eq!((&resumed.job, &resumed.turn), (&job, &at_rag.turn));
+        assert_eq!((&resumed.job, &resumed.turn), (&job, &failed.turn));
+    }
 
-        let sentence = Sentence {
-            take: 1,
-            n: 2,
-            text: "Dua.".into(),
-            last: false,
-        };
-        let spoken = at_rag.about(sentence, UnixMillis(4)).unwrap();
-        let resumed = spoken.resumed(job, UnixMillis(5));
-        assert_eq!(resumed.stage(), Stage::Stt);
-        assert_eq!(resumed.turn, failed.turn);
+    #[test]
+    fn a_stage_that_follows_another_can_have_it_begin_again() {
+        let mut at_tts = fixtures::envelope(Route::Voice);
+        assert_eq!(at_tts.for_followed(UnixMillis(5)), None);
+        at_tts.slip = vec![Stage::Tts].try_into().unwrap();
+        let followed = at_tts.for_followed(UnixMillis(5)).unwrap();
+        let stages: Vec<Stage> = followed.slip.clone().into();
+        assert_eq!(stages, [Stage::Rag, Stage::Tts]);
+        assert_eq!(followed.turn, at_tts.turn);
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{pipeline::Stage, turn::Sentence};
+use crate::pipeline::Stage;
 
 /// An identifier that is not of the form its kind demands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,19 +73,6 @@ impl MessageId {
     /// The one message that takes job `correlation_id` to `stage`.
     pub fn of(correlation_id: CorrelationId, stage: Stage) -> Self {
         Self(format!("{correlation_id}/{stage}"))
-    }
-
-    /// The one message about a sentence of the answer.
-    pub fn of_sentence(correlation_id: CorrelationId, stage: Stage, sentence: &Sentence) -> Self {
-        let Sentence { take, n, .. } = sentence;
-        Self(format!("{correlation_id}/{stage}/{take}/{n}"))
-    }
-
-    /// Of one about a sentence: to which beginning of the answer that belongs.
-    pub fn take(&self) -> Option<u32> {
-        let mut parts = self.0.split('/').skip(2);
-        let take = parts.next()?.parse().ok();
-        take.filter(|_| parts.next().is_some())
     }
 
     pub fn as_str(&self) -> &str {

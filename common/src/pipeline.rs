@@ -43,6 +43,15 @@ impl Stage {
     pub fn as_str(&self) -> &str {
         self.as_ref()
     }
+
+    /// The stage that this one follows while it is at work: its message is sent with the first piece of that one's answer, and
+    /// what it works on is in the job's log.
+    pub const fn follows(self) -> Option<Self> {
+        match self {
+            Self::Tts => Some(Self::Rag),
+            Self::Stt | Self::Emotion | Self::Rag | Self::Webhook => None,
+        }
+    }
 }
 
 /// What a job is for, and with it the stages it visits.
@@ -66,6 +75,12 @@ impl Route {
     /// Whether its input is a recording.
     pub fn takes_recording(self) -> bool {
         self.stages().first() == Some(&Stage::Stt)
+    }
+
+    /// Whether `stage` follows another one on this route.
+    pub fn follows_at(self, stage: Stage) -> bool {
+        let stages = self.stages();
+        stages.contains(&stage) && stage.follows().is_some_and(|it| stages.contains(&it))
     }
 
     pub const fn stages(self) -> &'static [Stage] {
@@ -109,6 +124,15 @@ impl RoutingSlip {
     /// The stage after the current one.
     pub fn next(&self) -> Option<Stage> {
         self.next.first().copied()
+    }
+
+    /// The slip that visits `stage` first.
+    pub fn from(self, stage: Stage) -> Self {
+        let next = std::iter::once(self.current).chain(self.next);
+        Self {
+            current: stage,
+            next: next.collect(),
+        }
     }
 
     /// The slip for the next stage, or `None` when the current one is the last.

@@ -94,10 +94,12 @@ pub enum Event {
     /// The pieces so far, and their speech, are void: the answer begins anew.
     #[serde(rename = "answer.restarted")]
     AnswerRestarted,
-    /// A sentence of the answer as speech; in order, also when several workers
-    /// speak at once.
+    /// A sentence of the answer as speech; in order.
     #[serde(rename = "audio.delta")]
     AudioDelta {
+        /// Which answer it is of: the number of the `answer.restarted` with which that began, 0 for one that began without.
+        #[serde(default)]
+        revision: u64,
         /// From 1, and again from 1 after `answer.restarted`.
         n: u32,
         /// What is said.
@@ -186,9 +188,11 @@ pub enum FailureKind {
 /// What a stage made, recorded with its completion.
 pub struct CompletedStage<'a> {
     pub stage: Stage,
-    /// That which made it; `None` for the joined work of several messages.
-    pub run: Option<&'a Run>,
+    /// That which made it.
+    pub run: &'a Run,
     pub turn: &'a Turn,
+    /// Is told by [`release_stage`](crate::job::log::JobLog::release_stage), and not before.
+    pub withheld: Option<Event>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -199,8 +203,8 @@ pub enum Begun {
     /// but see that its message gets on.
     AlreadyCompleted {
         turn: Box<Turn>,
-        /// See [`Told::take`].
-        take: u32,
+        /// The stages that have begun on the job, since it was last resumed.
+        begun: Vec<Stage>,
     },
     /// The job is over, or the message is void.
     Closed,
@@ -226,20 +230,11 @@ pub struct Run {
 }
 
 /// The answer as far as the log tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
-    /// Which beginning of the answer it is, from 1.
-    pub take: u32,
+    /// It has been begun, and with a piece of text.
+    pub has_begun: bool,
     pub text: String,
-}
-
-impl Default for Told {
-    fn default() -> Self {
-        Self {
-            take: 1,
-            text: String::new(),
-        }
-    }
 }
 
 impl Told {
@@ -247,11 +242,11 @@ impl Told {
         let mut told = Self::default();
         for event in events {
             match event {
-                Event::AnswerDelta { text } => told.text.push_str(text),
-                Event::AnswerRestarted => {
-                    told.take += 1;
-                    told.text.clear();
+                Event::AnswerDelta { text } => {
+                    told.has_begun = true;
+                    told.text.push_str(text);
                 }
+                Event::AnswerRestarted => told.text.clear(),
                 _ => {}
             }
         }
@@ -275,6 +270,20 @@ impl Run {
     pub fn log_seen(&self) -> Option<Version> {
         self.known.version()
     }
+
+    /// Whether `stage` has begun on the job, since it was last resumed, as far as this run knows.
+    pub fn has_begun(&self, stage: Stage) -> bool {
+        self.known
+            .get()
+            .is_some_and(|it| it.state.begun().contains(&stage))
+    }
+
+    /// Whether `stage` is complete, as far as this run knows.
+    pub fn has_completed(&self, stage: Stage) -> bool {
+        self.known
+            .get()
+            .is_some_and(|it| it.state.outcome(stage).is_some())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -284,8 +293,7 @@ pub enum Appended {
     Closed,
     /// A newer run of the same stage has taken over; nothing was recorded.
     Superseded,
-    /// The message is left over: its job was resumed since, or its answer begun
-    /// anew. Nothing was recorded.
+    /// The message is left over: its job was resumed since. Nothing was recorded.
     Void,
     /// The store has lost the log, or the run with it: nothing was recorded, and
     /// the stage must begin again.
@@ -301,43 +309,4 @@ pub enum Withdrawn {
     Begun,
     /// Another process submits it.
     Resubmitted,
-}
-
-/// How a sentence was spoken.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SpokenSentence {
-    /// `None` when there was nothing to say.
-    pub speech: Option<Speech>,
-    pub duration_ms: f64,
-    pub queued_ms: f64,
-}
-
-/// What is to be done about a sentence.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Speaking {
-    /// Speak it.
-    Missing {
-        /// See [`Run::crashes`].
-        crashes: u32,
-    },
-    /// It is spoken; others are still missing.
-    Spoken,
-    /// All sentences are spoken: join them. The message that hears this is the
-    /// one to complete the job.
-    AllSpoken(Box<SpokenAnswer>),
-    /// Nothing: the job is over, or the answer was begun anew.
-    Over,
-    /// See [`Begun::CrashesWorkers`].
-    CrashesWorkers,
-    /// See [`Appended::Lost`].
-    Lost,
-}
-
-/// A whole answer whose sentences are spoken one by one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SpokenAnswer {
-    /// As the stage left it that wrote the answer.
-    pub turn: Turn,
-    /// In order.
-    pub sentences: Vec<SpokenSentence>,
 }

@@ -15,10 +15,6 @@ pub struct Turn {
     /// The synthesiser's voice, when the client asked for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voice: Option<String>,
-    /// The part of the answer that this message is about, when it is spoken
-    /// sentence by sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sentence: Option<Sentence>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<Transcript>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +30,6 @@ impl Turn {
         Self {
             input,
             voice: None,
-            sentence: None,
             transcript: None,
             emotion: None,
             answer: None,
@@ -50,21 +45,6 @@ impl Turn {
             Input::Callback { .. } => None,
         }
     }
-}
-
-/// A sentence of the answer, to be spoken by itself (Enterprise Integration
-/// Patterns: *Splitter*, *Message Sequence*).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sentence {
-    /// Which beginning of the answer it belongs to, from 1; each
-    /// `answer.restarted` begins another.
-    pub take: u32,
-    /// Its place among the sentences of its take, from 1.
-    pub n: u32,
-    /// Empty when the answer ended with the sentence before.
-    pub text: String,
-    /// No sentence follows.
-    pub last: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use crate::{
     provision::{ProvisionConfig, SttModel},
     runner::StageConfig,
 };
-use providers::{EmotionProvider, HearingProvider, ProviderConfig, SpeakingProvider};
+use providers::{EmotionProvider, HearingProvider, ProviderConfig};
 
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -148,19 +148,14 @@ fn messages_held(stage: Stage, providers: &ProviderConfig) -> u16 {
             .emotion
             .iter()
             .any(|it| *it != EmotionProvider::Heuristic),
-        Stage::Tts => providers
-            .text_to_speech
-            .iter()
-            .any(|it| *it != SpeakingProvider::Espeak),
-        Stage::Rag | Stage::Webhook => true,
+        // It waits for the answer above all.
+        Stage::Rag | Stage::Tts | Stage::Webhook => true,
     };
     match stage {
         // One transcription uses all threads there are for it; the next one is decoded meanwhile.
         Stage::Stt if !vendors => 2,
-        Stage::Emotion | Stage::Tts if !vendors => cores(),
-        Stage::Stt | Stage::Emotion | Stage::Rag => 32,
-        // One for each sentence of an answer.
-        Stage::Tts => 64,
+        Stage::Emotion if !vendors => cores(),
+        Stage::Stt | Stage::Emotion | Stage::Rag | Stage::Tts => 32,
         // They mostly wait, for the end of a job or for an address.
         Stage::Webhook => 256,
     }

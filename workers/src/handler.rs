@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use common::{
     envelope::Job,
     reply::{Event, FailureKind},
-    turn::{Speech, Turn},
+    turn::Turn,
 };
 use tokio::task::JoinError;
 
@@ -34,20 +34,6 @@ pub trait Handler: Send + Sync + 'static {
         progress: &dyn Progress,
     ) -> Result<Turn, StageError>;
 
-    /// Joins what this stage has `spoken`, sentence by sentence, into the speech
-    /// of the whole `turn`. For the stage that speaks.
-    async fn join(
-        &self,
-        _turn: Turn,
-        _spoken: Vec<Speech>,
-        _job: &Job,
-    ) -> Result<Turn, StageError> {
-        Err(StageError::internal(
-            "nothing_to_join",
-            "sentences were sent to a stage that does not speak",
-        ))
-    }
-
     /// What the client hears of the enriched turn when the stage is done.
     fn events(&self, turn: &Turn) -> Vec<Event>;
 
@@ -57,8 +43,8 @@ pub trait Handler: Send + Sync + 'static {
     }
 
     /// Stores outside of the job what follows from `turn`, once that is recorded as what this stage has made: of several
-    /// runs one counts, and no other one leaves anything behind. Done before the job goes on or ends, and again after a
-    /// crash. An error is tried again.
+    /// runs one counts, and no other one leaves anything behind. Done before anybody is told that the stage is complete, and
+    /// again after a crash. An error is tried again.
     async fn commit(&self, _turn: &Turn, _job: &Job) -> Result<(), StageError> {
         Ok(())
     }

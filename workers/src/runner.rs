@@ -12,7 +12,10 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU32},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use company::Seat;
+use following::{follower_of, is_of_answer};
 use outcome::{Account, Narrated, Outcome, Over, Ran, Tried, crashed_worker, unreadable_log};
 use room::{Room, Slot};
 use unsettled::Unsettled;
@@ -43,16 +47,16 @@ use crate::{
     handler::{Admission, Handler, Progress, StageError},
     narration::Narration,
     slots::clock::{Clock, TimedOut},
-    telling::{Next, Telling, Tidings},
+    telling::{Telling, Tidings},
 };
 
 mod company;
 mod completing;
+mod following;
 mod measures;
 mod outcome;
 mod room;
 mod settling;
-mod speaking;
 mod unreadable;
 mod unsettled;
 
@@ -170,7 +174,7 @@ impl Runner {
             request_id = %envelope.job.request_id,
             attempt = envelope.attempt,
         );
-        let (id, message) = (envelope.correlation_id(), envelope.message_id());
+        let id = envelope.correlation_id();
         let settled = async {
             let outcome = self.outcome_of(&delivery).await;
             let settled = self.carry_out(outcome, delivery);
@@ -181,7 +185,7 @@ impl Runner {
                 settled = settled => settled,
                 // The delivery is dropped, and with that given back.
                 () = self.out_of_time.cancelled() => {
-                    self.let_go(id, &message).await;
+                    self.let_go(id).await;
                     Ok(())
                 }
             }
@@ -210,20 +214,12 @@ impl Runner {
             Err(over) => return over.into(),
         };
         loop {
-            let tried = match &envelope.turn.sentence {
-                Some(sentence) => {
-                    self.speak(envelope, sentence, started.clone(), queued, &seat)
-                        .await
-                }
-                None => self.begin(delivery, started.clone(), queued, &seat).await,
-            };
-            match tried {
+            match self.begin(delivery, started.clone(), queued, &seat).await {
                 Tried::Outcome(outcome) => return outcome,
                 Tried::InCompany => {
                     info!("the message was in processes that ended; it is taken up alone");
                     // The others are not to be blamed for what it does, nor is it for what they do.
-                    let (id, message) = (envelope.correlation_id(), envelope.message_id());
-                    self.let_go(id, &message).await;
+                    self.let_go(envelope.correlation_id()).await;
                     drop(seat);
                     seat = match self.while_under_way(&envelope.job, Seat::alone()).await {
                         Ok(seat) => seat,
@@ -257,7 +253,9 @@ impl Runner {
         match begun {
             None => Outcome::failed(envelope, unreadable_log()),
             Some(Begun::Closed) => Outcome::NotRecorded(Appended::Closed),
-            Some(Begun::AlreadyCompleted { turn, take }) => Outcome::CompletedBefore { turn, take },
+            Some(Begun::AlreadyCompleted { turn, begun }) => {
+                Outcome::CompletedBefore { turn, begun }
+            }
             Some(Begun::CrashesWorkers) => Outcome::failed(envelope, crashed_worker()),
             Some(Begun::Started(run)) if seat.is_too_shared_for(run.crashes) => {
                 return Tried::InCompany;
@@ -269,13 +267,17 @@ impl Runner {
 
     async fn run_stage(&self, envelope: &Envelope, run: Run, queued: Duration) -> Outcome {
         let begun = Instant::now();
-        let telling = Mutex::new(Telling::new(run.told.clone(), next_of(envelope)));
+        let telling = Mutex::new(Telling::new(run.told.clone()));
         let clock = Clock::start();
-        let narrated = self.handle_and_narrate(envelope, &run, &telling, &clock);
+        let narrated = async {
+            self.have_the_followed_begin(envelope, &run).await?;
+            self.handle_and_narrate(envelope, &run, &telling, &clock)
+                .await
+        };
         let Narrated {
             result,
             told,
-            unsent,
+            owes_follower,
         } = match narrated.await {
             Ok(narrated) => narrated,
             Err(outcome) => return outcome,
@@ -285,22 +287,23 @@ impl Runner {
         }
         let mut telling = telling.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut last = telling.tell(told);
-        last.sentences.splice(0..0, unsent);
         if let Some(answer) = written(envelope, &result) {
             last.extend(telling.finish(&answer.text));
         }
         let account = Account {
             run: Some(run),
             tidings: last,
+            owes_follower,
             duration: begun.elapsed().saturating_sub(clock.waited()),
             queued: queued + clock.waited(),
         };
         Outcome::Ran(Box::new(Ran { result, account }))
     }
 
-    /// Runs the handler while what it tells is recorded and its sentences are
-    /// sent on; gives what is left to do of that beside its result, or why it
-    /// need not go on: the job is over, or another run has taken over.
+    /// Runs the handler while what it tells is recorded, and has the stage that
+    /// follows this one begin with the first piece of the answer; gives what is
+    /// left to do of that beside its result, or why it need not go on: the job
+    /// is over, or another run has taken over.
     async fn handle_and_narrate(
         &self,
         envelope: &Envelope,
@@ -311,15 +314,19 @@ impl Runner {
         let narration = Narration::default();
         let needless = SetOnce::new();
         let steps = AtomicU32::new(0);
-        let unsent = tokio::sync::Mutex::new(Vec::new());
+        let owes_follower =
+            AtomicBool::new(follower_of(envelope).is_some_and(|stage| !run.has_begun(stage)));
         let record = async |events: Vec<Event>| {
             let tidings = tell(telling, events);
             match self.narrate(envelope, run, &steps, &tidings.events).await {
                 Appended::Recorded => {
-                    measures::first_token(&envelope.job, &tidings);
-                    let mut unsent = unsent.lock().await;
-                    unsent.extend(tidings.sentences);
-                    self.send_sentences_now(envelope, &mut unsent).await;
+                    measures::told(&envelope.job, &tidings);
+                    if owes_follower.load(Ordering::Relaxed)
+                        && tidings.events.iter().any(is_of_answer)
+                        && self.sends_to_follower(envelope, run).await
+                    {
+                        owes_follower.store(false, Ordering::Relaxed);
+                    }
                 }
                 why => {
                     // Once is enough.
@@ -341,7 +348,7 @@ impl Runner {
         Ok(Narrated {
             result,
             told,
-            unsent: unsent.into_inner(),
+            owes_follower: owes_follower.into_inner(),
         })
     }
 
@@ -416,25 +423,15 @@ fn tell(telling: &Mutex<Telling>, events: Vec<Event>) -> Tidings {
 /// Work that is done within this time is not worth interrupting.
 const SHORT_WORK: Duration = Duration::from_millis(20);
 
-fn next_of(envelope: &Envelope) -> Next {
-    match (envelope.stage(), envelope.slip.next()) {
-        (Stage::Rag, Some(Stage::Tts)) => Next::Speaks,
-        _ => Next::DoesNotSpeak,
-    }
-}
-
 /// The answer, if it is this stage that wrote it.
 fn written<'a>(envelope: &Envelope, result: &'a Result<Turn, StageError>) -> Option<&'a Answer> {
     let answer = result.as_ref().ok()?.answer.as_ref();
-    answer.filter(|_| envelope.turn.answer.is_none())
+    let (route, stage) = (envelope.job.route, envelope.stage());
+    answer.filter(|_| envelope.turn.answer.is_none() && !route.follows_at(stage))
 }
 
 fn in_millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
-}
-
-fn from_millis(millis: f64) -> Duration {
-    Duration::try_from_secs_f64(millis / 1000.0).unwrap_or_default()
 }
 
 /// Asks a shared store until it answers, for as long as the message is in hand:

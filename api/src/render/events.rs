@@ -193,7 +193,9 @@ impl<'a> Fields<'a> {
             Event::Retrieved { citations } => Self::Retrieved {
                 citations: shown(citations),
             },
-            Event::AudioDelta { n, text, speech } => Self::Audio {
+            Event::AudioDelta {
+                n, text, speech, ..
+            } => Self::Audio {
                 n: *n,
                 format: "wav",
                 text,
@@ -291,6 +293,7 @@ mod tests {
         };
         let audio = Bytes::from_static(b"abc");
         let spoken = || Event::AudioDelta {
+            revision: 0,
             n: 1,
             text: "Halo.".into(),
             speech: speech.clone(),

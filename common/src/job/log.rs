@@ -14,8 +14,7 @@
 //!   message repeats no work.
 //! - Of several runs of a stage the newest alone writes: an older one that is still alive gets [`Appended::Superseded`] (a
 //!   *fencing token*).
-//! - The sentences of an answer are announced in order, whatever order they are spoken in; who completes the last one missing
-//!   gets all of them (Enterprise Integration Patterns: *Aggregator*, *Resequencer*), and so does who asks again after.
+//! - Speech of an answer that was begun anew is not recorded after the beginning of another.
 //! - An attempt that ends the process of each worker that begins it is begun [`MOST_RUNS`](crate::reply::MOST_RUNS) times and
 //!   then answered with [`Begun::CrashesWorkers`].
 //! - A follower gets every event after its cursor once and in order, whichever process appended it, also when the store goes
@@ -43,13 +42,14 @@ use super::{
 use crate::{
     envelope::Job,
     ids::{CorrelationId, MessageId},
+    pipeline::Stage,
     reply::{
         Appended, Begun, CompletedStage, Ending, Event, Failure, Record, ReplyError, Resumed,
-        Resumption, Run, Speaking, SpokenSentence, StageStarted, Told, Withdrawn,
+        Resumption, Run, StageStarted, Told, Withdrawn,
     },
     retry::Backoff,
     time::{UnixMillis, whole_millis},
-    turn::Sentence,
+    turn::Turn,
 };
 
 pub use end::End;
@@ -232,9 +232,6 @@ impl JobLog {
         if run.number > 1 || run.epoch != FIRST_EPOCH {
             let records = self.store.read(id, 0).await?.records;
             run.told = Told::by(records.iter().map(|record| &record.event));
-            // After a loss it does not follow from the events that are left.
-            let revision = known.as_ref().map(|it| it.state.answer_revision());
-            run.told.take = revision.unwrap_or(run.told.take);
         }
         run.known.set(known);
         Ok(Begun::Started(run))
@@ -248,16 +245,6 @@ impl JobLog {
         events: &[Event],
     ) -> Result<Appended, ReplyError> {
         self.decided(id, |draft| draft.append(events)).await
-    }
-
-    /// As [`append`](Self::append), of a `run` that has completed its stage.
-    pub async fn append_after(
-        &self,
-        id: CorrelationId,
-        run: Option<&Run>,
-        events: &[Event],
-    ) -> Result<Appended, ReplyError> {
-        self.decided_by(id, run, |draft| draft.append(events)).await
     }
 
     /// Says that another process submits the job as well, one that may have been left half submitted: whoever began with it
@@ -293,37 +280,34 @@ impl JobLog {
         completed: &CompletedStage<'_>,
     ) -> Result<Appended, ReplyError> {
         let complete = |draft: &mut Draft| draft.complete_stage(events, completed);
-        self.decided_by(id, completed.run, complete).await
+        self.decided_by(id, Some(completed.run), complete).await
     }
 
-    /// What is to be done about `sentence`. Records the begin of its stage with the first one; begins a log that is gone as
-    /// [`begin_stage`](Self::begin_stage) does.
-    pub async fn begin_sentence(
-        &self,
-        job: &Job,
-        started: StageStarted,
-        sentence: &Sentence,
-    ) -> Result<Speaking, ReplyError> {
-        self.decided_for(job, |draft| {
-            draft.start_sentence(job, started.clone(), sentence, &self.process)
-        })
-        .await
-    }
-
-    /// Records how `sentence` was spoken, if it was not yet, and announces the sentences whose turn has come.
-    pub async fn complete_sentence(
+    /// Tells what was [withheld](CompletedStage::withheld) of the outcome of `stage`, and then `last`. By the `run` that
+    /// made it, or by who found it complete. To repeat it tells nothing of the outcome twice.
+    pub async fn release_stage(
         &self,
         id: CorrelationId,
-        sentence: &Sentence,
-        spoken: &SpokenSentence,
-    ) -> Result<Speaking, ReplyError> {
-        self.decided(id, |draft| draft.complete_sentence(sentence, spoken))
-            .await
+        stage: Stage,
+        run: Option<&Run>,
+        last: &[Event],
+    ) -> Result<Appended, ReplyError> {
+        let release = |draft: &mut Draft| draft.release_stage(stage, run, last);
+        self.decided_by(id, run, release).await
+    }
+
+    /// What `stage` made, once it is complete and while the job is not over.
+    pub async fn outcome(
+        &self,
+        id: CorrelationId,
+        stage: Stage,
+    ) -> Result<Option<Turn>, ReplyError> {
+        let snapshot = self.store.load(id).await?;
+        Ok(snapshot.and_then(|it| it.state.outcome(stage).cloned()))
     }
 
     /// Ends the job as failed by `message`, which is about to be dead-lettered, and keeps in mind which it was, unless nobody
-    /// can resume what ends so. Of a `run` that was superseded, and of a sentence of an answer that was begun anew, nothing is
-    /// recorded. Begins a log that is gone as [`begin_stage`](Self::begin_stage) does.
+    /// can resume what ends so. Of a `run` that was superseded nothing is recorded. Begins a log that is gone as [`begin_stage`](Self::begin_stage) does.
     pub async fn fail(
         &self,
         job: &Job,
@@ -360,12 +344,10 @@ impl JobLog {
             .await
     }
 
-    /// The worker lets go of an attempt that it has begun: that it did not end is nothing to hold against it.
-    pub async fn let_go(&self, id: CorrelationId, message: &MessageId) -> Result<(), ReplyError> {
-        self.decided(id, |draft| {
-            draft.release_attempt(id, message, &self.process)
-        })
-        .await
+    /// The worker lets go of an attempt of `stage` that it has begun: that it did not end is nothing to hold against it.
+    pub async fn let_go(&self, id: CorrelationId, stage: Stage) -> Result<(), ReplyError> {
+        self.decided(id, |draft| draft.release_attempt(stage, &self.process))
+            .await
     }
 
     /// Returns when the job is over, however it ended; waits for the log of one that is not known. Costs nothing while the log

@@ -12,15 +12,13 @@ use crate::{
     envelope::Job,
     job::store::{Epoch, FIRST_EPOCH, first_number},
     pipeline::Stage,
-    reply::{Ending, Event, FailedBy, MOST_RUNS, Resumption, Speaking, SpokenAnswer},
-    turn::{Sentence, Turn},
+    reply::{Ending, Event, FailedBy, MOST_RUNS, Resumption},
+    turn::Turn,
 };
 
 pub use draft::Draft;
-use sentences::Sentences;
 
 mod draft;
-mod sentences;
 #[cfg(test)]
 mod tests;
 
@@ -47,19 +45,25 @@ pub struct JobState {
     /// A second process submits it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_resubmitted: bool,
-    /// Which beginning of the answer counts, from 1.
-    #[serde(default = "first_revision", skip_serializing_if = "is_first_revision")]
-    answer_revision: u32,
-    /// By message, within the job.
+    /// The number of the event with which the answer was last begun anew, 0 for an answer that never was.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    answer_revision: u64,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    attempts: BTreeMap<String, Attempt>,
+    attempts: BTreeMap<Stage, Attempt>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     runs: BTreeMap<Stage, NewestRun>,
     /// What each stage made that is complete.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    completed: BTreeMap<Stage, Turn>,
-    #[serde(default, skip_serializing_if = "Sentences::is_empty")]
-    sentences: Sentences,
+    completed: BTreeMap<Stage, Outcome>,
+}
+
+/// What a stage made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Outcome {
+    turn: Turn,
+    /// Is to be told once what follows from it outside of the job is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    withheld: Option<Box<Event>>,
 }
 
 /// How a job is over.
@@ -77,7 +81,7 @@ enum End {
     Erased,
 }
 
-/// The processes that began one attempt of a message.
+/// The processes that began one attempt of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Attempt {
     number: u32,
@@ -92,18 +96,17 @@ struct NewestRun {
     number: u32,
     /// The last step that it told.
     step: u32,
-}
-
-const fn first_revision() -> u32 {
-    1
+    /// The job was resumed since, or its log begun anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_past: bool,
 }
 
 #[allow(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
-fn is_first_revision(revision: &u32) -> bool {
-    *revision == first_revision()
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Default for JobState {
@@ -127,11 +130,10 @@ impl JobState {
             is_just_resumed: false,
             is_started: false,
             is_resubmitted: false,
-            answer_revision: first_revision(),
+            answer_revision: 0,
             attempts: BTreeMap::new(),
             runs: BTreeMap::new(),
             completed: BTreeMap::new(),
-            sentences: Sentences::default(),
         }
     }
 
@@ -147,9 +149,21 @@ impl JobState {
         self.end.is_some()
     }
 
-    /// Which beginning of the answer counts, from 1.
-    pub fn answer_revision(&self) -> u32 {
-        self.answer_revision
+    /// What `stage` made, once it is complete.
+    pub fn outcome(&self, stage: Stage) -> Option<&Turn> {
+        self.completed.get(&stage).map(|outcome| &outcome.turn)
+    }
+
+    /// The stages that have begun on the job since it was last resumed, and since its log was last begun anew.
+    pub fn begun(&self) -> Vec<Stage> {
+        let present = self.runs.iter().filter(|(_, run)| !run.is_past);
+        present.map(|(stage, _)| *stage).collect()
+    }
+
+    fn leave_runs_behind(&mut self) {
+        for run in self.runs.values_mut() {
+            run.is_past = true;
+        }
     }
 
     /// How the job ended; `None` while it is not over.
@@ -167,20 +181,13 @@ impl JobState {
         resumption.is_some_and(|it| job.deadline < it.deadline)
     }
 
-    fn is_over_for(&self, sentence: &Sentence) -> bool {
-        self.is_terminal() || sentence.take < self.answer_revision
-    }
-
     /// What every event changes, whoever wrote it.
     fn apply(&mut self, event: &Event) {
         self.last += 1;
         let was_just_resumed = std::mem::replace(&mut self.is_just_resumed, false);
         match event {
             Event::StageStarted(_) => self.is_started = true,
-            Event::AnswerRestarted => {
-                self.answer_revision += 1;
-                self.sentences = Sentences::default();
-            }
+            Event::AnswerRestarted => self.answer_revision = self.last,
             Event::Completed { .. } => self.end_as(End::Completed),
             Event::Failed { error } if error.can_be_resumed() => self.end_as(End::FailedResumably),
             Event::Failed { .. } => self.end_as(End::Failed),
@@ -192,8 +199,7 @@ impl JobState {
                 self.end = None;
                 self.failed_by = None;
                 self.attempts.clear();
-                // Its sentences begin anew, as far as they are missing.
-                self.sentences.is_started = false;
+                self.leave_runs_behind();
                 self.resumption = Some(resumption.clone());
                 self.is_just_resumed = true;
             }
@@ -208,7 +214,6 @@ impl JobState {
             self.attempts.clear();
             self.runs.clear();
             self.completed.clear();
-            self.sentences = Sentences::default();
         }
     }
 
@@ -216,10 +221,10 @@ impl JobState {
         matches!(self.end, Some(End::FailedResumably | End::ExpiredUnresumed))
     }
 
-    /// Counts the processes that begin an attempt of a message: one that begins it twice has lived to do so. How many have
+    /// Counts the processes that begin an attempt of a stage: one that begins it twice has lived to do so. How many have
     /// before this one, or `None` when they are too many.
-    fn count_start(&mut self, message: &str, attempt: u32, process: &str) -> Option<u32> {
-        let known = self.attempts.get(message);
+    fn count_start(&mut self, stage: Stage, attempt: u32, process: &str) -> Option<u32> {
+        let known = self.attempts.get(&stage);
         let known = known.filter(|known| known.number == attempt);
         let starts = match known {
             Some(known) if known.process == process => known.starts,
@@ -234,30 +239,18 @@ impl JobState {
             starts,
             process: process.to_owned(),
         };
-        self.attempts.insert(message.to_owned(), attempt);
+        self.attempts.insert(stage, attempt);
         Some(starts.saturating_sub(1))
     }
 
-    /// `process` did not end by `message`: it counts again when it begins it again. Without its name, that of an earlier
+    /// `process` did not end by `stage`: it counts again when it begins it again. Without its name, that of an earlier
     /// start.
-    fn release_attempt(&mut self, message: &str, process: Option<&str>) {
-        if let Some(attempt) = self.attempts.get_mut(message) {
+    fn release_attempt(&mut self, stage: Stage, process: Option<&str>) {
+        if let Some(attempt) = self.attempts.get_mut(&stage) {
             attempt.starts = attempt.starts.saturating_sub(1);
             if process == Some(&attempt.process) {
                 attempt.process.clear();
             }
-        }
-    }
-
-    /// What is to be done about a sentence that is spoken.
-    fn speaking(&self) -> Speaking {
-        let written = self.completed.values().find(|turn| turn.answer.is_some());
-        match (self.sentences.all(), written) {
-            (Some(sentences), Some(turn)) => Speaking::AllSpoken(Box::new(SpokenAnswer {
-                turn: turn.clone(),
-                sentences,
-            })),
-            _ => Speaking::Spoken,
         }
     }
 }

@@ -200,6 +200,7 @@ fn the_first_token_and_the_first_audio_are_those_of_the_answer_that_stands() {
     let job = job(Route::Voice);
     let delta = |text: &str| Event::AnswerDelta { text: text.into() };
     let speech = |n| Event::AudioDelta {
+        revision: 0,
         n,
         text: "a".into(),
         speech: kept_nowhere(),

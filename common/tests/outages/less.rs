@@ -81,8 +81,9 @@ impl Scene {
         }];
         let completed = CompletedStage {
             stage: run.stage,
-            run: Some(run),
+            run,
             turn: &turn,
+            withheld: None,
         };
         let id = self.job.correlation_id;
         self.log
@@ -258,7 +259,7 @@ async fn a_job_whose_log_is_gone_is_begun_anew_and_its_end_is_heard() {
     assert_eq!(scene.tell(&run, 21, "kata ").await, Appended::Lost);
     let next = scene.begin().await;
     assert_eq!((next.number, next.told.text.as_str()), (1, ""));
-    assert!(next.told.take > run.told.take);
+    assert!(next.epoch > run.epoch);
     assert_eq!(
         scene.tell(&run, 22, "x").await,
         Appended::Lost,

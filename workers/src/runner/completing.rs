@@ -1,7 +1,6 @@
 //! A stage that is complete: its outcome is recorded, and what follows from it outside of the job.
 
 use common::{
-    broker::{Delivery, SettleError},
     envelope::Job,
     reply::{Appended, CompletedStage, Event, Run},
     turn::Turn,
@@ -11,85 +10,99 @@ use tracing::info;
 use super::{Account, Over, Runner, in_millis, measures, until_there};
 
 impl Runner {
-    pub(super) async fn record_completion(
+    /// Records what the stage made, has what follows from it outside of the job be done, and then tells that the stage is
+    /// complete, and with it the job when there is an `end`.
+    pub(super) async fn complete(
         &self,
         job: &Job,
+        run: &Run,
         turn: &Turn,
-        last: Option<Event>,
+        end: Option<Event>,
         account: Account,
-    ) -> Appended {
+    ) -> Result<Appended, Over> {
         let Account {
-            run,
             tidings,
             duration,
             queued,
+            ..
         } = account;
-        measures::first_token(job, &tidings);
+        measures::told(job, &tidings);
         measures::stage(self.config.stage, duration, queued);
-        let mut events = tidings.events;
-        events.extend(self.handler.events(turn));
-        events.push(Event::StageCompleted {
-            stage: self.config.stage,
-            duration_ms: in_millis(duration),
-            queued_ms: in_millis(queued),
-        });
-        let ends = last.is_some();
-        events.extend(last);
-        let completed = CompletedStage {
-            stage: self.config.stage,
-            run: run.as_ref(),
-            turn,
-        };
-        let freed = async {
-            if ends {
-                self.free_place(job).await;
-            }
-        };
-        let replies = &self.backends.replies;
-        let recorded = until_there("reply log", || {
-            replies.complete_stage(job.correlation_id, &events, &completed)
-        });
-        // In this order: who hears of the end may ask for the next job.
-        let ((), appended) = tokio::join!(freed, recorded);
         info!(
             duration_ms = in_millis(duration),
             queued_ms = in_millis(queued),
             "stage completed"
         );
-        appended
-    }
-
-    /// Has the handler store what follows from `turn`, which is recorded.
-    pub(super) async fn commit(&self, turn: &Turn, job: &Job) -> Result<(), Over> {
-        if !self.handler.commits(job) {
-            return Ok(());
+        let mut events = tidings.events;
+        events.extend(self.handler.events(turn));
+        let is_complete = Event::StageCompleted {
+            stage: self.config.stage,
+            duration_ms: in_millis(duration),
+            queued_ms: in_millis(queued),
+        };
+        let mut completed = CompletedStage {
+            stage: self.config.stage,
+            run,
+            turn,
+            withheld: None,
+        };
+        if self.handler.commits(job) {
+            completed.withheld = Some(is_complete);
+            return match self.record(job, &events, &completed).await {
+                Appended::Recorded => self.commit_and_release(job, Some(run), turn, end).await,
+                why => Ok(why),
+            };
         }
-        let commit = until_there("what a stage leaves behind", || {
-            self.handler.commit(turn, job)
-        });
-        self.while_under_way(job, commit).await
+        events.push(is_complete);
+        let freed = self.free_slot_at(job, end.is_some());
+        events.extend(end);
+        // In this order: who hears of the end may ask for the next job.
+        let ((), appended) = tokio::join!(freed, self.record(job, &events, &completed));
+        Ok(appended)
     }
 
-    /// Ends the job whose last stage is recorded as complete, by `run` if it was in this process.
-    pub(super) async fn complete_job(
+    async fn record(
         &self,
-        delivery: Delivery,
+        job: &Job,
+        events: &[Event],
+        completed: &CompletedStage<'_>,
+    ) -> Appended {
+        let replies = &self.backends.replies;
+        until_there("reply log", || {
+            replies.complete_stage(job.correlation_id, events, completed)
+        })
+        .await
+    }
+
+    /// Has the handler store what follows from `turn`, which is recorded by `run`, or was before. Then tells of it.
+    pub(super) async fn commit_and_release(
+        &self,
+        job: &Job,
         run: Option<&Run>,
-        turn: Turn,
-    ) -> Result<(), SettleError> {
-        let job = &delivery.envelope.job;
-        let end = [Event::Completed {
-            turn: Box::new(turn),
-        }];
-        self.free_place(job).await;
+        turn: &Turn,
+        end: Option<Event>,
+    ) -> Result<Appended, Over> {
+        if !self.handler.commits(job) && end.is_none() {
+            return Ok(Appended::Recorded);
+        }
+        if self.handler.commits(job) {
+            let commit = until_there("what a stage leaves behind", || {
+                self.handler.commit(turn, job)
+            });
+            self.while_under_way(job, commit).await?;
+        }
+        self.free_slot_at(job, end.is_some()).await;
+        let last: Vec<_> = end.into_iter().collect();
         let (replies, id) = (&self.backends.replies, job.correlation_id);
-        match until_there("reply log", || replies.append_after(id, run, &end)).await {
-            Appended::Recorded => {
-                measures::ended(job, "completed");
-                self.backends.discard_recording(job).await;
-                delivery.ack().await
-            }
-            why => self.leave_off(why, delivery, None).await,
+        let released = until_there("reply log", || {
+            replies.release_stage(id, self.config.stage, run, &last)
+        });
+        Ok(released.await)
+    }
+
+    async fn free_slot_at(&self, job: &Job, ends: bool) {
+        if ends {
+            self.free_place(job).await;
         }
     }
 }

@@ -3,25 +3,23 @@
 
 use std::time::Duration;
 
-use common::{envelope::Job, pipeline::Stage, time::UnixMillis};
+use common::{envelope::Job, pipeline::Stage, reply::Event, time::UnixMillis};
 use metrics::{counter, histogram};
 
 use crate::telling::Tidings;
 
-/// `itb_first_token_seconds{route}`: from acceptance to the first piece of the
-/// answer in the log, time in queues included.
-pub fn first_token(job: &Job, tidings: &Tidings) {
+/// `itb_first_token_seconds{route}` and `itb_first_audio_seconds{route}`: from
+/// acceptance to the first piece of the answer, and to its first sentence as
+/// speech, in the log, time in queues included.
+pub fn told(job: &Job, tidings: &Tidings) {
+    let route = || job.route.to_string();
     if tidings.begins {
-        let route = job.route.to_string();
-        histogram!("itb_first_token_seconds", "route" => route).record(since_acceptance(job));
+        histogram!("itb_first_token_seconds", "route" => route()).record(since_acceptance(job));
     }
-}
-
-/// `itb_first_audio_seconds{route}`: from acceptance to the first sentence as
-/// speech in the log, time in queues included.
-pub fn first_audio(job: &Job) {
-    let route = job.route.to_string();
-    histogram!("itb_first_audio_seconds", "route" => route).record(since_acceptance(job));
+    let is_first = |event: &Event| matches!(event, Event::AudioDelta { n: 1, .. });
+    if tidings.events.iter().any(is_first) {
+        histogram!("itb_first_audio_seconds", "route" => route()).record(since_acceptance(job));
+    }
 }
 
 /// `itb_stage_duration_seconds{stage}` and `itb_stage_queue_seconds{stage}`: of

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use common::{
     envelope::Envelope,
+    pipeline::Stage,
     reply::{Appended, Event, MOST_RUNS, Run},
     time::UnixMillis,
-    turn::{Sentence, Turn},
+    turn::Turn,
 };
 
 use crate::{handler::StageError, telling::Tidings};
@@ -15,8 +16,8 @@ use crate::{handler::StageError, telling::Tidings};
 pub(super) struct Narrated {
     pub(super) result: Result<Turn, StageError>,
     pub(super) told: Vec<Event>,
-    /// Sentences that RabbitMQ has not taken yet.
-    pub(super) unsent: Vec<Sentence>,
+    /// The stage that follows this one has no message yet.
+    pub(super) owes_follower: bool,
 }
 
 /// Why nothing more is to be done for a job.
@@ -59,10 +60,9 @@ pub(super) enum Outcome {
     /// The stage had been completed before, with this turn.
     CompletedBefore {
         turn: Box<Turn>,
-        take: u32,
+        /// See [`Begun::AlreadyCompleted`](common::reply::Begun::AlreadyCompleted).
+        begun: Vec<Stage>,
     },
-    /// A sentence of the answer is spoken, and others are missing.
-    Spoken,
     Ran(Box<Ran>),
 }
 
@@ -86,10 +86,12 @@ pub(super) struct Ran {
 /// What is told of a try beside its result.
 #[derive(Default)]
 pub(super) struct Account {
-    /// That of a stage which is run as a whole.
+    /// `None` when it did not begin.
     pub(super) run: Option<Run>,
-    /// What the log and the next stage do not have yet.
+    /// What the log does not have yet.
     pub(super) tidings: Tidings,
+    /// See [`Narrated::owes_follower`].
+    pub(super) owes_follower: bool,
     pub(super) duration: Duration,
     pub(super) queued: Duration,
 }

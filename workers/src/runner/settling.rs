@@ -10,22 +10,29 @@ use common::{
     claim_check::Ticket,
     envelope::{Envelope, Job},
     erasure::sweep_erased,
-    ids::{CorrelationId, MessageId},
+    ids::CorrelationId,
     job::state::LAST_STEP,
     pipeline::Stage,
     reply::{Appended, Ending, Event, Failure, Run},
     time::{UnixMillis, whole_millis},
-    turn::{Input, Sentence},
+    turn::{Input, Turn},
 };
 use futures::StreamExt as _;
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
-use super::{Account, Outcome, Over, Ran, Runner, measures, next_of, readable, until_there};
-use crate::{
-    settlement::{Settlement, postpone, settle},
-    telling::{Next, sentences_of},
+use super::{
+    Account, Outcome, Over, Ran, Runner,
+    following::{follower_of, for_follower},
+    measures, readable, until_there,
 };
+use crate::settlement::{Settlement, postpone, settle};
+
+/// The end of a job of which no stage is `next`.
+fn end_with(turn: &Turn, next: Option<&Envelope>) -> Option<Event> {
+    let turn = Box::new(turn.clone());
+    next.is_none().then_some(Event::Completed { turn })
+}
 
 /// Time for the outcome of a stage that is complete to be taken up.
 const PASSING_ON: Duration = Duration::from_secs(2);
@@ -45,24 +52,9 @@ impl Runner {
                 self.carry_out_settlement(settlement, delivery, Account::default())
                     .await
             }
-            Outcome::CompletedBefore { turn, take } => {
+            Outcome::CompletedBefore { turn, begun } => {
                 info!("the stage was completed before; passing its outcome on");
-                let envelope = &delivery.envelope;
-                let sentences = match (next_of(envelope), &turn.answer) {
-                    (Next::Speaks, Some(answer)) => sentences_of(&answer.text, take),
-                    _ => Vec::new(),
-                };
-                if let Err(over) = self.commit(&turn, &envelope.job).await {
-                    return self.leave_over(over, delivery).await;
-                }
-                match envelope.forwarded((*turn).clone(), UnixMillis::now()) {
-                    Some(next) => self.forward(delivery, next, sentences).await,
-                    None => self.complete_job(delivery, None, *turn).await,
-                }
-            }
-            Outcome::Spoken => {
-                debug!("the sentence is spoken, others are not yet");
-                delivery.ack().await
+                self.pass_on(delivery, *turn, &begun).await
             }
             Outcome::Ran(ran) => {
                 let Ran { result, account } = *ran;
@@ -87,46 +79,11 @@ impl Runner {
         let job = &delivery.envelope.job;
         let id = job.correlation_id;
         match settlement {
-            Settlement::Forward { mut next } => {
-                let mut account = account;
-                let run = account.run.clone();
-                let sentences = std::mem::take(&mut account.tidings.sentences);
-                let last = None;
-                match self.record_completion(job, &next.turn, last, account).await {
-                    Appended::Recorded => match self.commit(&next.turn, job).await {
-                        Ok(()) => {
-                            next.log_seen = run.as_ref().and_then(Run::log_seen);
-                            self.forward(delivery, next, sentences).await
-                        }
-                        Err(over) => self.leave_over(over, delivery).await,
-                    },
-                    why => self.leave_off(why, delivery, None).await,
-                }
+            Settlement::Forward { next } => {
+                let turn = next.turn.clone();
+                self.finish_stage(delivery, turn, Some(next), account).await
             }
-            // Its caller may look at what is committed as soon as the job is over.
-            Settlement::Complete { turn } if self.handler.commits(job) => {
-                let run = account.run.clone();
-                match self.record_completion(job, &turn, None, account).await {
-                    Appended::Recorded => match self.commit(&turn, job).await {
-                        Ok(()) => self.complete_job(delivery, run.as_ref(), turn).await,
-                        Err(over) => self.leave_over(over, delivery).await,
-                    },
-                    why => self.leave_off(why, delivery, None).await,
-                }
-            }
-            Settlement::Complete { turn } => {
-                let last = Some(Event::Completed {
-                    turn: Box::new(turn.clone()),
-                });
-                match self.record_completion(job, &turn, last, account).await {
-                    Appended::Recorded => {
-                        measures::ended(job, "completed");
-                        self.backends.discard_recording(job).await;
-                        delivery.ack().await
-                    }
-                    why => self.leave_off(why, delivery, None).await,
-                }
-            }
+            Settlement::Complete { turn } => self.finish_stage(delivery, turn, None, account).await,
             Settlement::Retry {
                 next,
                 delay,
@@ -165,6 +122,79 @@ impl Runner {
                     why => self.leave_off(why, delivery, Some(reason)).await,
                 }
             }
+        }
+    }
+
+    /// Records that the stage is complete with `turn`, and sends the job on with `next`, or has it end.
+    async fn finish_stage(
+        &self,
+        delivery: Delivery,
+        turn: Turn,
+        next: Option<Envelope>,
+        account: Account,
+    ) -> Result<(), SettleError> {
+        let envelope = &delivery.envelope;
+        let Some(run) = account.run.clone() else {
+            // Without one nothing is made.
+            return self.leave_off(Appended::Lost, delivery, None).await;
+        };
+        let end = end_with(&turn, next.as_ref());
+        let next = match follower_of(envelope) {
+            Some(_) if !account.owes_follower => None,
+            Some(_) => for_follower(envelope),
+            None => next,
+        };
+        let is_over = end.is_some();
+        let completed = self.complete(&envelope.job, &run, &turn, end, account);
+        let completed = completed.await;
+        let next = next.map(|next| Envelope {
+            log_seen: run.log_seen(),
+            ..next
+        });
+        self.go_on(completed, delivery, next, is_over).await
+    }
+
+    /// As [`finish_stage`](Self::finish_stage), of one that was complete before, with the stages that have `begun` since.
+    async fn pass_on(
+        &self,
+        delivery: Delivery,
+        turn: Turn,
+        begun: &[Stage],
+    ) -> Result<(), SettleError> {
+        let envelope = &delivery.envelope;
+        let next = envelope.forwarded(turn.clone(), UnixMillis::now());
+        let end = end_with(&turn, next.as_ref());
+        let next = match follower_of(envelope) {
+            Some(follower) if begun.contains(&follower) => None,
+            Some(_) => for_follower(envelope),
+            None => next,
+        };
+        let is_over = end.is_some();
+        let released = self.commit_and_release(&envelope.job, None, &turn, end);
+        let released = released.await;
+        self.go_on(released, delivery, next, is_over).await
+    }
+
+    async fn go_on(
+        &self,
+        completed: Result<Appended, Over>,
+        delivery: Delivery,
+        next: Option<Envelope>,
+        is_over: bool,
+    ) -> Result<(), SettleError> {
+        let job = &delivery.envelope.job;
+        match completed {
+            Err(over) => self.leave_over(over, delivery).await,
+            Ok(Appended::Recorded) if is_over => {
+                measures::ended(job, "completed");
+                self.backends.discard_recording(job).await;
+                delivery.ack().await
+            }
+            Ok(Appended::Recorded) => match next {
+                Some(next) => self.forward(delivery, &next).await,
+                None => delivery.ack().await,
+            },
+            Ok(why) => self.leave_off(why, delivery, None).await,
         }
     }
 
@@ -225,7 +255,7 @@ impl Runner {
             Appended::Closed => self.leave(delivery, reason).await,
             Appended::Superseded => self.stand_by(delivery).await,
             Appended::Void => {
-                info!("the job was resumed, or its answer begun anew, since this message");
+                info!("the job was resumed since this message");
                 delivery.ack().await
             }
             Appended::Lost => {
@@ -249,7 +279,7 @@ impl Runner {
         info!("another worker has taken over; standing by");
         let job = &delivery.envelope.job;
         let mut log = self.backends.replies.follow(job.correlation_id, 0);
-        let mut is_complete = false;
+        let (mut is_complete, mut next_has_begun) = (false, false);
         loop {
             let patience = if is_complete {
                 PASSING_ON
@@ -265,13 +295,18 @@ impl Runner {
                 Ok(Event::StageCompleted { stage, .. }) if stage == self.config.stage => {
                     is_complete = true;
                 }
-                Ok(Event::Completed { .. }) => return delivery.ack().await,
-                // Of the sentences one may have come, and others not.
-                Ok(Event::StageStarted(next)) if is_complete && next.stage != Stage::Tts => {
-                    return delivery.ack().await;
+                Ok(Event::StageStarted(next))
+                    if Some(next.stage) == delivery.envelope.slip.next() =>
+                {
+                    next_has_begun = true;
                 }
+                Ok(Event::Completed { .. }) => return delivery.ack().await,
+                Ok(Event::Resumed(_)) => (is_complete, next_has_begun) = (false, false),
                 // A store that is away only costs time.
                 _ => {}
+            }
+            if is_complete && next_has_begun {
+                return delivery.ack().await;
             }
         }
         info!("the message comes again");
@@ -332,8 +367,9 @@ impl Runner {
 
     /// Best effort: what is not heard of counts as a crash, of which some are
     /// allowed.
-    pub(super) async fn let_go(&self, id: CorrelationId, message: &MessageId) {
-        if let Err(error) = self.backends.replies.let_go(id, message).await {
+    pub(super) async fn let_go(&self, id: CorrelationId) {
+        let stage = self.config.stage;
+        if let Err(error) = self.backends.replies.let_go(id, stage).await {
             warn!(%error, "a message that is given back may be taken for a crash");
         }
     }
@@ -396,24 +432,13 @@ impl Runner {
         until_there("reply log", || replies.narrate(id, run, step, events)).await
     }
 
-    /// Sends the outcome of `delivery` on, and is done with it. When its answer is spoken sentence by sentence, the last one
-    /// takes it along. Of a job that is over meanwhile nothing is sent any more.
-    async fn forward(
-        &self,
-        delivery: Delivery,
-        mut next: Envelope,
-        mut sentences: Vec<Sentence>,
-    ) -> Result<(), SettleError> {
-        next.turn.sentence = sentences.pop();
-        let envelope = &delivery.envelope;
-        let sent = self.while_under_way(&envelope.job, async {
-            let about = |sentence| envelope.about(sentence, UnixMillis::now());
-            for message in sentences.into_iter().filter_map(about) {
-                self.publish(&message).await;
-            }
-            self.publish(&next).await;
-        });
-        match sent.await {
+    /// Sends `next` on, and is done with `delivery`. Of a job that is over meanwhile nothing is sent any more.
+    async fn forward(&self, delivery: Delivery, next: &Envelope) -> Result<(), SettleError> {
+        let published = self.publish(next);
+        match self
+            .while_under_way(&delivery.envelope.job, published)
+            .await
+        {
             Ok(()) => delivery.ack().await,
             Err(over) => self.leave_over(over, delivery).await,
         }
@@ -431,27 +456,9 @@ impl Runner {
         retried.await.unwrap_or(Ok(()))
     }
 
-    /// Sends `sentences` as far as the broker takes them at once. The others can wait: what they are cut from goes on, and
-    /// is not to be held up.
-    pub(super) async fn send_sentences_now(
-        &self,
-        envelope: &Envelope,
-        sentences: &mut Vec<Sentence>,
-    ) {
-        while let Some(sentence) = sentences.first() {
-            if let Some(message) = envelope.about(sentence.clone(), UnixMillis::now())
-                && let Err(error) = self.backends.broker.publish(&message).await
-            {
-                debug!(%error, "a sentence is sent later");
-                return;
-            }
-            sentences.remove(0);
-        }
-    }
-
     /// Publishes until the broker has it: a queue that is full drains, a broker
     /// that is away comes back, and the same message twice does no harm.
-    async fn publish(&self, envelope: &Envelope) {
+    pub(super) async fn publish(&self, envelope: &Envelope) {
         let broker = &self.backends.broker;
         until_there("broker", || broker.publish(envelope)).await;
     }

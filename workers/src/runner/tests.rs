@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::*;
 
 mod committing;
+mod following;
 mod full_queue;
 
 const TIME: Duration = Duration::from_millis(300);
@@ -112,8 +113,9 @@ async fn what_the_newest_run_completes_is_not_done_again() {
     let turn = &scene.envelope.turn;
     let completed = common::reply::CompletedStage {
         stage: Stage::Rag,
-        run: Some(&scene.newer),
+        run: &scene.newer,
         turn,
+        withheld: None,
     };
     let events = [
         Event::StageCompleted {

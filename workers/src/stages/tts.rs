@@ -1,4 +1,8 @@
-//! Text to speech: the answer, or the text that was sent in, as WAV.
+//! Text to speech: the text that was sent in, or the answer while it is being
+//! written.
+//!
+//! An answer is spoken sentence by sentence, several at once, and told in order.
+//! What is told is in the log: whoever takes the job up again goes on behind it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,12 +11,14 @@ use bytes::Bytes;
 use common::{
     claim_check::{ClaimCheck, ClaimError, Item, Ticket},
     envelope::Job,
+    job::log::JobLog,
+    pipeline::Stage,
     quota::Usage,
-    reply::Event,
+    reply::{Event, ReplyError},
     time::{UnixMillis, whole_millis},
-    turn::{Sentence, Speech, Turn},
+    turn::{Speech, Turn},
 };
-use futures::future::try_join_all;
+use futures::{StreamExt as _, future::try_join_all, stream::FuturesOrdered};
 use tokio::join;
 
 use crate::{
@@ -20,12 +26,20 @@ use crate::{
     kit::{Kit, KitError},
     meter::Meter,
     providers::{SpeechSynthesizer, Spoken, failure::is_free},
+    slots::clock::waiting,
     speakable::speakable,
 };
 
+use script::{Script, Sentence};
+
 mod join;
+mod script;
+
+/// Sentences of one answer that are spoken at the same time.
+const AT_ONCE: usize = 4;
 
 pub struct Tts {
+    replies: JobLog,
     claims: Arc<dyn ClaimCheck>,
     retention: Duration,
     synthesizer: Arc<dyn SpeechSynthesizer>,
@@ -35,6 +49,7 @@ pub struct Tts {
 impl Tts {
     pub async fn new(kit: &Kit) -> Result<Self, KitError> {
         Ok(Self {
+            replies: kit.backends.replies.clone(),
             claims: Arc::clone(&kit.backends.claims),
             retention: kit.config.retention.0,
             synthesizer: kit.text_to_speech().await?,
@@ -45,18 +60,23 @@ impl Tts {
 
 impl Tts {
     /// What is broken off counts as if it were spoken: it was asked for as a whole.
-    async fn speak(&self, text: &str, turn: &Turn, job: &Job) -> Result<Spoken, StageError> {
+    async fn speak(
+        &self,
+        text: &str,
+        voice: Option<&str>,
+        job: &Job,
+        next: Next,
+    ) -> Result<Spoken, StageError> {
         let likely = Usage::audio(likely_length(text));
         let mut spending = self.meter.begin(job, likely).await;
         spending.is(likely);
-        let voice = turn.voice.as_deref();
-        let next = async {
+        let prepare = async {
             // After the call for this one has begun: it takes what was made ready before.
-            if turn.sentence.as_ref().is_some_and(|it| !it.last) {
+            if next == Next::Sentence {
                 self.synthesizer.prepare(voice);
             }
         };
-        let (spoken, ()) = join!(biased; self.synthesizer.speak(text, voice), next);
+        let (spoken, ()) = join!(biased; self.synthesizer.speak(text, voice), prepare);
         match &spoken {
             Ok(spoken) => spending.is(Usage::audio(spoken.duration)),
             Err(error) if is_free(error) => spending.is(Usage::default()),
@@ -64,6 +84,27 @@ impl Tts {
         }
         spending.settle().await;
         spoken
+    }
+
+    /// `None` when there is nothing to say.
+    async fn speech(
+        &self,
+        text: &str,
+        voice: Option<&str>,
+        job: &Job,
+        item: Item,
+        next: Next,
+    ) -> Result<Option<Speech>, StageError> {
+        let text = speakable(text);
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let spoken = self.speak(&text, voice, job, next).await?;
+        Ok(Some(Speech {
+            ticket: self.keep(job, item, spoken.wav).await?,
+            duration_ms: whole_millis(spoken.duration),
+            provider: spoken.provider.to_owned(),
+        }))
     }
 
     async fn keep(&self, job: &Job, item: Item, wav: Bytes) -> Result<Ticket, StageError> {
@@ -74,18 +115,106 @@ impl Tts {
         kept.await.map_err(unavailable)
     }
 
-    async fn joined(&self, sentences: Vec<Speech>, job: &Job) -> Result<Speech, StageError> {
+    /// Speaks the answer of `job` while it is being written; gives the speech of all its sentences.
+    async fn follow(
+        &self,
+        job: &Job,
+        voice: Option<&str>,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Speech>, StageError> {
+        let id = job.correlation_id;
+        let mut script = Script::default();
+        // What is told already comes first: no sentence of it is spoken again.
+        let records = self.replies.read(id, 0).await.map_err(away)?;
+        records.iter().for_each(|record| script.hear(record));
+        let heard = records.last().map_or(0, |record| record.sequence_number);
+        let mut log = self.replies.follow(id, heard);
+        if script.has_more() {
+            self.synthesizer.prepare(voice);
+        }
+        let mut in_work = FuturesOrdered::new();
+        loop {
+            while in_work.len() < AT_ONCE
+                && let Some(sentence) = script.next_sentence()
+            {
+                let next = match script.has_more() {
+                    true => Next::Sentence,
+                    false => Next::Nothing,
+                };
+                in_work.push_back(self.speak_sentence(sentence, job, voice, next));
+            }
+            if in_work.is_empty() && script.is_complete() {
+                return Ok(script.into_speech());
+            }
+            let is_idle = in_work.is_empty();
+            let news = async {
+                match is_idle {
+                    true => waiting(log.next()).await,
+                    false => log.next().await,
+                }
+            };
+            tokio::select! {
+                Some(spoken) = in_work.next() => {
+                    let (sentence, speech) = spoken?;
+                    if let Some(speech) = speech {
+                        progress.tell(Event::AudioDelta {
+                            revision: sentence.revision,
+                            n: sentence.n,
+                            text: sentence.text,
+                            speech: speech.clone(),
+                        });
+                        script.is_told(sentence.n, speech);
+                    }
+                }
+                Some(news) = news, if !script.is_complete() => {
+                    let revision = script.revision();
+                    script.hear(&news.map_err(away)?);
+                    if script.revision() != revision {
+                        in_work.clear();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn speak_sentence(
+        &self,
+        sentence: Sentence,
+        job: &Job,
+        voice: Option<&str>,
+        next: Next,
+    ) -> Result<(Sentence, Option<Speech>), StageError> {
+        let Sentence { revision, n, .. } = sentence;
+        let item = Item::Sentence { revision, n };
+        let speech = self.speech(&sentence.text, voice, job, item, next).await?;
+        Ok((sentence, speech))
+    }
+
+    /// The speech of the whole answer.
+    async fn joined(&self, spoken: Vec<Speech>, job: &Job) -> Result<Option<Speech>, StageError> {
+        let sentences = match <[Speech; 1]>::try_from(spoken) {
+            Ok([only]) => return Ok(Some(only)),
+            Err(none) if none.is_empty() => return Ok(None),
+            Err(several) => several,
+        };
         let redeem = sentences.iter().map(|it| self.claims.redeem(&it.ticket));
         let files = try_join_all(redeem).await.map_err(unavailable)?;
         let wav = tokio::task::spawn_blocking(move || join::join(&files))
             .await
             .map_err(|error| StageError::broken_off("joining_failed", &error))??;
-        Ok(Speech {
+        Ok(Some(Speech {
             duration_ms: sentences.iter().map(|it| it.duration_ms).sum(),
             provider: providers(&sentences),
             ticket: self.keep(job, Item::Speech, Bytes::from(wav)).await?,
-        })
+        }))
     }
+}
+
+/// Whether something is spoken after a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Sentence,
+    Nothing,
 }
 
 #[async_trait]
@@ -94,38 +223,22 @@ impl Handler for Tts {
         &self,
         mut turn: Turn,
         job: &Job,
-        _: &dyn Progress,
+        progress: &dyn Progress,
     ) -> Result<Turn, StageError> {
-        let text = speakable(text_of(&turn));
-        if text.trim().is_empty() {
-            // Nothing to say is no failure: the written answer stands.
+        let voice = turn.voice.clone();
+        let voice = voice.as_deref();
+        if !job.route.follows_at(Stage::Tts) {
+            let text = turn.user_text().unwrap_or_default();
+            let speech = self.speech(text, voice, job, Item::Speech, Next::Nothing);
+            turn.speech = speech.await?;
             return Ok(turn);
         }
-        let item = match &turn.sentence {
-            Some(Sentence { take, n, .. }) => Item::Sentence { take: *take, n: *n },
-            None => Item::Speech,
-        };
-        let spoken = self.speak(&text, &turn, job).await?;
-        turn.speech = Some(Speech {
-            ticket: self.keep(job, item, spoken.wav).await?,
-            duration_ms: whole_millis(spoken.duration),
-            provider: spoken.provider.to_owned(),
-        });
-        Ok(turn)
-    }
-
-    async fn join(
-        &self,
-        mut turn: Turn,
-        spoken: Vec<Speech>,
-        job: &Job,
-    ) -> Result<Turn, StageError> {
-        turn.speech = match <[Speech; 1]>::try_from(spoken) {
-            Ok([only]) => Some(only),
-            Err(sentences) if sentences.is_empty() => None,
-            Err(sentences) => Some(self.joined(sentences, job).await?),
-        };
-        Ok(turn)
+        let spoken = self.follow(job, voice, progress).await?;
+        let speech = self.joined(spoken, job).await?;
+        let answered = self.replies.outcome(job.correlation_id, Stage::Rag);
+        // Nothing to say is no failure: the written answer stands.
+        let answered = answered.await.map_err(away)?.ok_or_else(answer_gone)?;
+        Ok(Turn { speech, ..answered })
     }
 
     fn events(&self, _: &Turn) -> Vec<Event> {
@@ -141,14 +254,6 @@ impl Handler for Tts {
 fn likely_length(text: &str) -> Duration {
     const OF_A_CHARACTER: u64 = 70;
     Duration::from_millis(text.chars().count() as u64 * OF_A_CHARACTER)
-}
-
-fn text_of(turn: &Turn) -> &str {
-    match (&turn.sentence, &turn.answer) {
-        (Some(sentence), _) => &sentence.text,
-        (None, Some(answer)) => &answer.text,
-        (None, None) => turn.user_text().unwrap_or_default(),
-    }
 }
 
 /// The distinct providers, in the order in which they spoke.
@@ -167,4 +272,16 @@ fn unavailable(error: ClaimError) -> StageError {
         ClaimError::Gone => StageError::internal("speech_gone", error),
         ClaimError::Unavailable(_) => StageError::transient("claim_check_unavailable", error),
     }
+}
+
+fn away(error: ReplyError) -> StageError {
+    StageError::transient("reply_log_unavailable", error)
+}
+
+/// The store has lost it since.
+fn answer_gone() -> StageError {
+    StageError::transient(
+        "answer_gone",
+        "the answer that was spoken is not known any more",
+    )
 }

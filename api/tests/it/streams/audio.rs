@@ -166,8 +166,8 @@ async fn sentences_are_heard_while_others_are_being_spoken(doors: Doors) {
     let address = path(&job, "/audio");
     let (first, second) = (wav(16_000, 800, 1), wav(16_000, 400, 2));
     // Void before anybody hears of it.
-    let void = doors.sentence(&job, 1, 1, wav(8_000, 5, 9)).await;
-    let first = doors.sentence(&job, 2, 1, first).await;
+    let void = doors.sentence(&job, 1, wav(8_000, 5, 9)).await;
+    let first = doors.sentence(&job, 1, first).await;
     doors
         .append(&job, &[void, Event::AnswerRestarted, first])
         .await;
@@ -179,7 +179,7 @@ async fn sentences_are_heard_while_others_are_being_spoken(doors: Doors) {
     let mut heard = at_least(&mut live, begun.len()).await;
     assert_eq!(heard, begun);
 
-    let second = doors.sentence(&job, 2, 2, second).await;
+    let second = doors.sentence(&job, 2, second).await;
     doors.append(&job, &[second]).await;
     heard.extend(at_least(&mut live, 800).await);
     let end = doors.completed(&job, wav(16_000, 10, 3)).await;
@@ -193,7 +193,7 @@ async fn sentences_are_heard_while_others_are_being_spoken(doors: Doors) {
 async fn a_stream_of_speech_breaks_off_where_it_cannot_go_on(doors: Doors) {
     for case in ["restarted", "another rate", "no wav", "failed"] {
         let job = doors.accept(Route::Voice).await;
-        let first = doors.sentence(&job, 1, 1, wav(16_000, 800, 1)).await;
+        let first = doors.sentence(&job, 1, wav(16_000, 800, 1)).await;
         doors.append(&job, &[first]).await;
         let mut live = doors.get(0, &path(&job, "/audio")).send().await.unwrap();
         let expected = endless(16_000, &[(800, 1)]);
@@ -201,10 +201,10 @@ async fn a_stream_of_speech_breaks_off_where_it_cannot_go_on(doors: Doors) {
         let then = match case {
             "restarted" => vec![
                 Event::AnswerRestarted,
-                doors.sentence(&job, 2, 1, wav(16_000, 8, 2)).await,
+                doors.sentence(&job, 1, wav(16_000, 8, 2)).await,
             ],
-            "another rate" => vec![doors.sentence(&job, 1, 2, wav(8_000, 8, 2)).await],
-            "no wav" => vec![doors.sentence(&job, 1, 2, b"ID3".to_vec()).await],
+            "another rate" => vec![doors.sentence(&job, 2, wav(8_000, 8, 2)).await],
+            "no wav" => vec![doors.sentence(&job, 2, b"ID3".to_vec()).await],
             _ => vec![Event::Cancelled],
         };
         doors.append(&job, &then).await;

@@ -103,8 +103,31 @@ impl Doors {
     }
 
     pub async fn try_append(&self, job: &Job, events: &[Event]) -> bool {
-        let replies = &self.backends.replies;
-        replies.append(job.correlation_id, events).await.is_ok()
+        let (replies, id) = (&self.backends.replies, job.correlation_id);
+        let Ok(log) = replies.read(id, 0).await else {
+            return false;
+        };
+        let mut current = 0;
+        let mut events = events.to_vec();
+        let there = log
+            .into_iter()
+            .map(|record| record.event)
+            .collect::<Vec<_>>();
+        let numbered = (1..).zip(there.iter().cloned().chain(events.clone()));
+        for (number, event) in numbered {
+            if event == Event::AnswerRestarted {
+                current = number;
+            }
+            let place = usize::try_from(number)
+                .unwrap()
+                .checked_sub(there.len() + 1);
+            if let Some(place) = place
+                && let Event::AudioDelta { revision, .. } = &mut events[place]
+            {
+                *revision = current;
+            }
+        }
+        replies.append(id, &events).await.is_ok()
     }
 
     /// As an operator does.
@@ -130,11 +153,14 @@ impl Doors {
         }
     }
 
-    pub async fn sentence(&self, job: &Job, take: u32, n: u32, wav: Vec<u8>) -> Event {
+    /// Of the answer that counts where it is appended.
+    pub async fn sentence(&self, job: &Job, n: u32, wav: Vec<u8>) -> Event {
+        let revision = 0;
         Event::AudioDelta {
+            revision,
             n,
             text: format!("Kalimat {n}."),
-            speech: self.keep(job, Item::Sentence { take, n }, wav).await,
+            speech: self.keep(job, Item::Sentence { revision, n }, wav).await,
         }
     }
 

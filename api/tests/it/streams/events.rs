@@ -59,7 +59,7 @@ async fn eventful(doors: &Doors, job: &Job) -> Vec<Event> {
             citations: Vec::new(),
         },
         delta("Keliru \u{1F600}"),
-        doors.sentence(job, 1, 1, wav(16_000, 800, 1)).await,
+        doors.sentence(job, 1, wav(16_000, 800, 1)).await,
         Event::AnswerRestarted,
         delta("Satu.\n\n"),
         Event::StageRetrying {
@@ -68,9 +68,9 @@ async fn eventful(doors: &Doors, job: &Job) -> Vec<Event> {
             in_ms: 1_000,
             reason: "unavailable".into(),
         },
-        doors.sentence(job, 2, 1, wav(16_000, 40_000, 2)).await,
+        doors.sentence(job, 1, wav(16_000, 40_000, 2)).await,
         delta(" Dua."),
-        doors.sentence(job, 2, 2, wav(16_000, 800, 3)).await,
+        doors.sentence(job, 2, wav(16_000, 800, 3)).await,
         completed(Stage::Rag),
         completed(Stage::Tts),
         doors.completed(job, wav(16_000, 1_600, 4)).await,
@@ -217,6 +217,7 @@ async fn audio_that_is_kept_no_longer_is_missing_and_said_to_be(doors: Doors) {
         turn.speech = Some(gone.clone());
     }
     let sentence = Event::AudioDelta {
+        revision: 0,
         n: 1,
         text: "Satu.".into(),
         speech: gone,

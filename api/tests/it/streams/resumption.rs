@@ -91,7 +91,7 @@ async fn who_asks_for_a_job_that_goes_on_waits_for_its_next_end(doors: Doors) {
 /// It has what was said in its first life, and the rest.
 async fn the_speech_of_a_job_that_goes_on_is_streamed_to_its_end(doors: Doors) {
     let job = doors.accept(Route::Voice).await;
-    let first = doors.sentence(&job, 1, 1, wav(16_000, 800, 1)).await;
+    let first = doors.sentence(&job, 1, wav(16_000, 800, 1)).await;
     doors
         .append(&job, &[started(Stage::Tts), first, failed()])
         .await;
@@ -102,7 +102,7 @@ async fn the_speech_of_a_job_that_goes_on_is_streamed_to_its_end(doors: Doors) {
     doors.resume(&job).await;
     let mut streamed = doors.get(1, &address).send().await.unwrap();
     let mut speech = streamed.chunk().await.unwrap().unwrap().to_vec();
-    let second = doors.sentence(&job, 1, 2, wav(16_000, 400, 2)).await;
+    let second = doors.sentence(&job, 2, wav(16_000, 400, 2)).await;
     let end = doors.completed(&job, wav(16_000, 1_200, 3)).await;
     doors.append(&job, &[second, end]).await;
     speech.extend(streamed.bytes().await.unwrap());

@@ -12,7 +12,7 @@ use crate::job::store::{Snapshot, Version};
 pub struct Known(Arc<Mutex<Option<Snapshot>>>);
 
 impl Known {
-    pub(super) fn get(&self) -> Option<Snapshot> {
+    pub(crate) fn get(&self) -> Option<Snapshot> {
         self.lock().clone()
     }
 

@@ -1,28 +1,17 @@
 //! What follows from one command.
 
-use super::{End, JobState, LAST_STEP, NewestRun};
+use super::{End, JobState, LAST_STEP, NewestRun, Outcome};
 use crate::{
     envelope::Job,
-    ids::{CorrelationId, MessageId},
+    ids::MessageId,
     job::store::{Epoch, FIRST_EPOCH, first_number},
+    pipeline::Stage,
     reply::{
         Appended, Begun, CompletedStage, Event, FailedBy, Failure, Record, Resumed, Resumption,
-        Run, Speaking, SpokenSentence, StageStarted, Withdrawn,
+        Run, StageStarted, Withdrawn,
     },
     time::UnixMillis,
-    turn::Sentence,
 };
-
-/// More than the beginnings of an answer that a store may have lost: the sentences of a lost one are never taken for those of
-/// the one that counts.
-const LOST_REVISIONS: u32 = 1_000;
-
-/// The name of a message within its job.
-fn part_of(id: CorrelationId, message: &MessageId) -> &str {
-    let name = message.as_str();
-    let within = name.strip_prefix(&id.to_string());
-    within.map_or(name, |part| part.trim_start_matches('/'))
-}
 
 /// What follows from one command.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,8 +58,6 @@ impl Draft {
         if self.epoch != FIRST_EPOCH {
             // For whoever has heard of an answer before the log was lost.
             self.push(Event::AnswerRestarted);
-            let seconds = u32::try_from(self.epoch / 1_000).unwrap_or(u32::MAX / 2);
-            self.state().answer_revision = LOST_REVISIONS.saturating_add(seconds);
         }
     }
 
@@ -82,20 +69,19 @@ impl Draft {
         if state.is_terminal() || state.is_stale(job) {
             return Begun::Closed;
         }
-        if let Some(turn) = state.completed.get(&stage) {
+        if let Some(turn) = state.outcome(stage) {
             return Begun::AlreadyCompleted {
                 turn: Box::new(turn.clone()),
-                take: state.answer_revision,
+                begun: state.begun(),
             };
         }
-        let message = stage.as_str();
-        let Some(crashes) = state.count_start(message, started.attempt, process) else {
+        let Some(crashes) = state.count_start(stage, started.attempt, process) else {
             return Begun::CrashesWorkers;
         };
         let run = state.runs.entry(stage).or_default();
         *run = NewestRun {
             number: run.number + 1,
-            step: 0,
+            ..NewestRun::default()
         };
         let number = run.number;
         self.push(Event::StageStarted(started));
@@ -122,7 +108,7 @@ impl Draft {
             Appended::Lost
         } else if newest > run.number {
             // Who still has something to tell has lived after all.
-            state.release_attempt(run.stage.as_str(), None);
+            state.release_attempt(run.stage, None);
             Appended::Superseded
         } else {
             Appended::Recorded
@@ -133,10 +119,18 @@ impl Draft {
         let admitted = self.admit(by);
         if admitted == Appended::Recorded {
             for event in events {
-                self.push(event.clone());
+                if !self.is_of_another_answer(event) {
+                    self.push(event.clone());
+                }
             }
         }
         admitted
+    }
+
+    /// Speech of an answer that was begun anew meanwhile.
+    fn is_of_another_answer(&mut self, event: &Event) -> bool {
+        let current = self.state().answer_revision;
+        matches!(event, Event::AudioDelta { revision, .. } if *revision != current)
     }
 
     pub fn append(&mut self, events: &[Event]) -> Appended {
@@ -161,7 +155,8 @@ impl Draft {
     }
 
     pub fn complete_stage(&mut self, events: &[Event], completed: &CompletedStage<'_>) -> Appended {
-        let admitted = self.admit(completed.run);
+        let by = Some(completed.run);
+        let admitted = self.admit(by);
         if admitted != Appended::Recorded {
             return admitted;
         }
@@ -169,8 +164,25 @@ impl Draft {
         if done.contains_key(&completed.stage) {
             return Appended::Recorded;
         }
-        done.insert(completed.stage, completed.turn.clone());
-        self.append_by(completed.run, events)
+        let outcome = Outcome {
+            turn: completed.turn.clone(),
+            withheld: completed.withheld.clone().map(Box::new),
+        };
+        done.insert(completed.stage, outcome);
+        self.append_by(by, events)
+    }
+
+    pub fn release_stage(&mut self, stage: Stage, by: Option<&Run>, last: &[Event]) -> Appended {
+        let admitted = self.admit(by);
+        if admitted != Appended::Recorded {
+            return admitted;
+        }
+        let outcome = self.state().completed.get_mut(&stage);
+        let withheld = outcome.and_then(|outcome| outcome.withheld.take());
+        if let Some(event) = withheld {
+            self.push(*event);
+        }
+        self.append_by(by, last)
     }
 
     pub fn mark_resubmitted(&mut self) -> bool {
@@ -196,49 +208,6 @@ impl Draft {
         Withdrawn::Ended
     }
 
-    pub fn start_sentence(
-        &mut self,
-        job: &Job,
-        started: StageStarted,
-        sentence: &Sentence,
-        process: &str,
-    ) -> Speaking {
-        self.open(job);
-        let state = self.state();
-        if state.is_over_for(sentence) || state.is_stale(job) {
-            return Speaking::Over;
-        }
-        state.sentences.note_count(sentence);
-        if state.sentences.is_spoken(sentence.n) {
-            return state.speaking();
-        }
-        let id = job.correlation_id;
-        let message = MessageId::of_sentence(id, started.stage, sentence);
-        let part = part_of(id, &message);
-        let Some(crashes) = state.count_start(part, started.attempt, process) else {
-            return Speaking::CrashesWorkers;
-        };
-        let is_first = !std::mem::replace(&mut state.sentences.is_started, true);
-        if is_first || started.attempt > 1 {
-            self.push(Event::StageStarted(started));
-        }
-        Speaking::Missing { crashes }
-    }
-
-    pub fn complete_sentence(&mut self, sentence: &Sentence, spoken: &SpokenSentence) -> Speaking {
-        let Some(state) = &mut self.state else {
-            return Speaking::Lost;
-        };
-        if state.is_over_for(sentence) {
-            return Speaking::Over;
-        }
-        state.sentences.complete(sentence, spoken);
-        for announcement in state.sentences.announce() {
-            self.push(announcement);
-        }
-        self.state().speaking()
-    }
-
     pub fn fail(
         &mut self,
         job: &Job,
@@ -251,8 +220,7 @@ impl Draft {
         if state.is_terminal() {
             return Appended::Closed;
         }
-        let is_of_before = message.take().is_some_and(|it| it < state.answer_revision);
-        if state.is_stale(job) || is_of_before {
+        if state.is_stale(job) {
             return Appended::Void;
         }
         // The log may have been lost, and the run with it.
@@ -295,9 +263,9 @@ impl Draft {
         Resumed::UnderWay(Some(resumption.clone()))
     }
 
-    pub fn release_attempt(&mut self, id: CorrelationId, message: &MessageId, process: &str) {
+    pub fn release_attempt(&mut self, stage: Stage, process: &str) {
         if let Some(state) = &mut self.state {
-            state.release_attempt(part_of(id, message), Some(process));
+            state.release_attempt(stage, Some(process));
         }
     }
 
@@ -307,31 +275,44 @@ impl Draft {
         let Some(state) = self.state.as_mut().filter(|state| !state.is_terminal()) else {
             return;
         };
-        let is_of_answer =
-            |event: &Event| matches!(event, Event::AnswerDelta { .. } | Event::AudioDelta { .. });
+        let mut answers = state.completed.iter().filter_map(|(stage, outcome)| {
+            let answer = outcome.turn.answer.as_ref()?;
+            Some((*stage, answer.text.clone()))
+        });
+        let answer = answers.next();
+        let writer = answer.as_ref().map(|(stage, _)| *stage);
         let events = records.iter().map(|record| record.event.clone());
-        self.events = events.filter(|event| !is_of_answer(event)).collect();
+        let (of_answer, events) = events.partition::<Vec<_>, _>(|event| match event {
+            Event::AnswerDelta { .. } | Event::AudioDelta { .. } => true,
+            Event::StageCompleted { stage, .. } => Some(*stage) == writer,
+            _ => false,
+        });
+        self.events = events;
         state.first = first_number(epoch);
         state.last = state.first + self.events.len() as u64 - 1;
-        let before = state.clone();
+        state.leave_runs_behind();
+        let spoken_of = state.answer_revision;
         (self.epoch, self.erases) = (epoch, true);
         self.push(Event::AnswerRestarted);
-        self.state().answer_revision += LOST_REVISIONS;
-        let answer = before.completed.values().find_map(|it| it.answer.as_ref());
-        if let Some(answer) = answer {
-            let text = answer.text.clone();
-            self.push(Event::AnswerDelta { text });
-            let is_restart = |record: &Record| record.event == Event::AnswerRestarted;
-            let counting = records.iter().rposition(is_restart).unwrap_or_default();
-            for record in &records[counting..] {
-                if matches!(record.event, Event::AudioDelta { .. }) {
-                    self.push(record.event.clone());
-                }
+        let Some((_, text)) = answer else { return };
+        self.push(Event::AnswerDelta { text });
+        let now = self.state().answer_revision;
+        for event in of_answer {
+            match event {
+                Event::AudioDelta {
+                    revision,
+                    n,
+                    text,
+                    speech,
+                } if revision == spoken_of => self.push(Event::AudioDelta {
+                    revision: now,
+                    n,
+                    text,
+                    speech,
+                }),
+                completed @ Event::StageCompleted { .. } => self.push(completed),
+                _ => {}
             }
-            // Its sentences are on their way, and are those of the answer that counts.
-            let state = self.state();
-            state.answer_revision = before.answer_revision;
-            state.sentences = before.sentences;
         }
     }
 

@@ -6,10 +6,7 @@ use super::*;
 use crate::{
     ids::MessageId,
     pipeline::Route,
-    reply::{
-        Appended, Begun, CompletedStage, Failure, FailureKind, Run, SpokenSentence, StageStarted,
-        Withdrawn,
-    },
+    reply::{Appended, Begun, CompletedStage, Failure, FailureKind, Run, StageStarted, Withdrawn},
     testing::{
         fixtures::{self, answer, job, speech, text_turn},
         fuzz::explore_by,
@@ -39,18 +36,18 @@ enum Command {
     RepeatProgress {
         run: usize,
     },
+    /// Speech of the answer that counts, or of one before it.
+    Speak {
+        run: usize,
+        is_stale: bool,
+    },
     Complete {
         run: usize,
         ends: bool,
+        withholds: bool,
     },
-    StartSentence {
-        n: u32,
-        last: bool,
-        process: u8,
-    },
-    CompleteSentence {
-        n: u32,
-        last: bool,
+    ReleaseStage {
+        run: usize,
     },
     Fail {
         run: usize,
@@ -79,16 +76,16 @@ enum Command {
 fn commands() -> impl Strategy<Value = Vec<Command>> {
     use Command::*;
     let run = 0..4_usize;
-    let (n, process) = (1..4_u32, 0..3_u8);
+    let process = 0..3_u8;
     let one = prop_oneof![
         4 => Just(Open),
         8 => (0..2_usize, process.clone()).prop_map(|(stage, process)| Start { stage, process }),
         8 => (run.clone(), any::<bool>()).prop_map(|(run, restarts)| Progress { run, restarts }),
         2 => run.clone().prop_map(|run| RepeatProgress { run }),
-        4 => (run.clone(), any::<bool>()).prop_map(|(run, ends)| Complete { run, ends }),
-        4 => (n.clone(), any::<bool>(), process.clone())
-            .prop_map(|(n, last, process)| StartSentence { n, last, process }),
-        4 => (n, any::<bool>()).prop_map(|(n, last)| CompleteSentence { n, last }),
+        4 => (run.clone(), any::<bool>()).prop_map(|(run, is_stale)| Speak { run, is_stale }),
+        4 => (run.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(run, ends, withholds)| Complete { run, ends, withholds }),
+        2 => run.clone().prop_map(|run| ReleaseStage { run }),
         3 => (run, any::<bool>()).prop_map(|(run, resumable)| Fail { run, resumable }),
         1 => any::<bool>().prop_map(|is_stale| Expire { is_stale }),
         1 => Just(Cancel),
@@ -173,17 +170,23 @@ impl World {
         run.epoch == self.epoch && newest == Some(run.number)
     }
 
+    fn last_restart(&self) -> Option<usize> {
+        let is_restart = |event: &Event| *event == Event::AnswerRestarted;
+        self.events.iter().rposition(is_restart)
+    }
+
+    /// Sentences of the answer that counts.
+    fn spoken(&self) -> u32 {
+        let counting = &self.events[self.last_restart().unwrap_or_default()..];
+        let spoken = |it: &&Event| matches!(it, Event::AudioDelta { .. });
+        u32::try_from(counting.iter().filter(spoken).count()).unwrap()
+    }
+
     fn act(&mut self, command: &Command) {
         let job = self.job();
         let was_over = self.state.as_ref().is_some_and(JobState::is_terminal);
         let process = |number: &u8| format!("process {number}");
-        let sentence = |n: u32, last: bool, take: u32| Sentence {
-            take,
-            n,
-            text: format!("Kalimat {n}."),
-            last,
-        };
-        let revision = self.state.as_ref().map_or(1, |it| it.answer_revision);
+        let revision = self.state.as_ref().map_or(0, |it| it.answer_revision);
         let written = match command {
             Command::Open => self.decide(|draft| draft.open(&job)).1,
             Command::Start { stage, process: by } => {
@@ -230,25 +233,63 @@ impl World {
                 assert!(written.is_empty(), "told twice");
                 written
             }
-            Command::Complete { run, ends } => {
+            Command::Speak { run, is_stale } => {
+                let Some((number, run)) = self.run(*run) else {
+                    return;
+                };
+                let step = self.runs[number].1 + 1;
+                let spoken = [Event::AudioDelta {
+                    revision: revision + u64::from(*is_stale),
+                    n: self.spoken() + 1,
+                    text: "Itu.".into(),
+                    speech: speech(),
+                }];
+                let tell = |draft: &mut Draft| draft.append_progress(&run, step, &spoken);
+                let (appended, written) = self.decide(tell);
+                if appended == Appended::Recorded {
+                    assert_eq!(written.is_empty(), *is_stale);
+                    self.runs[number].1 = step;
+                }
+                written
+            }
+            Command::ReleaseStage { run } => {
+                let Some((_, run)) = self.run(*run) else {
+                    return;
+                };
+                let release = |draft: &mut Draft| draft.release_stage(run.stage, Some(&run), &[]);
+                let (_, written) = self.decide(release);
+                let (_, more) = self.decide(release);
+                assert!(more.is_empty(), "told twice");
+                written
+            }
+            Command::Complete {
+                run,
+                ends,
+                withholds,
+            } => {
                 let Some((_, run)) = self.run(*run) else {
                     return;
                 };
                 let mut turn = text_turn("apa?");
                 turn.answer = Some(answer("itu"));
-                let mut events = vec![Event::StageCompleted {
+                let done = Event::StageCompleted {
                     stage: run.stage,
                     duration_ms: 1.0,
                     queued_ms: 1.0,
-                }];
+                };
+                let (mut events, withheld) = match withholds {
+                    true => (vec![], Some(done)),
+                    false => (vec![done], None),
+                };
                 if *ends {
                     let turn = Box::new(turn.clone());
                     events.push(Event::Completed { turn });
                 }
                 let completed = CompletedStage {
                     stage: run.stage,
-                    run: Some(&run),
+                    run: &run,
                     turn: &turn,
+                    withheld,
                 };
                 let complete = |draft: &mut Draft| draft.complete_stage(&events, &completed);
                 let (appended, written) = self.decide(complete);
@@ -265,29 +306,6 @@ impl World {
                     assert!(again == expected || was_over || written.is_empty());
                 }
                 written
-            }
-            Command::StartSentence {
-                n,
-                last,
-                process: by,
-            } => {
-                let started = StageStarted {
-                    stage: Stage::Tts,
-                    attempt: 1,
-                };
-                let (sentence, by) = (sentence(*n, *last, revision), process(by));
-                self.decide(|draft| draft.start_sentence(&job, started.clone(), &sentence, &by))
-                    .1
-            }
-            Command::CompleteSentence { n, last } => {
-                let sentence = sentence(*n, *last, revision);
-                let spoken = SpokenSentence {
-                    speech: Some(speech()),
-                    duration_ms: 1.0,
-                    queued_ms: 1.0,
-                };
-                self.decide(|draft| draft.complete_sentence(&sentence, &spoken))
-                    .1
             }
             Command::Fail { run, resumable } => {
                 let Some((_, run)) = self.run(*run) else {
@@ -349,10 +367,8 @@ impl World {
                 return;
             }
             Command::Release { stage, process: by } => {
-                let (by, id) = (process(by), job.correlation_id);
-                let message = MessageId::of(id, STAGES[*stage]);
-                self.decide(|draft| draft.release_attempt(id, &message, &by))
-                    .1
+                let (by, stage) = (process(by), STAGES[*stage]);
+                self.decide(|draft| draft.release_attempt(stage, &by)).1
             }
             Command::Erase => {
                 self.decide(|draft| draft.erase(&job));
@@ -408,26 +424,21 @@ impl World {
         assert_eq!(ends, resumptions + usize::from(state.is_terminal()));
         let last = self.events.last();
         assert_eq!(state.is_terminal(), last.is_some_and(Event::is_terminal));
-        // The sentences of the answer that counts, in order.
-        let restart = self
-            .events
-            .iter()
-            .rposition(|it| *it == Event::AnswerRestarted);
-        let counting = &self.events[restart.unwrap_or_default()..];
-        assert!(is_counting(counting));
+        // The speech of the answer that counts, and of no other one.
+        let restart = self.last_restart();
+        let revision = restart.map_or(0, |place| state.first + place as u64);
+        if state.first == first_number(self.epoch) {
+            assert_eq!(state.answer_revision, revision);
+        }
+        for event in &self.events[restart.unwrap_or_default()..] {
+            if let Event::AudioDelta { revision, .. } = event {
+                assert_eq!(*revision, state.answer_revision);
+            }
+        }
         // It is kept as JSON.
         let kept = serde_json::to_string(state).unwrap();
         assert_eq!(serde_json::from_str::<JobState>(&kept).unwrap(), *state);
     }
-}
-
-/// Whether the announcements are numbered 1, 2, 3 ….
-fn is_counting(events: &[Event]) -> bool {
-    let numbers = events.iter().filter_map(|event| match event {
-        Event::AudioDelta { n, .. } => Some(*n),
-        _ => None,
-    });
-    numbers.zip(1..).all(|(found, expected)| found == expected)
 }
 
 #[test]
@@ -482,8 +493,9 @@ fn what_is_over_for_good_keeps_nothing_of_the_turn() {
     let turn = text_turn(&"rahasia ".repeat(100));
     let completed = CompletedStage {
         stage: Stage::Rag,
-        run: Some(&run),
+        run: &run,
         turn: &turn,
+        withheld: None,
     };
     let end = Event::Completed {
         turn: Box::new(turn.clone()),

@@ -61,7 +61,7 @@ pub async fn sixteen_mebibytes_fit(backends: Backends) {
 pub async fn what_is_sent_in_again_replaces_and_what_is_spoken_again_does_not(backends: Backends) {
     let id = CorrelationId::new();
     let (old, new) = (Bytes::from_static(b"old"), Bytes::from_static(b"newer"));
-    let sentence = Item::Sentence { take: 1, n: 1 };
+    let sentence = Item::Sentence { revision: 0, n: 1 };
     for (item, first_stands_for) in [(Item::Input, &new), (Item::Speech, &old), (sentence, &old)] {
         let claims = &backends.claims;
         let check_in = |bytes: &Bytes| claims.check_in(id, item, bytes.clone(), A_MINUTE);

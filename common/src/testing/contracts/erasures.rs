@@ -17,11 +17,11 @@ use crate::{
     pipeline::{Route, Stage},
     reply::{
         Appended, Begun, CompletedStage, Event, Failure, FailureKind, Resumed, Resumption, Run,
-        Speaking, SpokenSentence, StageStarted,
+        StageStarted,
     },
     testing::fixtures,
     time::UnixMillis,
-    turn::{Sentence, Speech},
+    turn::Speech,
 };
 
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -87,7 +87,11 @@ async fn answered(backends: &Backends) -> (Job, Vec<Ticket>) {
     let replies = &backends.replies;
     let run = begun(backends, &job).await;
     let mut tickets = Vec::new();
-    for item in [Item::Input, Item::Sentence { take: 1, n: 1 }, Item::Speech] {
+    for item in [
+        Item::Input,
+        Item::Sentence { revision: 0, n: 1 },
+        Item::Speech,
+    ] {
         tickets.push(check_in(backends, &job, item).await.unwrap());
     }
     let mut turn = fixtures::text_turn("apa?");
@@ -111,8 +115,9 @@ async fn answered(backends: &Backends) -> (Job, Vec<Ticket>) {
     ];
     let completed = CompletedStage {
         stage: Stage::Rag,
-        run: Some(&run),
+        run: &run,
         turn: &turn,
+        withheld: None,
     };
     let done = replies.complete_stage(id, &events, &completed).await;
     assert_eq!(done, Ok(Appended::Recorded));
@@ -185,8 +190,9 @@ pub async fn nothing_of_an_erased_job_is_taken_that_comes_late(backends: Backend
     let turn = fixtures::text_turn("apa?");
     let completed = CompletedStage {
         stage: Stage::Rag,
-        run: Some(&run),
+        run: &run,
         turn: &turn,
+        withheld: None,
     };
     let failure = Failure {
         code: "panicked".into(),
@@ -204,21 +210,6 @@ pub async fn nothing_of_an_erased_job_is_taken_that_comes_late(backends: Backend
     ] {
         assert_eq!(appended, Ok(Appended::Closed));
     }
-    let sentence = Sentence {
-        take: 1,
-        n: 1,
-        text: "Itu.".into(),
-        last: true,
-    };
-    let spoken = SpokenSentence {
-        speech: Some(fixtures::speech()),
-        duration_ms: 1.0,
-        queued_ms: 0.0,
-    };
-    let begun = replies.begin_sentence(&job, started(Stage::Tts), &sentence);
-    assert_eq!(begun.await, Ok(Speaking::Over));
-    let completed = replies.complete_sentence(id, &sentence, &spoken).await;
-    assert_eq!(completed, Ok(Speaking::Over));
     let resumption = Resumption {
         deadline: UnixMillis::now().after(A_MINUTE),
         callback: None,

@@ -11,12 +11,8 @@ use crate::{
     ids::MessageId,
     job::store::FIRST_EPOCH,
     pipeline::{Route, Stage},
-    reply::{
-        Appended, Begun, CompletedStage, Event, Record, Run, Speaking, SpokenSentence,
-        StageStarted, Told, Withdrawn,
-    },
+    reply::{Appended, Begun, CompletedStage, Event, Record, Run, StageStarted, Told, Withdrawn},
     testing::fixtures::{answer, job, speech, text_turn},
-    turn::Sentence,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -136,24 +132,21 @@ pub async fn a_log_that_is_gone_is_begun_with_its_job_or_not_at_all(backends: Ba
     let id = gone.correlation_id;
     let run = Run::new(FIRST_EPOCH, Stage::Rag, 1);
     let turn = text_turn("apa?");
-    let completed_by = |run| CompletedStage {
+    let completed = CompletedStage {
         stage: Stage::Rag,
-        run,
+        run: &run,
         turn: &turn,
+        withheld: None,
     };
     let one = [delta("a")];
     for appended in [
         log.append(id, &one).await,
         log.narrate(id, &run, 1, &one).await,
-        log.complete_stage(id, &one, &completed_by(Some(&run)))
-            .await,
-        log.complete_stage(id, &one, &completed_by(None)).await,
+        log.complete_stage(id, &one, &completed).await,
+        log.release_stage(id, Stage::Rag, None, &one).await,
     ] {
         assert_eq!(appended, Ok(Appended::Lost));
     }
-    let only = sentence(1, 1, true);
-    let late = log.complete_sentence(id, &only, &spoken(false)).await;
-    assert_eq!(late, Ok(Speaking::Lost));
     assert_eq!(log.read(id, 0).await, Ok(Vec::new()));
 
     // Begun again by another message, it knows nothing of that run.
@@ -186,15 +179,15 @@ pub async fn a_completed_stage_is_known_with_its_turn(backends: Backends) {
     let job = job(Route::Voice);
     let log = &backends.replies;
     log.open(&job).await.unwrap();
-    let begun = log.begin_stage(&job, started(Stage::Rag)).await;
-    assert!(matches!(begun, Ok(Begun::Started(_))), "{begun:?}");
+    let run = begun(&backends, &job, Stage::Rag).await;
 
     let mut turn = text_turn("apa?");
     turn.answer = Some(answer("itu"));
     let done = CompletedStage {
         stage: Stage::Rag,
-        run: None,
+        run: &run,
         turn: &turn,
+        withheld: None,
     };
     log.complete_stage(job.correlation_id, &[delta("itu")], &done)
         .await
@@ -205,7 +198,7 @@ pub async fn a_completed_stage_is_known_with_its_turn(backends: Backends) {
         again,
         Ok(Begun::AlreadyCompleted {
             turn: Box::new(turn),
-            take: 1,
+            begun: vec![Stage::Rag],
         })
     );
     let other = log.begin_stage(&job, started(Stage::Tts)).await;
@@ -214,10 +207,7 @@ pub async fn a_completed_stage_is_known_with_its_turn(backends: Backends) {
 
 async fn run_of_rag(backends: &Backends, job: &Job) -> Run {
     backends.replies.open(job).await.unwrap();
-    match backends.replies.begin_stage(job, started(Stage::Rag)).await {
-        Ok(Begun::Started(run)) => run,
-        other => panic!("{other:?}"),
-    }
+    begun(backends, job, Stage::Rag).await
 }
 
 pub async fn of_two_runs_of_a_stage_the_newer_one_writes(backends: Backends) {
@@ -238,8 +228,9 @@ pub async fn of_two_runs_of_a_stage_the_newer_one_writes(backends: Backends) {
     let turn = text_turn("apa?");
     let completed_by = |run| CompletedStage {
         stage: Stage::Rag,
-        run: Some(run),
+        run,
         turn: &turn,
+        withheld: None,
     };
     let late = log.complete_stage(id, &[], &completed_by(&older)).await;
     assert_eq!(late, Ok(Appended::Superseded));
@@ -248,7 +239,7 @@ pub async fn of_two_runs_of_a_stage_the_newer_one_writes(backends: Backends) {
     assert_eq!(told, Ok(Appended::Recorded));
     let newest = run_of_rag(&backends, &job).await;
     let expected = Told {
-        take: 2,
+        has_begun: true,
         text: "Ini".into(),
     };
     assert_eq!(newest.told, expected);
@@ -256,7 +247,8 @@ pub async fn of_two_runs_of_a_stage_the_newer_one_writes(backends: Backends) {
     assert_eq!(done, Ok(Appended::Recorded));
     let again = log.begin_stage(&job, started(Stage::Rag)).await;
     let turn = Box::new(turn.clone());
-    assert_eq!(again, Ok(Begun::AlreadyCompleted { turn, take: 2 }));
+    let begun = vec![Stage::Rag];
+    assert_eq!(again, Ok(Begun::AlreadyCompleted { turn, begun }));
 }
 
 /// The store did it, and its answer was lost on the way.
@@ -272,8 +264,9 @@ pub async fn what_is_repeated_is_told_once(backends: Backends) {
     let turn = text_turn("apa?");
     let completed = CompletedStage {
         stage: Stage::Rag,
-        run: Some(&run),
+        run: &run,
         turn: &turn,
+        withheld: None,
     };
     for _ in 0..2 {
         let done = log.complete_stage(id, &[delta(" Ya.")], &completed).await;
@@ -284,118 +277,102 @@ pub async fn what_is_repeated_is_told_once(backends: Backends) {
     assert_eq!(told.text, "Itu ada. Ya.");
 }
 
-fn sentence(take: u32, n: u32, last: bool) -> Sentence {
-    Sentence {
-        take,
+fn spoken(revision: u64, n: u32) -> Event {
+    Event::AudioDelta {
+        revision,
         n,
         text: format!("Kalimat {n}."),
-        last,
+        speech: speech(),
     }
 }
 
-fn spoken(silent: bool) -> SpokenSentence {
-    SpokenSentence {
-        speech: (!silent).then(speech),
-        duration_ms: 2.0,
-        queued_ms: 1.0,
-    }
-}
-
-/// The numbers of the sentences that the log announces.
-async fn announced(backends: &Backends, job: &Job) -> Vec<u32> {
+/// The numbers of the sentences that are told as speech.
+async fn told_as_speech(backends: &Backends, job: &Job) -> Vec<u32> {
     let records = backends.replies.read(job.correlation_id, 0).await.unwrap();
     let audio = records.iter().filter_map(|record| match &record.event {
-        Event::AudioDelta { n, text, .. } => {
-            assert_eq!(*text, format!("Kalimat {n}."));
-            Some(*n)
-        }
+        Event::AudioDelta { n, .. } => Some(*n),
         _ => None,
     });
     audio.collect()
 }
 
-/// A job whose answer is written.
-async fn answered(backends: &Backends) -> Job {
-    let job = job(Route::Voice);
-    let run = run_of_rag(backends, &job).await;
-    let mut turn = text_turn("apa?");
-    turn.answer = Some(answer("Kalimat."));
-    let completed = CompletedStage {
-        stage: Stage::Rag,
-        run: Some(&run),
-        turn: &turn,
-    };
-    let replies = &backends.replies;
-    let appended = replies.complete_stage(job.correlation_id, &[], &completed);
-    assert_eq!(appended.await, Ok(Appended::Recorded));
-    job
+async fn begun(backends: &Backends, job: &Job, stage: Stage) -> Run {
+    match backends.replies.begin_stage(job, started(stage)).await {
+        Ok(Begun::Started(run)) => run,
+        other => panic!("it begins: {other:?}"),
+    }
 }
 
-pub async fn sentences_are_announced_in_order_and_the_last_one_missing_hears_of_all(
-    backends: Backends,
-) {
-    let job = answered(&backends).await;
+pub async fn speech_of_an_answer_that_was_begun_anew_is_not_told(backends: Backends) {
+    let job = job(Route::Voice);
     let log = &backends.replies;
     let id = job.correlation_id;
-    for n in 1..=4 {
-        let sentence = sentence(1, n, n == 4);
-        let begun = log.begin_sentence(&job, started(Stage::Tts), &sentence);
-        assert_eq!(begun.await, Ok(Speaking::Missing { crashes: 0 }), "{n}");
-    }
-    let steps: [(u32, &[u32]); 3] = [(3, &[]), (4, &[]), (1, &[1])];
-    for (n, heard) in steps {
-        let (sentence, spoken) = (sentence(1, n, n == 4), spoken(false));
-        let complete = log.complete_sentence(id, &sentence, &spoken);
-        assert_eq!(complete.await, Ok(Speaking::Spoken), "{n}");
-        assert_eq!(announced(&backends, &job).await, heard);
-    }
-    let second = sentence(1, 2, false);
-    let whole = log.complete_sentence(id, &second, &spoken(true)).await;
-    let Ok(Speaking::AllSpoken(whole)) = whole else {
-        panic!("{whole:?}")
-    };
-    assert_eq!(whole.turn.answer, Some(answer("Kalimat.")));
-    let silent = whole.sentences.iter().map(|it| it.speech.is_none());
-    assert_eq!(silent.collect::<Vec<_>>(), [false, true, false, false]);
-    assert_eq!(announced(&backends, &job).await, [1, 3, 4]);
-
-    // Its message comes again: the one who joins may have died.
-    let again = log.begin_sentence(&job, started(Stage::Tts), &second).await;
-    assert_eq!(again, Ok(Speaking::AllSpoken(whole.clone())));
-    let again = log.complete_sentence(id, &second, &spoken(false)).await;
-    assert_eq!(again, Ok(Speaking::AllSpoken(whole)));
-    assert_eq!(announced(&backends, &job).await, [1, 3, 4]);
-
-    log.append(id, &[completed()]).await.unwrap();
-    let over = log.begin_sentence(&job, started(Stage::Tts), &second).await;
-    assert_eq!(over, Ok(Speaking::Over));
+    let (rag, tts) = (
+        run_of_rag(&backends, &job).await,
+        begun(&backends, &job, Stage::Tts).await,
+    );
+    let told = log.narrate(id, &tts, 1, &[spoken(0, 1)]).await;
+    assert_eq!(told, Ok(Appended::Recorded));
+    let anew = [Event::AnswerRestarted, delta("Ini")];
+    log.narrate(id, &rag, 1, &anew).await.unwrap();
+    // It may not have heard of that yet, and is told nothing else.
+    let late = log.narrate(id, &tts, 2, &[spoken(0, 2)]).await;
+    assert_eq!(late, Ok(Appended::Recorded));
+    assert_eq!(told_as_speech(&backends, &job).await, [1]);
+    let records = log.read(id, 0).await.unwrap();
+    let is_restart = |record: &&Record| record.event == Event::AnswerRestarted;
+    let restart = records.iter().find(is_restart).unwrap().sequence_number;
+    log.narrate(id, &tts, 3, &[spoken(restart, 1)])
+        .await
+        .unwrap();
+    assert_eq!(told_as_speech(&backends, &job).await, [1, 1]);
 }
 
-pub async fn sentences_of_an_answer_that_was_begun_anew_are_void(backends: Backends) {
+pub async fn what_is_withheld_of_an_outcome_is_told_once_it_is_released(backends: Backends) {
     let job = job(Route::Voice);
     let log = &backends.replies;
     let id = job.correlation_id;
     let run = run_of_rag(&backends, &job).await;
-    let old = sentence(1, 1, false);
-    log.complete_sentence(id, &old, &spoken(false))
-        .await
-        .unwrap();
-    let anew = [Event::AnswerRestarted, delta("Ini")];
-    log.narrate(id, &run, 1, &anew).await.unwrap();
-    for n in [1, 2] {
-        let void = sentence(1, n, false);
-        let begun = log.begin_sentence(&job, started(Stage::Tts), &void).await;
-        assert_eq!(begun, Ok(Speaking::Over));
-        let late = log.complete_sentence(id, &void, &spoken(false)).await;
-        assert_eq!(late, Ok(Speaking::Over));
+    let turn = text_turn("apa?");
+    let withheld = Event::StageCompleted {
+        stage: Stage::Rag,
+        duration_ms: 3.0,
+        queued_ms: 1.0,
+    };
+    let completed = CompletedStage {
+        stage: Stage::Rag,
+        run: &run,
+        turn: &turn,
+        withheld: Some(withheld.clone()),
+    };
+    assert_eq!(log.outcome(id, Stage::Rag).await, Ok(None));
+    let done = log.complete_stage(id, &[delta("Ya.")], &completed).await;
+    assert_eq!(done, Ok(Appended::Recorded));
+    assert_eq!(log.outcome(id, Stage::Rag).await, Ok(Some(turn.clone())));
+    let told = async || {
+        let records = log.read(id, 0).await.unwrap();
+        let is_it = |record: &&Record| record.event == withheld;
+        records.iter().filter(is_it).count()
+    };
+    assert_eq!(told().await, 0);
+
+    // Its process may have ended, and another one finds the outcome.
+    let again = log.begin_stage(&job, started(Stage::Rag)).await;
+    let expected = Begun::AlreadyCompleted {
+        turn: Box::new(turn.clone()),
+        begun: vec![Stage::Rag],
+    };
+    assert_eq!(again, Ok(expected));
+    for by in [None, Some(&run), None] {
+        let released = log.release_stage(id, Stage::Rag, by, &[]).await;
+        assert_eq!(released, Ok(Appended::Recorded));
+        assert_eq!(told().await, 1);
     }
-    let new = sentence(2, 1, true);
-    let begun = log.begin_sentence(&job, started(Stage::Tts), &new).await;
-    assert_eq!(begun, Ok(Speaking::Missing { crashes: 0 }));
-    log.complete_sentence(id, &new, &spoken(false))
-        .await
-        .unwrap();
-    assert_eq!(announced(&backends, &job).await, [1, 1]);
+    let end = [self::completed()];
+    let released = log.release_stage(id, Stage::Rag, None, &end).await;
+    assert_eq!(released, Ok(Appended::Recorded));
+    let released = log.release_stage(id, Stage::Rag, None, &end).await;
+    assert_eq!(released, Ok(Appended::Closed));
 }
 
 pub async fn who_waits_for_the_end_of_a_job_hears_of_each_that_there_is(backends: Backends) {

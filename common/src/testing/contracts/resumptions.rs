@@ -12,11 +12,10 @@ use crate::{
     pipeline::{Route, Stage},
     reply::{
         Appended, Begun, CompletedStage, Ending, Event, Failure, FailureKind, Record, Resumed,
-        Resumption, Speaking, StageStarted,
+        Resumption, StageStarted,
     },
     testing::fixtures::{answer, job, text_turn},
     time::UnixMillis,
-    turn::Sentence,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -37,15 +36,6 @@ pub(super) fn failure() -> Failure {
 fn completed() -> Event {
     let turn = Box::new(text_turn("apa?"));
     Event::Completed { turn }
-}
-
-fn sentence(n: u32) -> Sentence {
-    Sentence {
-        take: 1,
-        n,
-        text: format!("Kalimat {n}."),
-        last: false,
-    }
 }
 
 /// `job` as it is once it is resumed.
@@ -74,17 +64,21 @@ async fn failed_speaking(backends: &Backends) -> Job {
     let job = job(Route::Voice);
     let log = &backends.replies;
     log.open(&job).await.unwrap();
-    log.begin_stage(&job, started(Stage::Rag)).await.unwrap();
+    let begun = log.begin_stage(&job, started(Stage::Rag)).await;
+    let Ok(Begun::Started(run)) = begun else {
+        panic!("it begins: {begun:?}")
+    };
     let mut turn = text_turn("apa?");
     turn.answer = Some(answer("Kalimat 1. Kalimat 2."));
     let done = CompletedStage {
         stage: Stage::Rag,
-        run: None,
+        run: &run,
         turn: &turn,
+        withheld: None,
     };
     let id = job.correlation_id;
     log.complete_stage(id, &[], &done).await.unwrap();
-    let message = MessageId::of_sentence(id, Stage::Tts, &sentence(1));
+    let message = MessageId::of(id, Stage::Tts);
     assert_eq!(failed(backends, &message, &job).await, Appended::Recorded);
     job
 }
@@ -224,31 +218,23 @@ pub async fn a_resumption_of_which_nothing_came_is_made_anew_after_its_end(backe
     assert_eq!(resume(&backends, &now).await, Resumed::Over, "under way");
 }
 
-pub async fn a_job_that_is_resumed_begins_to_speak_anew(backends: Backends) {
-    let job = job(Route::Voice);
-    let (log, id) = (&backends.replies, job.correlation_id);
-    log.open(&job).await.unwrap();
-    let begin = async |job: &Job, n: u32| {
-        let sentence = sentence(n);
-        let begun = log.begin_sentence(job, started(Stage::Tts), &sentence);
-        assert_eq!(begun.await, Ok(Speaking::Missing { crashes: 0 }));
-    };
-    begin(&job, 1).await;
-    begin(&job, 2).await;
-    let message = MessageId::of_sentence(id, Stage::Tts, &sentence(2));
-    assert_eq!(failed(&backends, &message, &job).await, Appended::Recorded);
+/// What has begun before tells nothing of what is under way.
+pub async fn no_stage_of_a_job_that_is_resumed_has_begun(backends: Backends) {
+    let job = failed_speaking(&backends).await;
+    let log = &backends.replies;
+    log.begin_stage(&job, started(Stage::Tts)).await.unwrap();
     resume(&backends, &job).await;
-    begin(&later(&job), 2).await;
-    begin(&later(&job), 1).await;
-    let records = log.read(id, 0).await.unwrap();
-    let expected = [
-        "job.accepted",
-        "stage.started",
-        "job.failed",
-        "job.resumed",
-        "stage.started",
-    ];
-    assert_eq!(types(&records), expected);
+    let begin = async |stage| log.begin_stage(&later(&job), started(stage)).await.unwrap();
+    let begun = async || match begin(Stage::Rag).await {
+        Begun::AlreadyCompleted { begun, .. } => begun,
+        other => panic!("it is complete: {other:?}"),
+    };
+    assert!(begun().await.is_empty());
+    let Begun::Started(run) = begin(Stage::Tts).await else {
+        panic!("it begins")
+    };
+    assert!(run.has_begun(Stage::Tts) && !run.has_begun(Stage::Rag));
+    assert_eq!(begun().await, [Stage::Tts]);
 }
 
 pub async fn of_a_job_that_nobody_can_resume_no_message_is_put_aside(backends: Backends) {
@@ -265,38 +251,20 @@ pub async fn of_a_job_that_nobody_can_resume_no_message_is_put_aside(backends: B
     assert_eq!(ending, Ok(Some(Ending::default())));
 }
 
-pub async fn a_sentence_of_an_answer_that_was_begun_anew_fails_nothing(backends: Backends) {
-    let job = job(Route::Voice);
-    let (log, id) = (&backends.replies, job.correlation_id);
-    log.open(&job).await.unwrap();
-    let void = MessageId::of_sentence(id, Stage::Tts, &sentence(1));
-    log.append(id, &[Event::AnswerRestarted]).await.unwrap();
-    assert_eq!(failed(&backends, &void, &job).await, Appended::Void);
-    let newer = Sentence {
-        take: 2,
-        ..sentence(1)
-    };
-    let newer = MessageId::of_sentence(id, Stage::Tts, &newer);
-    assert_eq!(failed(&backends, &newer, &job).await, Appended::Recorded);
-}
-
 pub async fn what_is_left_of_the_life_before_is_void(backends: Backends) {
     let job = failed_speaking(&backends).await;
     resume(&backends, &job).await;
     let log = &backends.replies;
     let begun = log.begin_stage(&job, started(Stage::Stt)).await;
     assert_eq!(begun, Ok(Begun::Closed));
-    let second = sentence(2);
-    let begun = log.begin_sentence(&job, started(Stage::Tts), &second).await;
-    assert_eq!(begun, Ok(Speaking::Over));
     assert_eq!(log.expire(&job).await, Ok(Appended::Void));
     let message = MessageId::of(job.correlation_id, Stage::Rag);
     let late = failed(&backends, &message, &job).await;
     assert_eq!(late, Appended::Void);
 
     let now = later(&job);
-    let begun = log.begin_sentence(&now, started(Stage::Tts), &second).await;
-    assert_eq!(begun, Ok(Speaking::Missing { crashes: 0 }));
+    let begun = log.begin_stage(&now, started(Stage::Tts)).await;
+    assert!(matches!(begun, Ok(Begun::Started(_))), "{begun:?}");
     assert_eq!(log.expire(&now).await, Ok(Appended::Recorded));
     assert_eq!(log.expire(&now).await, Ok(Appended::Closed));
     assert_eq!(resume(&backends, &job).await, Resumed::Over);
@@ -306,11 +274,11 @@ pub async fn the_message_by_which_a_job_failed_is_known_until_it_is_resumed(back
     let job = failed_speaking(&backends).await;
     let log = &backends.replies;
     let id = job.correlation_id;
-    let first = MessageId::of_sentence(id, Stage::Tts, &sentence(1));
+    let first = MessageId::of(id, Stage::Tts);
     let by = log.ending(id).await.unwrap().expect("over").failed_by;
     let by = by.expect("known");
     assert_eq!((by.message, by.code.as_str()), (first, "vendor_away"));
-    let second = MessageId::of_sentence(id, Stage::Tts, &sentence(2));
+    let second = MessageId::of(id, Stage::Rag);
     assert_eq!(failed(&backends, &second, &job).await, Appended::Closed);
     let by = log.ending(id).await.unwrap().expect("over").failed_by;
     let by = by.expect("known");

@@ -102,8 +102,9 @@ async fn after_a_crash_what_was_recorded_is_left_behind_and_told() {
     turn.answer = Some(fixtures::answer("Jawaban yang tercatat."));
     let completed = CompletedStage {
         stage: Stage::Rag,
-        run: Some(&run),
+        run: &run,
         turn: &turn,
+        withheld: None,
     };
     let recorded = replies.complete_stage(id, &[], &completed).await;
     assert_eq!(recorded, Ok(Appended::Recorded));

@@ -18,7 +18,7 @@ use common::{
     time::UnixMillis,
 };
 use futures::StreamExt as _;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 
 use crate::handler::Admission;
@@ -35,9 +35,6 @@ pub struct Line {
     replies: JobLog,
 }
 
-/// From the record of an answer until its turn is added, as a rule.
-const COMMIT: Duration = Duration::from_millis(10);
-
 /// What a job is about, as far as the one behind it is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
@@ -45,9 +42,7 @@ enum Doing {
     Work,
     /// A try has failed; the next one is a second off at least.
     Retry,
-    /// Its answer is recorded, and its turn is added next.
-    Committing,
-    /// Its turn will never be added.
+    /// Its turn is added, or never will be.
     Done,
 }
 
@@ -101,10 +96,6 @@ impl Line {
             match self.watch(ahead.nearest, patience).await? {
                 Doing::Work => {}
                 Doing::Retry => return Ok(Admission::Later),
-                Doing::Committing => {
-                    sleep(COMMIT).await;
-                    fewest = u64::MAX;
-                }
                 Doing::Done => self.conversations.pass_over(key, ahead.nearest).await?,
             }
         }
@@ -143,15 +134,13 @@ fn doing(log: &[Record]) -> Doing {
     let events = || log.iter().map(|record| &record.event);
     let resumed = events().rposition(|event| matches!(event, Event::Resumed(_)));
     let steps = || events().skip(resumed.unwrap_or(0)).map(after);
-    if steps().any(|step| step == Doing::Done) {
+    if events().any(has_answered) || steps().any(|step| step == Doing::Done) {
         return Doing::Done;
-    }
-    if events().any(has_answered) {
-        return Doing::Committing;
     }
     steps().next_back().unwrap_or(Doing::Work)
 }
 
+/// That is told once the turn is added.
 fn has_answered(event: &Event) -> bool {
     let rag = Stage::Rag;
     matches!(event, Event::StageCompleted { stage, .. } if *stage == rag)
@@ -160,9 +149,8 @@ fn has_answered(event: &Event) -> bool {
 /// What a job is about after `event`.
 fn after(event: &Event) -> Doing {
     match event {
-        event if has_answered(event) => Doing::Committing,
         Event::StageRetrying { .. } => Doing::Retry,
-        event if event.is_terminal() => Doing::Done,
+        event if has_answered(event) || event.is_terminal() => Doing::Done,
         _ => Doing::Work,
     }
 }
