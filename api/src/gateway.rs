@@ -7,9 +7,10 @@ use common::{
     backends::Backends,
     claim_check::ClaimError,
     conversation::{ConversationError, ConversationKey, PastTurn},
-    envelope::Job,
+    follow_up::FollowUpError,
     idempotency::IdempotencyError,
     ids::{ConversationId, CorrelationId, Tenant},
+    job::log::End,
     reply::{Appended, Event, ReplyError},
     retry::Backoff,
     time::UnixMillis,
@@ -78,6 +79,12 @@ impl From<IdempotencyError> for GatewayError {
     }
 }
 
+impl From<FollowUpError> for GatewayError {
+    fn from(error: FollowUpError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 impl From<ConversationError> for GatewayError {
     fn from(error: ConversationError) -> Self {
         Self::Unavailable(error.to_string())
@@ -125,13 +132,12 @@ impl Gateway {
 
     /// Ends a job that no worker has taken up within its time.
     async fn expire(&self, view: JobView) -> Result<JobView, GatewayError> {
-        let replies = &self.backends.replies;
         let id = view.job.correlation_id;
-        replies.expire(&view.job).await?;
-        self.free_place(&view.job).await;
-        self.backends.discard_recording(&view.job).await;
+        self.backends.replies.expire(&view.job).await?;
+        self.backends.free_slot(&view.job).await;
+        self.backends.try_after_end(&view.job).await;
         // Its stage may have ended it in the same moment.
-        let records = replies.read(id, 0).await?;
+        let records = self.backends.replies.read(id, 0).await?;
         Ok(JobView::of(records.iter()).unwrap_or(view))
     }
 
@@ -157,54 +163,34 @@ impl Gateway {
         if appended == Appended::Recorded {
             info!(correlation_id = %id, "job cancelled");
             tokio::join!(
-                self.pass_over(&view.job),
-                self.free_place(&view.job),
-                self.backends.discard_recording(&view.job)
+                self.backends.free_slot(&view.job),
+                self.backends.try_after_end(&view.job)
             );
         }
         self.look(tenant, id).await
     }
 
-    /// The jobs behind an ended one need not wait for it. Those that are told
-    /// too late see its end in its log.
-    async fn pass_over(&self, job: &Job) {
-        let Some(key) = ConversationKey::of(job) else {
-            return;
-        };
-        let id = job.correlation_id;
-        if let Err(error) = self.backends.conversations.pass_over(&key, id).await {
-            warn!(correlation_id = %id, %error, "its conversation waits for it until its deadline");
-        }
-    }
-
-    /// An ended job counts no more among those of its tenant.
-    async fn free_place(&self, job: &Job) {
-        let id = job.correlation_id;
-        if let Err(error) = self.backends.quotas.leave(&job.tenant, id).await {
-            warn!(correlation_id = %id, %error, "it keeps its place until its deadline");
-        }
-    }
-
     /// The job at its end, or as it is after `patience`. A store that is away
-    /// for a while only costs time.
+    /// for a while only costs time. `end` is there for a job that was submitted
+    /// after it was made.
     pub async fn wait(
         &self,
         tenant: &Tenant,
         id: CorrelationId,
+        end: Option<End>,
         patience: Duration,
     ) -> Result<Option<JobView>, GatewayError> {
         let until = Instant::now() + patience;
         let mut backoff = Backoff::reconnecting();
-        while timeout_at(until, self.backends.replies.ended(id))
-            .await
-            .is_ok()
-        {
+        let mut may_be_over = end.is_none();
+        let mut end = end.unwrap_or_else(|| self.backends.replies.end_of(id));
+        while may_be_over || timeout_at(until, end.comes()).await.is_ok() {
             match self.look(tenant, id).await {
                 // Resumed in the same moment.
-                Ok(Some(view)) if view.outcome.is_none() => {}
+                Ok(Some(view)) if view.outcome.is_none() => may_be_over = false,
                 Err(error) => {
                     warn!(correlation_id = %id, %error, "waiting for the reply log");
-                    let _ = timeout_at(until, backoff.wait()).await;
+                    may_be_over = timeout_at(until, backoff.wait()).await.is_ok();
                 }
                 settled => return settled,
             }

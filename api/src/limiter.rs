@@ -25,7 +25,7 @@ use crate::{
     client_address::household,
     config::limits::{LimitConfig, Rates, WhenAway},
     error::Problem,
-    place::Place,
+    job_slot::JobSlot,
     rate_limit_fields::{RateLimitFields, whole_seconds},
     turned_away::TurnedAway,
 };
@@ -68,7 +68,7 @@ pub enum Decision {
     Admitted {
         fields: RateLimitFields,
         /// For the job that it asks for.
-        place: Option<Arc<Place>>,
+        slot: Option<Arc<JobSlot>>,
     },
     Refused {
         fields: RateLimitFields,
@@ -81,7 +81,7 @@ impl Decision {
     fn admitted() -> Self {
         Self::Admitted {
             fields: RateLimitFields::default(),
-            place: None,
+            slot: None,
         }
     }
 }
@@ -188,14 +188,14 @@ impl Limiter {
     fn decide(&self, tenant: &Tenant, request: &Request<'_>, ruling: &Ruling) -> Decision {
         let fields = self.fields(request, ruling);
         let Some(refusal) = ruling.refusal else {
-            let place = request.job.map(|job| {
+            let slot = request.job.map(|job| {
                 let quotas = Arc::clone(&self.quotas);
                 let interactive = ruling.interactive_jobs;
-                Place::taken(quotas, tenant.clone(), job.id, job.deadline, interactive)
+                JobSlot::taken(quotas, tenant.clone(), job.id, job.deadline, interactive)
             });
             return Decision::Admitted {
                 fields,
-                place: place.map(Arc::new),
+                slot: slot.map(Arc::new),
             };
         };
         let (code, problem) = problem(request, ruling, refusal);

@@ -20,8 +20,8 @@ use crate::{
     byte_budget::{Collected, TenantBytes},
     error::{Problem, unread},
     gateway::{Caller, ConversationName, NewInput, NewTurn},
+    job_slot::JobSlot,
     middleware::request_context::TraceParent,
-    place::Place,
     state::{Limits, TenantLimits},
 };
 use fields::{valid_format, valid_timeout, valid_voice, written_priority, written_timeout};
@@ -205,7 +205,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             tenant: tenant.clone(),
             request_id: request_id.clone(),
             traceparent: extensions.get::<TraceParent>().map(|it| it.0.clone()),
-            place: extensions.get::<Arc<Place>>().cloned(),
+            slot: extensions.get::<Arc<JobSlot>>().cloned(),
         })
     }
 }

@@ -11,6 +11,7 @@ use axum::{
 };
 use common::{
     ids::{ConversationId, CorrelationId},
+    job::log::End,
     pipeline::Stage,
     priority::Priority,
     time::UnixMillis,
@@ -101,6 +102,8 @@ struct Entered {
     patience: Duration,
     /// As it is now, when an earlier request with the same key submitted it.
     earlier: Option<Box<JobView>>,
+    /// Its end, which is yet to come.
+    end: Option<End>,
 }
 
 impl Submission {
@@ -165,7 +168,9 @@ impl Submission {
             Some(_) => return Err(Problem::first_still_running(entered.id)),
             None => {
                 let patience = patience.unwrap_or(entered.patience).min(entered.patience);
-                let waited = gateway.wait(&tenant, entered.id, patience).await;
+                let waited = gateway
+                    .wait(&tenant, entered.id, entered.end, patience)
+                    .await;
                 waited.map_err(|error| Problem::from(error).of_job(entered.id))?
             }
         };
@@ -195,12 +200,12 @@ impl Submission {
         } else {
             Manner::awaited()
         };
-        let entered = self.enter(gateway, turn, caller, manner).await?;
+        let mut entered = self.enter(gateway, turn, caller, manner).await?;
         let view = match wait.min(entered.patience) {
             Duration::ZERO => None,
             // A store that is away now takes nothing from the job.
             patience => gateway
-                .wait(&tenant, entered.id, patience)
+                .wait(&tenant, entered.id, entered.end.take(), patience)
                 .await
                 .ok()
                 .flatten(),
@@ -247,6 +252,8 @@ impl Submission {
         }
         let conversation_id = turn.conversation_id.clone();
         let patience = gateway.patience(&turn);
+        let slot = caller.slot.as_ref();
+        let end = slot.map(|slot| gateway.backends().replies.end_of(slot.job()));
         let submitting = submit(Arc::clone(gateway), request, turn, caller);
         // In a task of its own: a client that goes away in the middle of it
         // leaves no half of a job behind.
@@ -257,12 +264,14 @@ impl Submission {
                 conversation_id: Some(conversation_id),
                 patience,
                 earlier: None,
+                end: end.filter(|end| end.job() == id),
             },
             Submitted::Before(view) => Entered {
                 id: view.job.correlation_id,
                 conversation_id: view.job.conversation_id.clone(),
                 patience: view.job.time_left(UnixMillis::now()) + SLACK,
                 earlier: Some(view),
+                end: None,
             },
         })
     }

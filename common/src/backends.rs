@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lapin::uri::AMQPUri;
 use redis::{ConnectionInfo, IntoConnectionInfo as _};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::{
     broker::{
@@ -13,15 +13,15 @@ use crate::{
         rabbitmq::{RabbitBroker, RabbitConfig, TopologyMismatch},
         topology::{QueueKind, Topology},
     },
-    claim_check::{ClaimCheck, Ticket, memory::MemoryClaimCheck, redis::RedisClaimCheck},
+    claim_check::{ClaimCheck, memory::MemoryClaimCheck, redis::RedisClaimCheck},
     config::{ConfigError, Environment},
     conversation::{Conversations, memory::MemoryConversations, redis::RedisConversations},
-    envelope::Job,
     idempotency::{IdempotencyKeys, memory::MemoryIdempotencyKeys, redis::RedisIdempotencyKeys},
     job::{
         log::JobLog,
         store::{memory::MemoryJobStore, redis::RedisJobStore},
     },
+    outbox::{Outbox, memory::MemoryOutbox, redis::RedisOutbox},
     quota::{Quotas, memory::MemoryQuotas, redis::RedisQuotas},
     redis_link::RedisLink,
     reply::Retention,
@@ -36,33 +36,7 @@ pub struct Backends {
     pub conversations: Arc<dyn Conversations>,
     pub idempotency: Arc<dyn IdempotencyKeys>,
     pub quotas: Arc<dyn Quotas>,
-}
-
-impl Backends {
-    /// The recording of a job that is over is kept no longer, unless an operator may take the job up again. What cannot be
-    /// discarded now goes when its time is up.
-    pub async fn discard_recording(&self, job: &Job) {
-        if !job.route.takes_recording() {
-            return;
-        }
-        let id = job.correlation_id;
-        let discard = async {
-            let ending = self
-                .replies
-                .ending(id)
-                .await
-                .map_err(|error| error.to_string())?;
-            if ending.is_none_or(|ending| ending.can_be_resumed) {
-                return Ok(());
-            }
-            let discarded = self.claims.discard(&Ticket::of_input(id)).await;
-            discarded.map_err(|error| error.to_string())
-        };
-        let discarded: Result<(), String> = discard.await;
-        if let Err(error) = discarded {
-            debug!(correlation_id = %id, error, "a recording stays until its time is up");
-        }
-    }
+    pub outbox: Arc<dyn Outbox>,
 }
 
 #[derive(Clone, Debug)]
@@ -119,6 +93,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
             )),
             idempotency: Arc::new(MemoryIdempotencyKeys::default()),
             quotas: Arc::new(MemoryQuotas::default()),
+            outbox: Arc::new(MemoryOutbox::default()),
         }),
         Mode::Distributed { rabbitmq, redis } => {
             let link = |places| RedisLink::new(redis.as_ref().clone(), places);
@@ -132,6 +107,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
                 claims: Arc::new(RedisClaimCheck::new(bulk, config.retention.0)),
                 idempotency: Arc::new(RedisIdempotencyKeys::new(link.clone())),
                 quotas: Arc::new(RedisQuotas::new(link.clone())),
+                outbox: Arc::new(RedisOutbox::new(link.clone())),
                 conversations: Arc::new(RedisConversations::new(
                     link,
                     config.conversation_ttl,

@@ -19,7 +19,7 @@ use crate::{
     envelope::{Envelope, Job},
     ids::CorrelationId,
     pipeline::Route,
-    time::{UnixMillis, whole_millis},
+    time::UnixMillis,
     turn::{Input, Turn},
 };
 pub use secrets::{SigningKey, SigningKeys, Strength, secret_from};
@@ -34,9 +34,9 @@ pub const TIME_TO_TELL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The first message of the job that tells of the next end of `job`; `None` when
 /// nobody asked for it.
-pub fn watching(job: &Job, now: UnixMillis) -> Option<Envelope> {
+pub fn telling(job: &Job, now: UnixMillis) -> Option<Envelope> {
     let url = job.callback_url.clone()?;
-    let watching = Job {
+    let telling = Job {
         correlation_id: job.callback?,
         route: Route::Webhook,
         deadline: job.deadline.after(TIME_TO_TELL),
@@ -48,17 +48,7 @@ pub fn watching(job: &Job, now: UnixMillis) -> Option<Envelope> {
         ..job.clone()
     };
     let turn = Turn::new(Input::Callback { url });
-    Some(Envelope::first(watching, turn, now))
-}
-
-/// When the job that `watching` tells of is over at the latest.
-pub fn deadline_of_watched(watching: &Job) -> UnixMillis {
-    UnixMillis(
-        watching
-            .deadline
-            .0
-            .saturating_sub(whole_millis(TIME_TO_TELL)),
-    )
+    Some(Envelope::first(telling, turn, now))
 }
 
 /// The job that tells of the end of `job` after it is resumed until `deadline`:
@@ -387,7 +377,7 @@ mod tests {
         assert_eq!(next, next_to_tell(&job, UnixMillis(1)));
         assert_ne!(next, next_to_tell(&job, UnixMillis(2)));
         assert_ne!(next, job.callback);
-        let first = watching(&job, UnixMillis(0)).unwrap().job;
+        let first = telling(&job, UnixMillis(0)).unwrap().job;
         assert_eq!(Some(first.correlation_id), job.callback);
         assert_eq!(first.callback_of, Some(job.correlation_id));
         assert_eq!(first.callback_url, None);

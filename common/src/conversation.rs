@@ -4,11 +4,13 @@
 //! - The turn of a job is added once, however often its job runs; for as long
 //!   as an accepted job may run also when its turn is no longer among those
 //!   kept.
-//! - Accepted jobs stand in one line, in the order in which they were accepted
-//!   by whichever process. A job leaves the line when its turn is added, when it
-//!   is passed over, or at its deadline: none blocks the others for longer. A
-//!   turn that was passed over is added late only when its job is resumed: then
-//!   it stands at the end of the line.
+//! - Accepted jobs have an order, in which they were accepted by whichever
+//!   process. A job leaves it when its turn is added, when it is removed, or at
+//!   its deadline: none blocks the others for longer. The turn of a job that was
+//!   removed is added late only when the job is resumed: then it comes last.
+//! - The message of a job whose turn has not come is held. Whoever makes way for
+//!   it is given it to publish, and so is who asks, until it is told that it was
+//!   [published](Conversations::published).
 //! - A conversation of one tenant is invisible to every other.
 //! - It is forgotten when no turn was added for the time to live, and keeps at
 //!   most [`KEPT_TURNS`] turns, the newest.
@@ -20,14 +22,13 @@
 //!
 //! A store that is away is an error; history never moves silently elsewhere.
 //!
-//! Deliberately absent: waiting. Who stands in the line asks again, or listens
-//! to the reply log of the job before it.
+//! Deliberately absent: waiting, and publishing.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    envelope::Job,
+    envelope::{Envelope, Job},
     ids::{ConversationId, CorrelationId, Tenant},
     pipeline::Stage,
     reply::Retention,
@@ -45,39 +46,54 @@ pub trait Conversations: Send + Sync + 'static {
     /// Its turns, the oldest first; empty when there is none.
     async fn history(&self, key: &ConversationKey) -> Result<Vec<PastTurn>, ConversationError>;
 
-    /// Puts a job at the end of the line, until `deadline`; a job that was
-    /// accepted before stays where it is.
+    /// Puts a job last, until `deadline`; a job that was accepted before stays
+    /// where it is.
     async fn accept(
         &self,
         key: &ConversationKey,
         job: CorrelationId,
         deadline: UnixMillis,
-    ) -> Result<(), ConversationError>;
+    ) -> Result<Place, ConversationError>;
 
-    /// Puts a job that is resumed at the end of the line, until its new deadline;
-    /// one that still stands there stays where it is.
+    /// Puts a job that is resumed last, until its new deadline; one that still
+    /// has a place stays where it is.
     async fn accept_again(&self, key: &ConversationKey, job: &Job)
     -> Result<(), ConversationError>;
 
-    /// Who stands in the line before `job`; `None` when its turn has come, and
-    /// also when it stands in no line.
-    async fn ahead_of(
+    /// Holds `message`, unless the turn of its job has come.
+    async fn hold(
+        &self,
+        key: &ConversationKey,
+        message: &Envelope,
+    ) -> Result<Place, ConversationError>;
+
+    /// Removes a job from the order that has ended, or never began. Gives the
+    /// message of the next one, if that is held.
+    async fn remove_from_order(
         &self,
         key: &ConversationKey,
         job: CorrelationId,
-    ) -> Result<Option<Ahead>, ConversationError>;
+    ) -> Result<Option<Envelope>, ConversationError>;
 
-    /// Takes a job out of the line that has ended, or never began.
-    async fn pass_over(
+    /// Adds a turn and removes its job from the order, unless the job has added
+    /// one before, was removed, or was accepted before the conversation was
+    /// forgotten. Gives the message of the next one, if that is held.
+    async fn append(
+        &self,
+        key: &ConversationKey,
+        turn: PastTurn,
+    ) -> Result<Option<Envelope>, ConversationError>;
+
+    /// The messages that are held and may go: of the next job, and of jobs that
+    /// have no place any more.
+    async fn ready(&self, key: &ConversationKey) -> Result<Ready, ConversationError>;
+
+    /// The message of `job` is held no longer.
+    async fn published(
         &self,
         key: &ConversationKey,
         job: CorrelationId,
     ) -> Result<(), ConversationError>;
-
-    /// Adds a turn and takes its job out of the line, unless the job has added
-    /// one before, was passed over, or was accepted before the conversation was
-    /// forgotten.
-    async fn append(&self, key: &ConversationKey, turn: PastTurn) -> Result<(), ConversationError>;
 
     /// Forgets its turns, and those of the jobs under way. Gives the jobs that were
     /// accepted before; it knows them until each is [erased](Self::erase).
@@ -96,15 +112,21 @@ pub trait Conversations: Send + Sync + 'static {
     async fn of_tenant(&self, tenant: &Tenant) -> Result<Vec<ConversationId>, ConversationError>;
 }
 
-/// The jobs that stand in the line before another.
+/// Where a job is in the order of its conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ahead {
-    /// How many they are; at least 1.
-    pub jobs: u64,
-    /// The one directly before.
-    pub nearest: CorrelationId,
-    /// When that one leaves the line at the latest.
-    pub until: UnixMillis,
+pub enum Place {
+    /// Its turn has come. That of a job that has no place has come, too.
+    Next,
+    /// Others are before it.
+    Behind,
+}
+
+/// What is held of a conversation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ready {
+    pub messages: Vec<Envelope>,
+    /// There are more, whose turn has not come.
+    pub holds_more: bool,
 }
 
 /// A conversation is named by its tenant and the tenant's name for it.

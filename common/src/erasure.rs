@@ -26,6 +26,7 @@ use crate::{
     },
     claim_check::{ClaimError, Ticket},
     conversation::{ConversationError, ConversationKey},
+    follow_up::FollowUpError,
     ids::CorrelationId,
     job::JobView,
     pipeline::Stage,
@@ -74,7 +75,8 @@ from!(
     ClaimError,
     ConversationError,
     PublishError,
-    QuotaError
+    QuotaError,
+    FollowUpError
 );
 
 /// Questions that are under way to the stores at the same time.
@@ -97,6 +99,7 @@ pub async fn erase(
         backends.quotas.leave(&job.tenant, id).await?;
     }
     let audio = backends.claims.erase(id, &tickets(records)).await?;
+    backends.leave_conversation(job).await?;
     let turns = match ConversationKey::of(job) {
         Some(key) => backends.conversations.erase(&key, id).await?.into(),
         None => 0,

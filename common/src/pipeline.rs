@@ -44,6 +44,11 @@ impl Stage {
         self.as_ref()
     }
 
+    /// Whether the jobs of a conversation visit it one after the other.
+    pub const fn takes_turns(self) -> bool {
+        matches!(self, Self::Rag)
+    }
+
     /// The stage that this one follows while it is at work: its message is sent with the first piece of that one's answer, and
     /// what it works on is in the job's log.
     pub const fn follows(self) -> Option<Self> {

@@ -125,14 +125,20 @@ contract!(conversations:
     jobs_have_their_turns_in_the_order_in_which_they_were_accepted,
     accepting_a_job_again_leaves_it_where_it_is,
     a_job_that_was_never_accepted_waits_for_none,
-    a_job_passed_over_blocks_none_and_adds_no_turn,
+    a_job_that_is_removed_blocks_none_and_adds_no_turn,
     a_job_past_its_deadline_blocks_none,
     the_turn_of_a_job_is_not_added_again_once_it_is_kept_no_longer,
     to_forget_is_to_forget_all_that_was_accepted_before,
-    a_job_that_is_resumed_stands_at_the_end_of_the_line,
+    a_job_that_is_resumed_comes_last,
     a_job_that_is_resumed_after_it_was_forgotten_adds_no_turn,
-    the_lines_of_two_tenants_are_apart,
+    the_orders_of_two_tenants_are_apart,
+    a_message_whose_job_has_no_time_left_may_go,
 );
+contract!(outbox:
+    what_is_due_is_given_to_one_at_a_time_until_it_is_struck_out,
+    what_is_noted_again_is_not_struck_out_by_who_took_it_before,
+);
+
 contract!(idempotency:
     a_free_key_is_claimed_and_then_told_with_its_job,
     of_many_who_claim_at_once_one_gets_the_key,

@@ -5,6 +5,8 @@
 //! - distributed: one confirmed hop over a quorum queue with raw lapin and one write to Redis, behind axum;
 //! - embedded: an axum handler that answers.
 //!
+//! With `--celery` also the same question carried by FastAPI and Celery.
+//!
 //! All are asked by the same few lines over HTTP/1.1, one after the other in each round, so that what else the machine does
 //! meets all of them. A caller asks again when it is answered (closed loop).
 
@@ -46,6 +48,9 @@ pub struct Options {
     /// Everything as JSON, into this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Measures FastAPI and Celery as well, from the folder that `ops/bench/peers/celery/setup` has made.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "target/bench/celery")]
+    celery: Option<PathBuf>,
     /// What a process of the run itself does: answers as a ceiling.
     #[arg(long, hide = true)]
     serve: Option<Ceiling>,
@@ -104,8 +109,8 @@ struct Report {
     redis_bytes: f64,
 }
 
-/// Two rows, a mode and its ceiling.
-const PAIRS: [(usize, usize); 2] = [(0, 1), (2, 3)];
+/// Two rows, a mode and what it is held beside.
+const PAIRS: [(usize, usize); 3] = [(0, 1), (2, 3), (0, 4)];
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,12 +170,15 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         amqp_url: rabbitmq.url(),
         redis_url: redis.url(),
     };
-    let targets = [
+    let mut targets = vec![
         programs.distributed().await?,
         programs.ceiling(Ceiling::Hop).await?,
         programs.embedded().await?,
         programs.ceiling(Ceiling::Axum).await?,
     ];
+    if let Some(folder) = &options.celery {
+        targets.push(programs.celery(folder).await?);
+    }
     let redis_commands = redis_use::commands(&redis.url(), &targets[0]).await?;
     let rows = measure(&options, &targets).await?;
     let report = Report {

@@ -17,13 +17,6 @@ use tokio::task::JoinError;
 
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Whether `job` may begin now. Asked before each try; may wait for it, but
-    /// only for a short while on which it sets a bound itself, since no other
-    /// job has its place meanwhile.
-    async fn admit(&self, _job: &Job) -> Admission {
-        Admission::Now
-    }
-
     /// Enriches `turn`, and tells of what cannot wait until it is done through
     /// `progress`. Dropped when the time is up; what it leaves to do then is
     /// [finished](Self::finish).
@@ -51,14 +44,6 @@ pub trait Handler: Send + Sync + 'static {
 
     /// Does what is left to do for work that was broken off, when no more comes.
     async fn finish(&self) {}
-}
-
-/// Whether a job may begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    Now,
-    /// Something has to happen first. To wait for it is no failed try.
-    Later,
 }
 
 /// PORT: what the client hears of a stage that is still at work.

@@ -24,6 +24,7 @@ pub mod providers;
 pub mod provision;
 pub mod query;
 pub mod recording;
+mod relay;
 pub mod retrieval;
 pub mod runner;
 #[cfg(debug_assertions)]

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
-use crate::{kit::Kit, runner, stages};
+use crate::{kit::Kit, relay, runner, stages};
 
 pub struct Pool {
     stop: CancellationToken,
@@ -46,6 +46,7 @@ impl Pool {
             }
         };
         let members = stages.iter().map(start).collect();
+        running.spawn(relay::run(kit.backends.clone(), stop.clone()));
         Self {
             stop,
             members,

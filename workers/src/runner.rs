@@ -44,7 +44,7 @@ use room::{Room, Slot};
 use unsettled::Unsettled;
 
 use crate::{
-    handler::{Admission, Handler, Progress, StageError},
+    handler::{Handler, Progress, StageError},
     narration::Narration,
     slots::clock::{Clock, TimedOut},
     telling::{Telling, Tidings},
@@ -200,9 +200,6 @@ impl Runner {
         let now = UnixMillis::now();
         if envelope.job.is_expired(now) {
             return Outcome::Expired;
-        }
-        if self.handler.admit(&envelope.job).await == Admission::Later {
-            return Outcome::NotYet;
         }
         let queued = UnixMillis::now().since(envelope.published_at);
         let started = StageStarted {

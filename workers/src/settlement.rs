@@ -7,7 +7,7 @@ use common::{
     envelope::Envelope,
     pipeline::Stage,
     reply::{Failure, FailureKind},
-    retry::{RETRY_DELAYS, RetryPolicy},
+    retry::RetryPolicy,
     time::UnixMillis,
     turn::Turn,
 };
@@ -26,9 +26,6 @@ pub enum Settlement {
         delay: Duration,
         reason: &'static str,
     },
-    /// The same stage again, later, as if nothing had happened: it had to wait
-    /// for something else.
-    Postpone { next: Envelope, delay: Duration },
     /// The job has failed by its own input: its caller is told, and there is
     /// nothing for an operator to do.
     Refuse { failure: Failure },
@@ -83,16 +80,6 @@ pub fn settle(
             message,
             detail,
         }) => dead_letter(envelope, code, detail, kind, message),
-    }
-}
-
-/// Decides for a message whose job may not begin yet. Neither its attempt nor
-/// the time since which it is queued changes, and its client hears nothing: for
-/// the client the job is still queued. Its deadline is what ends the waiting.
-pub fn postpone(envelope: &Envelope) -> Settlement {
-    Settlement::Postpone {
-        next: envelope.clone(),
-        delay: RETRY_DELAYS[0],
     }
 }
 
@@ -177,13 +164,6 @@ mod tests {
             Settlement::Retry { next, delay, .. } => {
                 format!("attempt {} in {}s", next.attempt, delay.as_secs())
             }
-            Settlement::Postpone { next, delay } => {
-                format!(
-                    "postponed, attempt {} in {}s",
-                    next.attempt,
-                    delay.as_secs()
-                )
-            }
             Settlement::Refuse { failure } => format!("refuse {}", failure.code),
             Settlement::DeadLetter { failure, .. } => {
                 format!("dead letter {} {:?}", failure.code, failure.kind)
@@ -249,20 +229,6 @@ mod tests {
         for (result, envelope, expected) in rows {
             let settlement = settle(result, &envelope, &POLICY, now());
             assert_eq!(word(&settlement), expected);
-        }
-    }
-
-    #[test]
-    fn waiting_for_something_else_is_no_failed_try() {
-        for attempt in [1, 3, 9] {
-            let at = envelope(Route::Text, attempt, Duration::from_secs(60));
-            let settlement = postpone(&at);
-            let expected = format!("postponed, attempt {attempt} in 1s");
-            assert_eq!(word(&settlement), expected);
-            let Settlement::Postpone { next, .. } = settlement else {
-                panic!("postponed")
-            };
-            assert_eq!(next, at);
         }
     }
 

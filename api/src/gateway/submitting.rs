@@ -6,10 +6,11 @@ use bytes::Bytes;
 use common::{
     backends::Backends,
     broker::{Link, PublishError},
-    callback::{self, CallbackUrl},
+    callback::CallbackUrl,
     claim_check::Item,
-    conversation::ConversationKey,
+    conversation::{ConversationKey, Place},
     envelope::{Envelope, Job},
+    follow_up::FollowUpError,
     ids::{ConversationId, CorrelationId, RequestId, Tenant},
     job::NOT_QUEUED,
     pipeline::Route,
@@ -21,7 +22,7 @@ use common::{
 use tracing::{info, warn};
 
 use super::{Gateway, GatewayError, SLACK};
-use crate::{byte_budget::Hold, place::Place};
+use crate::{byte_budget::Hold, job_slot::JobSlot};
 
 /// A validated turn, to be submitted.
 #[derive(Clone, Debug)]
@@ -126,14 +127,14 @@ pub struct Caller {
     pub request_id: RequestId,
     pub traceparent: Option<String>,
     /// For the job that is asked for; `None` when nobody counts them.
-    pub place: Option<Arc<Place>>,
+    pub slot: Option<Arc<JobSlot>>,
 }
 
 impl Caller {
     /// What the job that is asked for is to be called.
     pub fn new_job_id(&self) -> CorrelationId {
-        let place = self.place.as_ref();
-        place.map_or_else(CorrelationId::new, |place| place.job())
+        let slot = self.slot.as_ref();
+        slot.map_or_else(CorrelationId::new, |slot| slot.job())
     }
 }
 
@@ -186,16 +187,15 @@ impl Gateway {
         caller: Caller,
     ) -> Result<(), Unsubmitted> {
         self.refuse_when_cut_off()?;
-        let place = caller.place.clone();
+        let slot = caller.slot.clone();
         let job = self.new_job(id, &new, caller);
-        let first = self.first_messages(&job, new).await?;
-        let (recorded, ()) = tokio::join!(self.record(&job), demote(&job, place.as_deref()));
-        recorded?;
-        if let Err(error) = self.queue(&first).await {
-            self.take_back(&first, error).await?;
+        let first = self.first_message(&job, new).await?;
+        let (recorded, ()) = tokio::join!(self.record(&job), demote(&job, slot.as_deref()));
+        if let Err(error) = self.queue(&first, recorded?).await {
+            self.take_back(&job, error).await?;
         }
-        if let Some(place) = place {
-            place.keep(job.deadline).await;
+        if let Some(slot) = slot {
+            slot.keep(job.deadline).await;
         }
         info!(correlation_id = %id, route = %job.route, "job accepted");
         Ok(())
@@ -208,39 +208,30 @@ impl Gateway {
         if !self.backends.replies.resubmit(job.correlation_id).await? {
             return Ok(false);
         }
-        let first = self.first_messages(&job, new).await?;
-        self.record(&job).await.map_err(Unsubmitted::into_error)?;
-        self.queue(&first).await?;
+        let first = self.first_message(&job, new).await?;
+        let recorded = self.record(&job).await;
+        let place = recorded.map_err(Unsubmitted::into_error)?;
+        self.queue(&first, place).await?;
         info!(correlation_id = %job.correlation_id, "queued a job that was left half submitted");
         Ok(true)
     }
 
     /// Checks the input in.
-    async fn first_messages(&self, job: &Job, new: NewTurn) -> Result<First, GatewayError> {
+    async fn first_message(&self, job: &Job, new: NewTurn) -> Result<Envelope, GatewayError> {
         let turn = self.turn(job, new).await?;
-        let now = UnixMillis::now();
-        Ok(First {
-            callback: callback::watching(job, now),
-            envelope: Envelope::first(job.clone(), turn, now),
-        })
+        Ok(Envelope::first(job.clone(), turn, UnixMillis::now()))
     }
 
-    /// The callback first: once its job is accepted, no crash loses it.
-    async fn queue(&self, first: &First) -> Result<(), GatewayError> {
-        if let Some(callback) = &first.callback {
-            self.backends.replies.open(&callback.job).await?;
-            self.publish(callback).await?;
-        }
-        self.publish(&first.envelope).await
-    }
-
-    async fn publish(&self, envelope: &Envelope) -> Result<(), GatewayError> {
-        let published = self.backends.broker.publish(envelope).await;
-        published.map_err(|error| match error {
-            PublishError::Full => GatewayError::Overloaded {
-                retry_after: self.backlog.drained_in(envelope.job.priority),
+    /// The promise of a callback first: once the job is accepted, no crash loses
+    /// it.
+    async fn queue(&self, first: &Envelope, place: Place) -> Result<(), GatewayError> {
+        self.backends.promise_callback(&first.job).await?;
+        let sent = self.backends.send_first(first, place).await;
+        sent.map_err(|error| match error {
+            FollowUpError::Publish(PublishError::Full) => GatewayError::Overloaded {
+                retry_after: self.backlog.drained_in(first.job.priority),
             },
-            other => GatewayError::Unavailable(other.to_string()),
+            other => other.into(),
         })
     }
 
@@ -259,7 +250,7 @@ impl Gateway {
             request_id: caller.request_id,
             tenant: caller.tenant,
             route: new.route,
-            priority: self.priority(new, caller.place.as_deref()),
+            priority: self.priority(new, caller.slot.as_deref()),
             accepted_at: now,
             deadline: now.after(new.timeout.unwrap_or(self.terms.deadline)),
             traceparent: caller.traceparent,
@@ -271,10 +262,10 @@ impl Gateway {
         }
     }
 
-    fn priority(&self, new: &NewTurn, place: Option<&Place>) -> Priority {
+    fn priority(&self, new: &NewTurn, slot: Option<&JobSlot>) -> Priority {
         let asked_for = new.priority.unwrap_or_default();
-        match place {
-            Some(place) if place.interactive_jobs() > self.terms.fair_share => Priority::Batch,
+        match slot {
+            Some(slot) if slot.interactive_jobs() > self.terms.fair_share => Priority::Batch,
             _ => asked_for,
         }
     }
@@ -298,7 +289,7 @@ impl Gateway {
 
     /// Opens the log of `job` and gives it its place in its conversation, both
     /// at once. Before its message is published: a worker must find them.
-    async fn record(&self, job: &Job) -> Result<(), Unsubmitted> {
+    async fn record(&self, job: &Job) -> Result<Place, Unsubmitted> {
         let Backends {
             replies,
             conversations,
@@ -310,20 +301,20 @@ impl Gateway {
                     let id = job.correlation_id;
                     conversations.accept(&key, id, job.deadline).await
                 }
-                None => Ok(()),
+                None => Ok(Place::Next),
             }
         };
         let half_done = match tokio::join!(replies.open(job), accept) {
-            (Ok(()), Ok(())) => return Ok(()),
+            (Ok(()), Ok(place)) => return Ok(place),
             // The store is away: to tell it of the end as well would only keep
             // the caller waiting.
             (Err(error), Err(_)) => return Err(Unsubmitted::Maybe(error.into())),
-            (Err(error), Ok(())) => GatewayError::from(error),
+            (Err(error), Ok(_)) => GatewayError::from(error),
             (Ok(()), Err(error)) => GatewayError::from(error),
         };
         Err(match self.withdraw(job, &half_done).await {
             Ok(Withdrawn::Ended) => {
-                tokio::join!(self.pass_over(job), self.backends.discard_recording(job));
+                self.backends.after_withdrawal(job).await;
                 Unsubmitted::Nothing(half_done)
             }
             // Another process submits it, or that could not be found out.
@@ -333,19 +324,14 @@ impl Gateway {
 
     /// For a job that could not be queued, as far as is known. Its message may
     /// have been stored all the same and be worked on: then it was accepted.
-    async fn take_back(&self, first: &First, error: GatewayError) -> Result<(), Unsubmitted> {
-        let job = &first.envelope.job;
+    async fn take_back(&self, job: &Job, error: GatewayError) -> Result<(), Unsubmitted> {
         match self.withdraw(job, &error).await {
             Ok(Withdrawn::Begun) => {
                 info!(correlation_id = %job.correlation_id, "a job is worked on whose message was not confirmed");
                 Ok(())
             }
             Ok(Withdrawn::Ended) => {
-                if let Some(callback) = &first.callback {
-                    // What cannot be undone now is over at its deadline.
-                    let _ = self.withdraw(&callback.job, &error).await;
-                }
-                tokio::join!(self.pass_over(job), self.backends.discard_recording(job));
+                self.backends.after_withdrawal(job).await;
                 Err(Unsubmitted::Nothing(error))
             }
             Ok(Withdrawn::Resubmitted) | Err(_) => Err(Unsubmitted::Maybe(error)),
@@ -378,16 +364,10 @@ impl Gateway {
 }
 
 /// A batch job takes nothing of its tenant's share of the interactive ones.
-async fn demote(job: &Job, place: Option<&Place>) {
-    if let (Priority::Batch, Some(place)) = (job.priority, place) {
-        place.demote().await;
+async fn demote(job: &Job, slot: Option<&JobSlot>) {
+    if let (Priority::Batch, Some(slot)) = (job.priority, slot) {
+        slot.demote().await;
     }
-}
-
-/// What a job begins with.
-struct First {
-    callback: Option<Envelope>,
-    envelope: Envelope,
 }
 
 #[cfg(test)]
@@ -418,7 +398,7 @@ mod tests {
             tenant: Tenant::default(),
             request_id: RequestId::new(),
             traceparent: None,
-            place: None,
+            slot: None,
         };
         let text = NewInput::Text("apa?".into());
         let new = NewTurn::new(Route::Text, text, "a".parse().unwrap());
@@ -435,7 +415,9 @@ mod tests {
         let third = CorrelationId::new();
         let deadline = UnixMillis::now().after(Duration::from_secs(60));
         conversations.accept(&key, third, deadline).await.unwrap();
-        let ahead = conversations.ahead_of(&key, third).await.unwrap().unwrap();
-        assert_eq!((ahead.jobs, ahead.nearest), (1, first));
+        let removed = conversations.remove_from_order(&key, first).await;
+        assert_eq!(removed, Ok(None));
+        let place = conversations.accept(&key, third, deadline).await;
+        assert_eq!(place, Ok(Place::Next));
     }
 }

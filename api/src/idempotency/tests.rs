@@ -125,7 +125,7 @@ fn caller() -> Caller {
         tenant: Tenant::default(),
         request_id: RequestId::new(),
         traceparent: None,
-        place: None,
+        slot: None,
     }
 }
 

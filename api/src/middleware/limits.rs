@@ -27,13 +27,13 @@ pub async fn limit(
     };
     let class = class(&request);
     match limiter.admit(&tenant, class).await {
-        Decision::Admitted { fields, place } => {
-            if let Some(place) = &place {
-                request.extensions_mut().insert(Arc::clone(place));
+        Decision::Admitted { fields, slot } => {
+            if let Some(slot) = &slot {
+                request.extensions_mut().insert(Arc::clone(slot));
             }
             let mut response = next.run(request).await;
-            if let Some(place) = place {
-                place.settle().await;
+            if let Some(slot) = slot {
+                slot.settle().await;
             }
             fields.write(response.headers_mut());
             response

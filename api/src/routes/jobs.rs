@@ -92,7 +92,7 @@ pub async fn get(
                 .look(&caller.tenant, id)
                 .await?
                 .ok_or_else(Problem::unknown_job)?;
-            gateway.wait(&caller.tenant, id, patience).await?
+            gateway.wait(&caller.tenant, id, None, patience).await?
         }
     };
     let view = view.ok_or_else(Problem::unknown_job)?;

@@ -248,6 +248,7 @@ async fn a_job_goes_on_when_the_one_before_it_has_ended_without_a_turn() {
     let replies = &inside.backends.replies;
     let cancel = replies.append(first.correlation_id, &[Event::Cancelled]);
     cancel.await.unwrap();
+    inside.backends.after_end(&first).await.unwrap();
     inside.succeeds(&second).await;
     assert_eq!(turns(&inside.deployment, &id, "job_id").await, [second]);
 }

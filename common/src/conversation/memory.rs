@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    Ahead, ConversationError, ConversationKey, Conversations, PastTurn, known_until, with_turn,
+    ConversationError, ConversationKey, Conversations, PastTurn, Place, Ready, known_until,
+    with_turn,
 };
 use crate::{
-    envelope::Job,
+    envelope::{Envelope, Job},
     ids::{ConversationId, CorrelationId, Tenant},
     reply::Retention,
     time::UnixMillis,
@@ -39,6 +40,8 @@ struct Conversation {
     line: VecDeque<CorrelationId>,
     /// When the time of each job is up that was accepted and may still run.
     deadlines: HashMap<CorrelationId, UnixMillis>,
+    /// The messages of jobs whose turn has not come.
+    held: HashMap<CorrelationId, Envelope>,
     /// Until when there may be data of each job.
     jobs: HashMap<CorrelationId, UnixMillis>,
     /// When it was last forgotten, and until when that is remembered.
@@ -52,6 +55,7 @@ impl Conversation {
             turns_until: Instant::now(),
             line: VecDeque::new(),
             deadlines: HashMap::new(),
+            held: HashMap::new(),
             jobs: HashMap::new(),
             forgotten: None,
         }
@@ -77,6 +81,17 @@ impl Conversation {
         self.line.retain(|waiting| *waiting != job);
     }
 
+    fn place_of(&self, job: CorrelationId) -> Place {
+        match self.line.iter().position(|it| *it == job) {
+            None | Some(0) => Place::Next,
+            Some(_) => Place::Behind,
+        }
+    }
+
+    fn next_held(&self) -> Option<Envelope> {
+        self.held.get(self.line.front()?).cloned()
+    }
+
     /// Whether `job` was accepted, and has had its turn or lost it.
     fn is_spent(&self, job: CorrelationId) -> bool {
         self.deadlines.contains_key(&job) && !self.line.contains(&job)
@@ -89,6 +104,7 @@ impl Conversation {
     fn is_over(&self) -> bool {
         self.turns().is_empty()
             && self.deadlines.is_empty()
+            && self.held.is_empty()
             && self.jobs.is_empty()
             && self.forgotten.is_none()
     }
@@ -154,13 +170,14 @@ impl Conversations for MemoryConversations {
         key: &ConversationKey,
         job: CorrelationId,
         deadline: UnixMillis,
-    ) -> Result<(), ConversationError> {
+    ) -> Result<Place, ConversationError> {
         self.change(key, |conversation| {
             let until = known_until(deadline, self.retention);
             conversation.jobs.insert(job, until);
             if conversation.deadlines.insert(job, deadline).is_none() {
                 conversation.line.push_back(job);
             }
+            conversation.place_of(job)
         })
     }
 
@@ -181,41 +198,69 @@ impl Conversations for MemoryConversations {
         })
     }
 
-    async fn ahead_of(
+    async fn hold(
         &self,
         key: &ConversationKey,
-        job: CorrelationId,
-    ) -> Result<Option<Ahead>, ConversationError> {
+        message: &Envelope,
+    ) -> Result<Place, ConversationError> {
         self.change(key, |conversation| {
-            let jobs = conversation.line.iter().position(|it| *it == job)?;
-            let nearest = *conversation.line.get(jobs.checked_sub(1)?)?;
-            Some(Ahead {
-                jobs: jobs as u64,
-                nearest,
-                until: *conversation.deadlines.get(&nearest)?,
-            })
+            let job = message.correlation_id();
+            let place = conversation.place_of(job);
+            if place == Place::Behind {
+                conversation.held.insert(job, message.clone());
+            }
+            place
         })
     }
 
-    async fn pass_over(
+    async fn remove_from_order(
+        &self,
+        key: &ConversationKey,
+        job: CorrelationId,
+    ) -> Result<Option<Envelope>, ConversationError> {
+        self.change(key, |conversation| {
+            conversation.leave_line(job);
+            conversation.next_held()
+        })
+    }
+
+    async fn append(
+        &self,
+        key: &ConversationKey,
+        turn: PastTurn,
+    ) -> Result<Option<Envelope>, ConversationError> {
+        self.change(key, |conversation| {
+            let job = turn.job;
+            if !conversation.is_spent(job) {
+                if let Some(turns) = with_turn(conversation.turns().to_vec(), turn) {
+                    conversation.turns = turns;
+                    conversation.turns_until = Instant::now() + self.ttl;
+                }
+                conversation.leave_line(job);
+            }
+            conversation.next_held()
+        })
+    }
+
+    async fn ready(&self, key: &ConversationKey) -> Result<Ready, ConversationError> {
+        self.change(key, |conversation| {
+            let held = conversation.held.values();
+            let (ready, waiting): (Vec<_>, Vec<_>) =
+                held.partition(|it| conversation.place_of(it.correlation_id()) == Place::Next);
+            Ready {
+                messages: ready.into_iter().cloned().collect(),
+                holds_more: !waiting.is_empty(),
+            }
+        })
+    }
+
+    async fn published(
         &self,
         key: &ConversationKey,
         job: CorrelationId,
     ) -> Result<(), ConversationError> {
-        self.change(key, |conversation| conversation.leave_line(job))
-    }
-
-    async fn append(&self, key: &ConversationKey, turn: PastTurn) -> Result<(), ConversationError> {
         self.change(key, |conversation| {
-            let job = turn.job;
-            if conversation.is_spent(job) {
-                return;
-            }
-            if let Some(turns) = with_turn(conversation.turns().to_vec(), turn) {
-                conversation.turns = turns;
-                conversation.turns_until = Instant::now() + self.ttl;
-            }
-            conversation.leave_line(job);
+            conversation.held.remove(&job);
         })
     }
 
@@ -223,6 +268,7 @@ impl Conversations for MemoryConversations {
         self.change(key, |conversation| {
             conversation.turns.clear();
             conversation.line.clear();
+            conversation.held.clear();
             let until = Instant::now() + self.ttl;
             conversation.forgotten = Some((UnixMillis::now(), until));
             conversation.jobs.keys().copied().collect()
@@ -236,6 +282,7 @@ impl Conversations for MemoryConversations {
     ) -> Result<bool, ConversationError> {
         self.change(key, |conversation| {
             conversation.leave_line(job);
+            conversation.held.remove(&job);
             conversation.jobs.remove(&job);
             // Without a place in the line, it has had its turn or lost it.
             let spent_until = UnixMillis::now().after(self.retention.0);

@@ -11,13 +11,17 @@
 //! | `{checkpoint:…}:accepted` | that may still run, or are erased | deadline, ms since the epoch |
 //! | `{checkpoint:…}:jobs` | of which there may be data | until when there may, likewise |
 //!
-//! `{checkpoint:…}:forgotten` says when it was last forgotten, for as long as
+//! The hash `{checkpoint:…}:held` holds the messages of jobs whose turn has not come, by job. `{checkpoint:…}:forgotten` says when it was last forgotten, for as long as
 //! turns live.
 //!
 //! A job in the second without the first has had its turn or lost it. They are
 //! changed by scripts alone, so that each change is whole.
 
-use std::{collections::HashSet, sync::LazyLock, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{LazyLock, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use redis::{FromRedisValue, Script, ScriptInvocation};
@@ -25,10 +29,11 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::{
-    Ahead, ConversationError, ConversationKey, Conversations, PastTurn, known_until, with_turn,
+    ConversationError, ConversationKey, Conversations, PastTurn, Place, Ready, known_until,
+    with_turn,
 };
 use crate::{
-    envelope::Job,
+    envelope::{Envelope, Job},
     ids::{ConversationId, CorrelationId, Tenant},
     redis_link::{LinkError, RedisLink},
     reply::Retention,
@@ -39,16 +44,21 @@ pub struct RedisConversations {
     link: RedisLink,
     ttl: Duration,
     retention: Retention,
+    /// What was read last, by the name of its key: most likely what is still there when a turn is added.
+    read: Mutex<VecDeque<(String, String)>>,
 }
+
+/// Conversations of which that is remembered.
+const REMEMBERED: usize = 64;
 
 #[derive(Default, Serialize, Deserialize)]
 struct Stored {
     turns: Vec<PastTurn>,
 }
 
-/// Functions shared by the scripts. KEYS: turns, line, accepted, forgotten, jobs.
+/// Functions shared by the scripts. KEYS: turns, line, accepted, forgotten, jobs, held.
 const PRELUDE: &str = r"
-local turns, line, accepted, forgotten, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local turns, line, accepted, forgotten, jobs, held = unpack(KEYS)
 local function drop_overdue(now)
   for _, job in ipairs(redis.call('ZRANGEBYSCORE', accepted, '-inf', now)) do
     redis.call('ZREM', line, job)
@@ -57,6 +67,14 @@ local function drop_overdue(now)
 end
 local function keep(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
+end
+local function is_next(job)
+  local before = redis.call('ZRANK', line, job)
+  return not before or before == 0
+end
+local function next_held()
+  local first = redis.call('ZRANGE', line, 0, 0)[1]
+  return first and redis.call('HGET', held, first) or ''
 end
 local function stand_at_the_end(job, deadline, now)
   local last = redis.call('ZREVRANGE', line, 0, 0, 'WITHSCORES')[2]
@@ -78,15 +96,17 @@ fn script(body: &str) -> Script {
     Script::new(&format!("{PRELUDE}{body}"))
 }
 
-/// ARGV: job, its deadline, now, until when there may be data of it.
+/// ARGV: job, its deadline, now, until when there may be data of it. Answers 1 when its turn has come.
 static ACCEPT: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 drop_overdue(ARGV[3])
 know(ARGV[1], ARGV[4], ARGV[3])
-if redis.call('ZSCORE', accepted, ARGV[1]) then return end
-stand_at_the_end(ARGV[1], ARGV[2], ARGV[3])
-may_run(ARGV[1], ARGV[2], ARGV[3])
+if not redis.call('ZSCORE', accepted, ARGV[1]) then
+  stand_at_the_end(ARGV[1], ARGV[2], ARGV[3])
+  may_run(ARGV[1], ARGV[2], ARGV[3])
+end
+return is_next(ARGV[1]) and 1 or 0
 ",
     )
 });
@@ -109,21 +129,48 @@ may_run(ARGV[1], ARGV[2], ARGV[3])
     )
 });
 
-/// ARGV: job, now. Answers how many jobs are ahead, the nearest, its deadline.
-static AHEAD: LazyLock<Script> = LazyLock::new(|| {
+/// ARGV: job, now, its message, how long to hold that in ms. Answers 1 when its turn has come.
+static HOLD: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 drop_overdue(ARGV[2])
-local before = redis.call('ZRANK', line, ARGV[1])
-if not before or before == 0 then return {0, '', 0} end
-local nearest = redis.call('ZRANGE', line, before - 1, before - 1)[1]
-return {before, nearest, tonumber(redis.call('ZSCORE', accepted, nearest) or ARGV[2])}
+if is_next(ARGV[1]) then return 1 end
+redis.call('HSET', held, ARGV[1], ARGV[3])
+keep(held, tonumber(ARGV[4]))
+return 0
+",
+    )
+});
+
+/// ARGV: job, now. Answers the next message.
+static REMOVE: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+drop_overdue(ARGV[2])
+redis.call('ZREM', line, ARGV[1])
+return next_held()
+",
+    )
+});
+
+/// ARGV: now. Answers how many messages are held besides, and those that may go.
+static READY: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        r"
+drop_overdue(ARGV[1])
+local messages = redis.call('HLEN', held)
+local ready = {}
+for _, job in ipairs(redis.call('HKEYS', held)) do
+  if is_next(job) then table.insert(ready, redis.call('HGET', held, job)) end
+end
+table.insert(ready, 1, tostring(messages - #ready))
+return ready
 ",
     )
 });
 
 /// ARGV: job.
-static PASS_OVER: LazyLock<Script> = LazyLock::new(|| script("redis.call('ZREM', line, ARGV[1])"));
+static PUBLISHED: LazyLock<Script> = LazyLock::new(|| script("redis.call('HDEL', held, ARGV[1])"));
 
 /// ARGV: now, time to live of turns in ms. Answers the jobs that are known; one
 /// that an earlier version accepted is in the line alone.
@@ -132,7 +179,7 @@ static FORGET: LazyLock<Script> = LazyLock::new(|| {
         r"
 local known = redis.call('ZRANGE', jobs, 0, -1)
 for _, job in ipairs(redis.call('ZRANGE', line, 0, -1)) do table.insert(known, job) end
-redis.call('DEL', turns, line)
+redis.call('DEL', turns, line, held)
 redis.call('SET', forgotten, ARGV[1], 'PX', ARGV[2])
 return known
 ",
@@ -144,6 +191,7 @@ static ERASE: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
 redis.call('ZREM', line, ARGV[1])
+redis.call('HDEL', held, ARGV[1])
 redis.call('ZREM', jobs, ARGV[1])
 may_run(ARGV[1], ARGV[2], ARGV[3])
 ",
@@ -163,20 +211,21 @@ return 1
 });
 
 /// ARGV: what the turns were when read, what they are to be, time to live in
-/// ms, job. Answers 0 when they were something else meanwhile.
+/// ms, job, now. Answers 0 when they were something else meanwhile, and the next message.
 static REPLACE: LazyLock<Script> = LazyLock::new(|| {
     script(
         r"
+drop_overdue(ARGV[5])
 if redis.call('ZSCORE', accepted, ARGV[4]) and not redis.call('ZSCORE', line, ARGV[4]) then
-  return 1
+  return {1, next_held()}
 end
 local kind = redis.call('TYPE', turns).ok
 local now = ''
 if kind == 'string' then now = redis.call('GET', turns) end
-if now ~= ARGV[1] then return 0 end
+if now ~= ARGV[1] then return {0, ''} end
 redis.call('SET', turns, ARGV[2], 'PX', ARGV[3])
 redis.call('ZREM', line, ARGV[4])
-return 1
+return {1, next_held()}
 ",
     )
 });
@@ -191,7 +240,22 @@ impl RedisConversations {
             link,
             ttl,
             retention,
+            read: Mutex::default(),
         }
+    }
+
+    fn remember(&self, name: &str, raw: &str) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.retain(|(other, _)| other != name);
+        read.truncate(REMEMBERED - 1);
+        read.push_front((name.to_owned(), raw.to_owned()));
+    }
+
+    /// What was read last; once, since it is about to change.
+    fn recall(&self, name: &str) -> Option<String> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = read.iter().position(|(other, _)| other == name)?;
+        read.remove(place).map(|(_, raw)| raw)
     }
 
     /// What is stored, as it is; empty when there is nothing, or something that
@@ -222,7 +286,8 @@ impl RedisConversations {
             .key(format!("{{{turns}}}:line"))
             .key(format!("{{{turns}}}:accepted"))
             .key(format!("{{{turns}}}:forgotten"))
-            .key(format!("{{{turns}}}:jobs"));
+            .key(format!("{{{turns}}}:jobs"))
+            .key(format!("{{{turns}}}:held"));
         fill(&mut invocation);
         self.link
             .run(bytes, &invocation)
@@ -274,6 +339,25 @@ fn now() -> u64 {
     UnixMillis::now().0
 }
 
+fn place(is_next: bool) -> Place {
+    match is_next {
+        true => Place::Next,
+        false => Place::Behind,
+    }
+}
+
+/// The message that a script gives, `''` for none.
+fn message(text: &str) -> Option<Envelope> {
+    if text.is_empty() {
+        return None;
+    }
+    let read = serde_json::from_str(text);
+    read.inspect_err(|_| {
+        warn!("a message of another version is held; its job ends at its deadline")
+    })
+    .ok()
+}
+
 fn stored(turns: Vec<PastTurn>) -> String {
     serde_json::to_string(&Stored { turns }).expect("turns hold nothing that JSON cannot")
 }
@@ -323,7 +407,10 @@ fn turns_in(raw: &str) -> Vec<PastTurn> {
 #[async_trait]
 impl Conversations for RedisConversations {
     async fn history(&self, key: &ConversationKey) -> Result<Vec<PastTurn>, ConversationError> {
-        Ok(turns_in(&self.raw(&name_of(key)).await?))
+        let name = name_of(key);
+        let raw = self.raw(&name).await?;
+        self.remember(&name, &raw);
+        Ok(turns_in(&raw))
     }
 
     async fn accept(
@@ -331,12 +418,12 @@ impl Conversations for RedisConversations {
         key: &ConversationKey,
         job: CorrelationId,
         deadline: UnixMillis,
-    ) -> Result<(), ConversationError> {
-        self.run(&ACCEPT, key, 0, |script| {
+    ) -> Result<Place, ConversationError> {
+        let is_next = self.run(&ACCEPT, key, 0, |script| {
             script.arg(job.to_string()).arg(deadline.0).arg(now());
             script.arg(known_until(deadline, self.retention).0);
-        })
-        .await
+        });
+        is_next.await.map(place)
     }
 
     async fn accept_again(
@@ -353,57 +440,86 @@ impl Conversations for RedisConversations {
         .await
     }
 
-    async fn ahead_of(
+    async fn hold(
+        &self,
+        key: &ConversationKey,
+        message: &Envelope,
+    ) -> Result<Place, ConversationError> {
+        let text =
+            serde_json::to_string(message).expect("a message holds nothing that JSON cannot");
+        // Whoever finds it after its deadline has it end.
+        let keep = message.job.time_left(UnixMillis::now()) + self.retention.0;
+        let is_next = self.run(&HOLD, key, text.len(), |script| {
+            let job = message.correlation_id().to_string();
+            script.arg(job).arg(now()).arg(&text);
+            script.arg(whole_millis(keep));
+        });
+        is_next.await.map(place)
+    }
+
+    async fn remove_from_order(
         &self,
         key: &ConversationKey,
         job: CorrelationId,
-    ) -> Result<Option<Ahead>, ConversationError> {
-        let (jobs, nearest, until): (u64, String, u64) = self
-            .run(&AHEAD, key, 0, |script| {
+    ) -> Result<Option<Envelope>, ConversationError> {
+        let next: String = self
+            .run(&REMOVE, key, 0, |script| {
                 script.arg(job.to_string()).arg(now());
             })
             .await?;
-        if jobs == 0 {
-            return Ok(None);
-        }
-        let nearest = nearest
-            .parse()
-            .map_err(|_| ConversationError("the line holds what is no job".into()))?;
-        Ok(Some(Ahead {
-            jobs,
-            nearest,
-            until: UnixMillis(until),
-        }))
+        Ok(message(&next))
     }
 
-    async fn pass_over(
+    async fn ready(&self, key: &ConversationKey) -> Result<Ready, ConversationError> {
+        let found: Vec<String> = self
+            .run(&READY, key, 0, |script| {
+                script.arg(now());
+            })
+            .await?;
+        let (others, ready) = found
+            .split_first()
+            .map_or(("0", &[][..]), |(others, ready)| (others.as_str(), ready));
+        Ok(Ready {
+            messages: ready.iter().filter_map(|text| message(text)).collect(),
+            holds_more: others != "0",
+        })
+    }
+
+    async fn published(
         &self,
         key: &ConversationKey,
         job: CorrelationId,
     ) -> Result<(), ConversationError> {
-        self.run(&PASS_OVER, key, 0, |script| {
+        self.run(&PUBLISHED, key, 0, |script| {
             script.arg(job.to_string());
         })
         .await
     }
 
-    async fn append(&self, key: &ConversationKey, turn: PastTurn) -> Result<(), ConversationError> {
+    async fn append(
+        &self,
+        key: &ConversationKey,
+        turn: PastTurn,
+    ) -> Result<Option<Envelope>, ConversationError> {
         let name = name_of(key);
         let job = turn.job.to_string();
         for _ in 0..CONTENTION {
-            let raw = self.raw(&name).await?;
+            let raw = match self.recall(&name) {
+                Some(raw) => raw,
+                None => self.raw(&name).await?,
+            };
             let Some(turns) = with_turn(turns_in(&raw), turn.clone()) else {
-                return self.pass_over(key, turn.job).await;
+                return self.remove_from_order(key, turn.job).await;
             };
             let new = stored(turns);
-            let replaced: bool = self
+            let (replaced, next): (bool, String) = self
                 .run(&REPLACE, key, raw.len() + new.len(), |script| {
                     let ttl = whole_millis(self.ttl).max(1);
-                    script.arg(&raw).arg(&new).arg(ttl).arg(&job);
+                    script.arg(&raw).arg(&new).arg(ttl).arg(&job).arg(now());
                 })
                 .await?;
             if replaced {
-                return Ok(());
+                return Ok(message(&next));
             }
         }
         Err(contended())

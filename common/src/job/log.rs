@@ -353,10 +353,13 @@ impl JobLog {
     /// Returns when the job is over, however it ended; waits for the log of one that is not known. Costs nothing while the log
     /// grows.
     pub async fn ended(&self, id: CorrelationId) {
-        self.end_of(id).comes().await;
+        let mut end = self.end_of(id);
+        if !end.is_there().await {
+            end.comes().await;
+        }
     }
 
-    /// The end of the job, to be waited for: whatever ends it from now on is noticed, also before the first look.
+    /// The end of a job that is not over, to be waited for.
     pub fn end_of(&self, id: CorrelationId) -> End {
         End {
             watch: self.store.watch(Topic::End(id)),

@@ -18,6 +18,14 @@ pub enum Topic {
     End(CorrelationId),
 }
 
+/// What is known of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum News {
+    /// It may have happened: announcements may have been missed.
+    Maybe,
+    Certain,
+}
+
 /// The topics that somebody waits for.
 pub struct Topics {
     watched: Mutex<HashMap<Topic, Watched>>,
@@ -26,15 +34,22 @@ pub struct Topics {
 }
 
 struct Watched {
-    news: watch::Sender<()>,
+    news: watch::Sender<News>,
     watchers: usize,
+}
+
+impl Watched {
+    /// What was certain once stays so.
+    fn tell(&self, news: News) {
+        self.news.send_modify(|known| *known = news.max(*known));
+    }
 }
 
 /// One who waits. The topic is left when the last one is dropped.
 pub struct Watch {
     topics: Arc<Topics>,
     topic: Topic,
-    news: watch::Receiver<()>,
+    news: watch::Receiver<News>,
 }
 
 impl Topics {
@@ -50,7 +65,7 @@ impl Topics {
         let entry = watched.entry(topic).or_insert_with(|| {
             self.tell(topic);
             Watched {
-                news: watch::Sender::new(()),
+                news: watch::Sender::new(News::Maybe),
                 watchers: 0,
             }
         });
@@ -84,15 +99,16 @@ impl Topics {
         self.lock().contains_key(&topic)
     }
 
-    pub fn announce(&self, topic: Topic) {
+    pub fn announce(&self, topic: Topic, news: News) {
         if let Some(entry) = self.lock().get(&topic) {
-            entry.news.send_replace(());
+            entry.tell(news);
         }
     }
 
+    /// Announcements may have been missed.
     pub fn announce_all(&self) {
         for entry in self.lock().values() {
-            entry.news.send_replace(());
+            entry.tell(News::Maybe);
         }
     }
 
@@ -108,9 +124,10 @@ impl Topics {
 
 impl Watch {
     /// Waits until there may be something new.
-    pub async fn changed(&mut self) {
+    pub async fn changed(&mut self) -> News {
         // The sender lives in `topics` for as long as this does.
         let _ = self.news.changed().await;
+        *self.news.borrow_and_update()
     }
 }
 

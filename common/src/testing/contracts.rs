@@ -7,6 +7,7 @@ pub mod claims;
 pub mod conversations;
 pub mod erasures;
 pub mod idempotency;
+pub mod outbox;
 pub mod quotas;
 pub mod replies;
 pub mod resumptions;

@@ -65,6 +65,40 @@ impl Programs<'_> {
         ready(target(ceiling.name(), port, vec![process])).await
     }
 
+    /// FastAPI and Celery: one process for the API and one worker for each core, which does its tasks itself.
+    pub async fn celery(&self, folder: &Path) -> anyhow::Result<Target> {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers/celery");
+        ensure!(
+            folder.join("bin/celery").is_file(),
+            "{} holds no Celery: ops/bench/peers/celery/setup installs it",
+            folder.display()
+        );
+        let folder = folder.canonicalize()?;
+        let port = free_port();
+        let start = |program: &str, arguments: &[&str]| {
+            Command::new(folder.join("bin").join(program))
+                .args(arguments)
+                .current_dir(&sources)
+                .env("PYTHONDONTWRITEBYTECODE", "1")
+                .env("AMQP_URL", &self.amqp_url)
+                .env("REDIS_URL", &self.redis_url)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+        };
+        let port_argument = port.to_string();
+        let api = ["app:app", "--log-level", "error", "--port", &port_argument];
+        let mut processes = vec![start("uvicorn", &api)?];
+        for worker in 0..std::thread::available_parallelism()?.get() {
+            let name = format!("{worker}@%h");
+            let arguments = ["-A", "tasks", "worker", "--pool", "solo", "-n", &name];
+            processes.push(start("celery", &arguments)?);
+        }
+        ready(target("FastAPI and Celery", port, processes)).await
+    }
+
     fn ours(
         &self,
         program: &str,

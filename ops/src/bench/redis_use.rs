@@ -9,7 +9,14 @@ use tokio::{sync::Mutex, time::sleep};
 use super::load::Target;
 
 /// Lines of `MONITOR` that are no command of a job.
-const OTHERS: [&str; 5] = ["lua]", "\"PING\"", "itb:probe", "\"INFO\"", "bench:"];
+const OTHERS: [&str; 6] = [
+    "lua]",
+    "\"PING\"",
+    "itb:probe",
+    "\"INFO\"",
+    "bench:",
+    "\"outbox\"",
+];
 
 /// Until the last of a job is done.
 const QUIET: Duration = Duration::from_millis(500);

@@ -103,7 +103,7 @@ async fn resume(backends: &Backends, envelope: &Envelope) -> anyhow::Result<Outc
         Resumed::UnderWay(Some(standing)) => {
             let job = resumed(&view.job, &standing);
             give_its_place_back(backends, &job).await?;
-            have_its_end_told(backends, &job, now).await?;
+            backends.promise_callback(&job).await?;
             if standing == resumption {
                 (job, Outcome::Resumed)
             } else {
@@ -112,7 +112,7 @@ async fn resume(backends: &Backends, envelope: &Envelope) -> anyhow::Result<Outc
         }
     };
     let message = envelope.resumed(job, now);
-    backends.broker.publish(&message).await?;
+    backends.send(&message).await?;
     Ok(outcome)
 }
 
@@ -139,14 +139,6 @@ fn resumed(job: &Job, standing: &Resumption) -> Job {
 async fn give_its_place_back(backends: &Backends, job: &Job) -> anyhow::Result<()> {
     if let Some(key) = ConversationKey::of(job) {
         backends.conversations.accept_again(&key, job).await?;
-    }
-    Ok(())
-}
-
-async fn have_its_end_told(backends: &Backends, job: &Job, now: UnixMillis) -> anyhow::Result<()> {
-    if let Some(telling) = callback::watching(job, now) {
-        backends.replies.open(&telling.job).await?;
-        backends.broker.publish(&telling).await?;
     }
     Ok(())
 }

@@ -102,7 +102,7 @@ impl Runner {
 
     async fn free_slot_at(&self, job: &Job, ends: bool) {
         if ends {
-            self.free_place(job).await;
+            self.backends.free_slot(job).await;
         }
     }
 }

@@ -55,8 +55,6 @@ pub(super) enum Outcome {
     /// Nothing was done, or nothing that counts.
     NotRecorded(Appended),
     Expired,
-    /// Something else has to happen before the stage may begin.
-    NotYet,
     /// The stage had been completed before, with this turn.
     CompletedBefore {
         turn: Box<Turn>,

@@ -19,14 +19,14 @@ use common::{
 };
 use futures::StreamExt as _;
 use tokio::time::timeout;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     Account, Outcome, Over, Ran, Runner,
     following::{follower_of, for_follower},
     measures, readable, until_there,
 };
-use crate::settlement::{Settlement, postpone, settle};
+use crate::settlement::{Settlement, settle};
 
 /// The end of a job of which no stage is `next`.
 fn end_with(turn: &Turn, next: Option<&Envelope>) -> Option<Event> {
@@ -46,12 +46,6 @@ impl Runner {
         match outcome {
             Outcome::NotRecorded(why) => self.leave_off(why, delivery, None).await,
             Outcome::Expired => self.expire(delivery).await,
-            Outcome::NotYet => {
-                debug!("the job has to wait; it will be taken up again");
-                let settlement = postpone(&delivery.envelope);
-                self.carry_out_settlement(settlement, delivery, Account::default())
-                    .await
-            }
             Outcome::CompletedBefore { turn, begun } => {
                 info!("the stage was completed before; passing its outcome on");
                 self.pass_on(delivery, *turn, &begun).await
@@ -100,12 +94,11 @@ impl Runner {
                     why => self.leave_off(why, delivery, None).await,
                 }
             }
-            Settlement::Postpone { next, delay } => self.retry(delivery, &next, delay).await,
             Settlement::Refuse { failure } => {
                 match self.fail(&delivery.envelope, &account, failure).await {
                     Appended::Recorded => {
                         measures::ended(job, "failed");
-                        self.backends.discard_recording(job).await;
+                        self.after_end(job).await;
                         delivery.ack().await
                     }
                     why => self.leave_off(why, delivery, None).await,
@@ -117,6 +110,7 @@ impl Runner {
                 match self.fail(&delivery.envelope, &account, failure).await {
                     Appended::Recorded => {
                         measures::ended(job, "failed");
+                        self.after_end(job).await;
                         self.put_aside(delivery, &reason).await
                     }
                     why => self.leave_off(why, delivery, Some(reason)).await,
@@ -187,6 +181,8 @@ impl Runner {
             Err(over) => self.leave_over(over, delivery).await,
             Ok(Appended::Recorded) if is_over => {
                 measures::ended(job, "completed");
+                // Its turn is added where there is one.
+                until_there("what follows", || self.backends.tell_end(job)).await;
                 self.backends.discard_recording(job).await;
                 delivery.ack().await
             }
@@ -329,6 +325,8 @@ impl Runner {
             info!("the message is left over; nothing to do");
             return delivery.ack().await;
         };
+        self.backends.free_slot(&delivery.envelope.job).await;
+        self.after_end(&delivery.envelope.job).await;
         match failed_by.filter(|by| by.message == delivery.envelope.message_id()) {
             Some(by) => {
                 let reason = reason.unwrap_or_else(|| DeadLetterReason {
@@ -339,10 +337,6 @@ impl Runner {
             }
             None => {
                 info!("the job is over; nothing to do");
-                self.free_place(&delivery.envelope.job).await;
-                self.backends
-                    .discard_recording(&delivery.envelope.job)
-                    .await;
                 delivery.ack().await
             }
         }
@@ -351,14 +345,14 @@ impl Runner {
     async fn expire(&self, delivery: Delivery) -> Result<(), SettleError> {
         let replies = &self.backends.replies;
         let job = &delivery.envelope.job;
-        self.free_place(job).await;
+        self.backends.free_slot(job).await;
         let expire = async || readable(replies.expire(job).await);
         let expired = until_there("reply log", expire).await;
         match expired.unwrap_or(Appended::Closed) {
             Appended::Recorded => {
                 info!("the job has expired");
                 measures::ended(job, "expired");
-                self.backends.discard_recording(job).await;
+                self.after_end(job).await;
                 delivery.ack().await
             }
             why => self.leave_off(why, delivery, None).await,
@@ -375,7 +369,7 @@ impl Runner {
     }
 
     async fn fail(&self, envelope: &Envelope, account: &Account, failure: Failure) -> Appended {
-        self.free_place(&envelope.job).await;
+        self.backends.free_slot(&envelope.job).await;
         let replies = &self.backends.replies;
         let (job, message) = (&envelope.job, envelope.message_id());
         let run = account.run.as_ref();
@@ -396,18 +390,9 @@ impl Runner {
         until_there("reply log", || replies.narrate(id, run, LAST_STEP, &last)).await
     }
 
-    /// A job that ends counts no more among those of its tenant. Before its
-    /// client hears of the end: one that asks again at once must find a place.
-    /// A place that cannot be freed now is free at the job's deadline.
-    pub(super) async fn free_place(&self, job: &Job) {
-        // Nobody asked for a callback's job, so it has no place.
-        if job.callback_of.is_some() {
-            return;
-        }
-        let quotas = &self.backends.quotas;
-        if let Err(error) = quotas.leave(&job.tenant, job.correlation_id).await {
-            warn!(%error, "the job keeps its place until its deadline");
-        }
+    /// Does what follows from the end of `job` outside of its log.
+    pub(super) async fn after_end(&self, job: &Job) {
+        until_there("what follows", || self.backends.after_end(job)).await;
     }
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Appended {
@@ -434,11 +419,8 @@ impl Runner {
 
     /// Sends `next` on, and is done with `delivery`. Of a job that is over meanwhile nothing is sent any more.
     async fn forward(&self, delivery: Delivery, next: &Envelope) -> Result<(), SettleError> {
-        let published = self.publish(next);
-        match self
-            .while_under_way(&delivery.envelope.job, published)
-            .await
-        {
+        let sent = until_there("broker", || self.backends.send(next));
+        match self.while_under_way(&delivery.envelope.job, sent).await {
             Ok(()) => delivery.ack().await,
             Err(over) => self.leave_over(over, delivery).await,
         }

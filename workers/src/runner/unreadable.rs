@@ -51,10 +51,11 @@ impl Runner {
             kind: FailureKind::Internal,
             stage: Some(self.config.stage),
         };
-        self.free_place(&job).await;
+        self.backends.free_slot(&job).await;
         let fail = async || readable(replies.fail(&job, &message, None, &failure).await);
         if until_there("reply log", fail).await == Some(Appended::Recorded) {
             measures::ended(&job, "failed");
         }
+        self.after_end(&job).await;
     }
 }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use common::{
-    conversation::{Ahead, ConversationError, ConversationKey, Conversations, PastTurn},
-    envelope::Job,
+    conversation::{ConversationError, ConversationKey, Conversations, PastTurn, Place, Ready},
+    envelope::{Envelope, Job},
     ids::{ConversationId, CorrelationId, Tenant},
     job::{
         store::{Append, JobStore, Reading, Snapshot, Stored, Version},
@@ -90,7 +90,7 @@ impl Conversations for Turns {
         key: &ConversationKey,
         job: CorrelationId,
         deadline: UnixMillis,
-    ) -> Result<(), ConversationError> {
+    ) -> Result<Place, ConversationError> {
         self.0.accept(key, job, deadline).await
     }
 
@@ -102,20 +102,32 @@ impl Conversations for Turns {
         self.0.accept_again(key, job).await
     }
 
-    async fn ahead_of(
+    async fn hold(
+        &self,
+        key: &ConversationKey,
+        message: &Envelope,
+    ) -> Result<Place, ConversationError> {
+        self.0.hold(key, message).await
+    }
+
+    async fn remove_from_order(
         &self,
         key: &ConversationKey,
         job: CorrelationId,
-    ) -> Result<Option<Ahead>, ConversationError> {
-        self.0.ahead_of(key, job).await
+    ) -> Result<Option<Envelope>, ConversationError> {
+        self.0.remove_from_order(key, job).await
     }
 
-    async fn pass_over(
+    async fn ready(&self, key: &ConversationKey) -> Result<Ready, ConversationError> {
+        self.0.ready(key).await
+    }
+
+    async fn published(
         &self,
         key: &ConversationKey,
         job: CorrelationId,
     ) -> Result<(), ConversationError> {
-        self.0.pass_over(key, job).await
+        self.0.published(key, job).await
     }
 
     /// The store knows a turn by its job: the second one gets another.
@@ -123,7 +135,7 @@ impl Conversations for Turns {
         &self,
         key: &ConversationKey,
         mut turn: PastTurn,
-    ) -> Result<(), ConversationError> {
+    ) -> Result<Option<Envelope>, ConversationError> {
         let turns = self.0.history(key).await?;
         if turns.iter().any(|past| past.job == turn.job) {
             turn.job = CorrelationId::new();

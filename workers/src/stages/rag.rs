@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{
-    conversation::{ConversationError, ConversationKey, Conversations, PastTurn},
+    backends::Backends,
+    conversation::{ConversationKey, PastTurn},
     envelope::Job,
     reply::Event,
     time::UnixMillis,
@@ -12,7 +13,7 @@ use common::{
 };
 
 use crate::{
-    handler::{Admission, Handler, Progress, StageError},
+    handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
     meter::{Account, Meter},
     providers::{Answerer, Grounds},
@@ -20,14 +21,11 @@ use crate::{
 };
 
 use history::{before, within_budget};
-use line::Line;
 
 mod history;
-mod line;
 
 pub struct Rag {
-    line: Line,
-    conversations: Arc<dyn Conversations>,
+    backends: Backends,
     history_tokens: usize,
     retriever: Retriever,
     answerer: Arc<dyn Answerer>,
@@ -38,8 +36,7 @@ impl Rag {
     pub async fn new(kit: &Kit) -> Result<Self, KitError> {
         let (retriever, answerer) = kit.answering().await?;
         Ok(Self {
-            line: Line::new(&kit.backends),
-            conversations: Arc::clone(&kit.backends.conversations),
+            backends: kit.backends.clone(),
             history_tokens: kit.config.history_tokens,
             retriever,
             answerer,
@@ -56,17 +53,18 @@ impl Rag {
         let Some(key) = key else {
             return Ok(Vec::new());
         };
-        let turns = self.conversations.history(key).await.map_err(away)?;
+        let turns = self
+            .backends
+            .conversations
+            .history(key)
+            .await
+            .map_err(away)?;
         Ok(before(job.correlation_id, turns))
     }
 }
 
 #[async_trait]
 impl Handler for Rag {
-    async fn admit(&self, job: &Job) -> Admission {
-        self.line.admit(job).await
-    }
-
     async fn handle(
         &self,
         mut turn: Turn,
@@ -117,7 +115,7 @@ impl Handler for Rag {
             user: turn.user_text().unwrap_or_default().to_owned(),
             assistant: answer.text.clone(),
         };
-        self.conversations.append(&key, past).await.map_err(away)
+        self.backends.add_turn(&key, past).await.map_err(away)
     }
 
     async fn finish(&self) {
@@ -125,6 +123,6 @@ impl Handler for Rag {
     }
 }
 
-fn away(error: ConversationError) -> StageError {
+fn away(error: impl std::fmt::Display) -> StageError {
     StageError::transient("conversations_unavailable", error)
 }

@@ -1,8 +1,7 @@
 //! Webhooks: tells the address that a client named of its job's end.
 //!
-//! Each delivery is a job of its own that watches the client's. It is queued
-//! before the watched job is, so that no crash loses it; it waits for that
-//! job's end, and whatever the address then does, the watched job is over and
+//! Each delivery is a job of its own, promised when the client's is accepted and
+//! queued when that is over: whatever the address then does, the client's job
 //! stays as it is. A job that is resumed ends again, which a delivery of its own
 //! tells: each tells one end, and the same however often it is tried.
 //!
@@ -22,10 +21,9 @@ use common::{
     time::UnixMillis,
     turn::{Input, Turn},
 };
-use tracing::warn;
 
 use crate::{
-    handler::{Admission, Handler, Progress, StageError},
+    handler::{Handler, Progress, StageError},
     kit::{Kit, KitError},
 };
 use signature::Signers;
@@ -33,7 +31,6 @@ use target::{Letter, Target};
 
 mod signature;
 mod target;
-mod watching;
 
 pub struct Webhook {
     replies: JobLog,
@@ -52,13 +49,16 @@ impl Webhook {
         })
     }
 
-    /// What there is to tell of the job that `job` watches.
+    /// What `job` has to tell of another.
     async fn news(&self, job: &Job) -> Result<Vec<u8>, StageError> {
-        let watched = job.callback_of.ok_or_else(watches_nothing)?;
-        let records = self.replies.read(watched, 0).await;
+        let other = job.callback_of.ok_or_else(tells_nothing)?;
+        let records = self.replies.read(other, 0).await;
         let records =
             records.map_err(|error| StageError::transient("reply_log_unavailable", error))?;
         let ended = JobView::at_end_told_by(&records, job.correlation_id);
+        if ended.is_none() && JobView::of(&records).is_some_and(|it| it.outcome.is_none()) {
+            return Err(not_over());
+        }
         // Of a job that was never accepted nobody is to hear.
         let ended = ended.filter(|ended| !ended.was_not_queued());
         // Whoever is named in what is signed is whose secret signs.
@@ -85,17 +85,6 @@ impl Webhook {
 
 #[async_trait]
 impl Handler for Webhook {
-    async fn admit(&self, job: &Job) -> Admission {
-        match watching::is_over(&self.replies, job).await {
-            Ok(true) => Admission::Now,
-            Ok(false) => Admission::Later,
-            Err(error) => {
-                warn!(%error, "it is not known whether a watched job is over");
-                Admission::Later
-            }
-        }
-    }
-
     async fn handle(&self, turn: Turn, job: &Job, _: &dyn Progress) -> Result<Turn, StageError> {
         let body = self.news(job).await?;
         self.target
@@ -112,20 +101,25 @@ impl Handler for Webhook {
 fn url(turn: &Turn) -> Result<&CallbackUrl, StageError> {
     match &turn.input {
         Input::Callback { url } => Ok(url),
-        _ => Err(watches_nothing()),
+        _ => Err(tells_nothing()),
     }
 }
 
-fn watches_nothing() -> StageError {
+fn tells_nothing() -> StageError {
     StageError::internal(
         "no_callback",
-        "a job that watches no other was sent to the stage that tells of an end",
+        "a job that tells of no other was sent to the stage that tells of an end",
     )
 }
 
 fn unsigned(tenant: &Tenant) -> StageError {
     let detail = format!("this worker has no secret of the tenant {tenant}, see WEBHOOK_SECRETS");
     StageError::transient("callback_unsigned", detail)
+}
+
+/// The store has lost its end, which will come again.
+fn not_over() -> StageError {
+    StageError::transient("job_not_over", "the job that is to be told of is under way")
 }
 
 fn job_gone() -> StageError {

@@ -31,9 +31,16 @@ impl Monitor {
         let heard = Arc::clone(&commands);
         std::thread::spawn(move || {
             for line in BufReader::new(connection).lines().map_while(Result::ok) {
-                let is_of_a_job = !["lua]", "\"PING\"", "itb:probe", "\"INFO\"", "CLIENT"]
-                    .iter()
-                    .any(|other| line.contains(other));
+                let is_of_a_job = ![
+                    "lua]",
+                    "\"PING\"",
+                    "itb:probe",
+                    "\"INFO\"",
+                    "CLIENT",
+                    "outbox",
+                ]
+                .iter()
+                .any(|other| line.contains(other));
                 if is_of_a_job && let Some((_, command)) = line.split_once("] ") {
                     heard.lock().unwrap().push(command.to_owned());
                 }

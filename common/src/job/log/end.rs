@@ -3,7 +3,11 @@
 use tokio::time::timeout;
 
 use super::{JobLog, LOOK_ANYWAY};
-use crate::{ids::CorrelationId, job::watch::Watch, retry::Backoff};
+use crate::{
+    ids::CorrelationId,
+    job::watch::{News, Watch},
+    retry::Backoff,
+};
 
 /// The end of a job.
 pub struct End {
@@ -13,16 +17,29 @@ pub struct End {
 }
 
 impl End {
-    /// Returns when the job is over.
+    pub fn job(&self) -> CorrelationId {
+        self.id
+    }
+
+    /// Returns when the job is over. Asks the store only where an announcement may have been missed; so one that was over
+    /// before this was made is noticed late.
     pub async fn comes(&mut self) {
+        loop {
+            if let Ok(News::Certain) = timeout(LOOK_ANYWAY, self.watch.changed()).await {
+                return;
+            }
+            if self.is_there().await {
+                return;
+            }
+        }
+    }
+
+    /// Whether the job is over now. Waits for a store that is away.
+    pub(super) async fn is_there(&self) -> bool {
         let mut backoff = Backoff::reconnecting();
         loop {
             match self.log.ending(self.id).await {
-                Ok(Some(_)) => return,
-                Ok(None) => {
-                    backoff.reset();
-                    let _ = timeout(LOOK_ANYWAY, self.watch.changed()).await;
-                }
+                Ok(ending) => return ending.is_some(),
                 Err(_) => backoff.wait().await,
             }
         }

@@ -14,7 +14,7 @@ use super::{Append, JobStore, Reading, Snapshot, Stored, Version};
 use crate::{
     envelope::Job,
     ids::CorrelationId,
-    job::watch::{Topic, Topics, Watch},
+    job::watch::{News, Topic, Topics, Watch},
     reply::{Event, Record, ReplyError, Retention},
     turn::{Citation, Turn},
 };
@@ -182,10 +182,10 @@ impl JobStore for MemoryJobStore {
         logs.append(id, append);
         drop(logs);
         if !append.records.is_empty() {
-            self.topics.announce(Topic::Growth(id));
+            self.topics.announce(Topic::Growth(id), News::Certain);
         }
         if append.snapshot.state.is_terminal() {
-            self.topics.announce(Topic::End(id));
+            self.topics.announce(Topic::End(id), News::Certain);
         }
         Ok(Stored::Appended)
     }

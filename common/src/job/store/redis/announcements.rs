@@ -14,7 +14,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    job::watch::{Topic, Topics},
+    job::watch::{News, Topic, Topics},
     redis_link::RedisLink,
     reply::address,
     retry::Backoff,
@@ -142,7 +142,7 @@ impl Listener {
         for topic in watched {
             // An event may have come before the subscription did.
             if !(heard_ends && is_end(&topic)) {
-                topics.announce(topic);
+                topics.announce(topic, News::Maybe);
             }
         }
         Ok(())
@@ -196,7 +196,7 @@ impl Reader {
                 };
                 let payload: String = message.get_payload().unwrap_or_default();
                 if let Some(topic) = topic(message.get_channel_name(), &payload) {
-                    topics.announce(topic);
+                    topics.announce(topic, News::Certain);
                 }
             }
         });

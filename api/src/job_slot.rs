@@ -1,4 +1,4 @@
-//! The place of a job among those of its tenant, from before the request is
+//! The slot of a job among those of its tenant, from before the request is
 //! read until the job is accepted.
 
 use std::{
@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 
 /// Given back when no job comes of the request. What an accepted job holds is
 /// freed by whoever ends the job, at the latest by its deadline.
-pub struct Place {
+pub struct JobSlot {
     quotas: Arc<dyn Quotas>,
     tenant: Tenant,
     job: CorrelationId,
@@ -28,7 +28,7 @@ pub struct Place {
     is_settled: AtomicBool,
 }
 
-impl Place {
+impl JobSlot {
     /// That which `job` got until `deadline`, as the last of
     /// `interactive_jobs`.
     pub fn taken(
@@ -73,7 +73,7 @@ impl Place {
         }
         let held = self.quotas.hold(&self.tenant, self.job, deadline).await;
         if let Err(error) = held {
-            warn!(correlation_id = %self.job, %error, "a job may lose its place before its deadline");
+            warn!(correlation_id = %self.job, %error, "a job may lose its slot before its deadline");
         }
     }
 
@@ -87,11 +87,11 @@ impl Place {
 
 async fn give_back(quotas: &dyn Quotas, tenant: &Tenant, job: CorrelationId) {
     if let Err(error) = quotas.leave(tenant, job).await {
-        debug!(correlation_id = %job, %error, "a place is free at its deadline only");
+        debug!(correlation_id = %job, %error, "a slot is free at its deadline only");
     }
 }
 
-impl Drop for Place {
+impl Drop for JobSlot {
     /// A client that hangs up before its request is answered ends the request,
     /// and with it all that could wait for the store.
     fn drop(&mut self) {
@@ -101,16 +101,16 @@ impl Drop for Place {
         let quotas = Arc::clone(&self.quotas);
         let (tenant, job) = (self.tenant.clone(), self.job);
         // Nobody waits for it: it is over as soon as the store answers or is
-        // known to be away, and without it the place is free at the deadline.
+        // known to be away, and without it the slot is free at the deadline.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { give_back(quotas.as_ref(), &tenant, job).await });
         }
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for JobSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Place({})", self.job)
+        write!(f, "JobSlot({})", self.job)
     }
 }
 
@@ -129,8 +129,8 @@ mod tests {
             Self(Arc::new(MemoryQuotas::default()))
         }
 
-        /// The one place that there is, if it is free.
-        async fn take(&self, left: Duration) -> Option<Place> {
+        /// The one slot that there is, if it is free.
+        async fn take(&self, left: Duration) -> Option<JobSlot> {
             let id = CorrelationId::new();
             let deadline = UnixMillis::now().after(left);
             let job = NewJob {
@@ -146,11 +146,11 @@ mod tests {
                 job: Some(job),
             };
             let ruling = self.0.admit(&request).await.unwrap();
-            let place = || {
+            let slot = || {
                 let quotas = Arc::clone(&self.0);
-                Place::taken(quotas, Tenant::default(), id, deadline, 1)
+                JobSlot::taken(quotas, Tenant::default(), id, deadline, 1)
             };
-            ruling.is_admitted().then(place)
+            ruling.is_admitted().then(slot)
         }
     }
 
@@ -172,10 +172,10 @@ mod tests {
     #[tokio::test]
     async fn the_place_of_an_accepted_job_is_kept_until_the_deadline_that_it_got() {
         let one = One::new();
-        let place = one.take(Duration::ZERO).await.unwrap();
-        place.keep(UnixMillis::now().after(MINUTE)).await;
-        place.settle().await;
-        drop(place);
+        let slot = one.take(Duration::ZERO).await.unwrap();
+        slot.keep(UnixMillis::now().after(MINUTE)).await;
+        slot.settle().await;
+        drop(slot);
         tokio::task::yield_now().await;
         assert!(one.take(MINUTE).await.is_none());
     }

@@ -1,0 +1,89 @@
+//! The outbox in Redis: the sorted set `outbox`, by the time at which each entry is due, in ms.
+
+use std::{sync::LazyLock, time::Duration};
+
+use async_trait::async_trait;
+use redis::Script;
+use tracing::warn;
+
+use super::{Entry, Outbox, OutboxError, Taken};
+use crate::{
+    redis_link::{LinkError, RedisLink},
+    time::UnixMillis,
+};
+
+const NAME: &str = "outbox";
+
+/// ARGV: now, until when what is taken is leased, how many at most. Answers them.
+static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
+for _, entry in ipairs(due) do redis.call('ZADD', KEYS[1], ARGV[2], entry) end
+return due
+",
+    )
+});
+
+/// ARGV: an entry, the time at which it is due if nobody has noted it since.
+static STRIKE_TAKEN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if at and tonumber(at) == tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end
+",
+    )
+});
+
+pub struct RedisOutbox {
+    link: RedisLink,
+}
+
+impl RedisOutbox {
+    pub(crate) fn new(link: RedisLink) -> Self {
+        Self { link }
+    }
+}
+
+impl From<LinkError> for OutboxError {
+    fn from(error: LinkError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+#[async_trait]
+impl Outbox for RedisOutbox {
+    async fn note(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError> {
+        let mut add = redis::cmd("ZADD");
+        add.arg(NAME).arg(at.0).arg(entry.to_string());
+        Ok(self.link.run(0, &add).await?)
+    }
+
+    async fn strike(&self, entry: &Entry) -> Result<(), OutboxError> {
+        let mut remove = redis::cmd("ZREM");
+        remove.arg(NAME).arg(entry.to_string());
+        Ok(self.link.run(0, &remove).await?)
+    }
+
+    async fn take(&self, most: usize, lease: Duration) -> Result<Vec<Taken>, OutboxError> {
+        let now = UnixMillis::now();
+        let until = now.after(lease);
+        let mut invocation = TAKE.key(NAME);
+        invocation.arg(now.0).arg(until.0).arg(most);
+        let due: Vec<String> = self.link.run(0, &invocation).await?;
+        let taken = due.into_iter().filter_map(|text| match text.parse() {
+            Ok(entry) => Some(Taken { entry, until }),
+            Err(_) => {
+                warn!("the outbox holds an entry of another version");
+                None
+            }
+        });
+        Ok(taken.collect())
+    }
+
+    async fn strike_taken(&self, taken: &Taken) -> Result<(), OutboxError> {
+        let mut invocation = STRIKE_TAKEN.key(NAME);
+        invocation.arg(taken.entry.to_string()).arg(taken.until.0);
+        Ok(self.link.run(0, &invocation).await?)
+    }
+}
