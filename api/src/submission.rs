@@ -12,7 +12,6 @@ use axum::{
 use common::{
     ids::{ConversationId, CorrelationId},
     job::log::End,
-    pipeline::Stage,
     priority::Priority,
     time::UnixMillis,
 };
@@ -245,7 +244,7 @@ impl Submission {
             .map(|key| (key, idempotency::fingerprint(&self.path, &turn)));
         turn.timeout = turn.timeout.or(manner.timeout);
         turn.priority.get_or_insert(manner.priority);
-        if self.rendering == Rendering::Events && turn.route.stages().contains(&Stage::Tts) {
+        if self.rendering == Rendering::Events && turn.route.speaks() {
             // The sentences have gone out by the time of the result.
             let by_address = || ResponseFormat::Url.to_string();
             turn.response_format.get_or_insert_with(by_address);

@@ -30,7 +30,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     envelope::{Envelope, Job},
     ids::{ConversationId, CorrelationId, Tenant},
-    pipeline::Stage,
     reply::Retention,
     time::UnixMillis,
 };
@@ -141,8 +140,7 @@ impl ConversationKey {
     /// of no conversation, or has no answer to add.
     pub fn of(job: &Job) -> Option<Self> {
         let id = job.conversation_id.clone()?;
-        let answers = job.route.stages().contains(&Stage::Rag);
-        answers.then(|| Self {
+        job.route.answers().then(|| Self {
             tenant: job.tenant.clone(),
             id,
         })

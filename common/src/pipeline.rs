@@ -44,6 +44,11 @@ impl Stage {
         self.as_ref()
     }
 
+    /// Whether its work is done by a machine of a client's choosing, which may be away for long.
+    pub const fn is_at_the_client(self) -> bool {
+        matches!(self, Self::Webhook)
+    }
+
     /// Whether the jobs of a conversation visit it one after the other.
     pub const fn takes_turns(self) -> bool {
         matches!(self, Self::Rag)
@@ -80,6 +85,16 @@ impl Route {
     /// Whether its input is a recording.
     pub fn takes_recording(self) -> bool {
         self.stages().first() == Some(&Stage::Stt)
+    }
+
+    /// Whether it comes to an answer.
+    pub fn answers(self) -> bool {
+        self.stages().contains(&Stage::Rag)
+    }
+
+    /// Whether it comes to speech.
+    pub fn speaks(self) -> bool {
+        self.stages().contains(&Stage::Tts)
     }
 
     /// Whether `stage` follows another one on this route.

@@ -66,28 +66,18 @@ pub const RETRY_DELAYS: [Duration; 3] = [
     Duration::from_secs(30),
 ];
 
-/// Those of [`Stage::Webhook`], whose targets are others' machines and may be
-/// away for long. The first step serves jobs that are put back alone.
-const WEBHOOK_DELAYS: [Duration; 4] = [
-    RETRY_DELAYS[0],
+/// Those of a stage whose work is done by [others' machines](Stage::is_at_the_client).
+const CLIENT_DELAYS: [Duration; 3] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
     Duration::from_secs(300),
 ];
 
-/// Every wait of `stage` that its queues know, the shortest first.
+/// Those of `stage`; its queues know each of them.
 pub fn delays_of(stage: Stage) -> &'static [Duration] {
-    match stage {
-        Stage::Webhook => &WEBHOOK_DELAYS,
-        Stage::Stt | Stage::Emotion | Stage::Rag | Stage::Tts => &RETRY_DELAYS,
-    }
-}
-
-/// The waits before the second, third and every later try of `stage`.
-fn steps_of(stage: Stage) -> &'static [Duration] {
-    match stage {
-        Stage::Webhook => &WEBHOOK_DELAYS[1..],
-        other => delays_of(other),
+    match stage.is_at_the_client() {
+        true => &CLIENT_DELAYS,
+        false => &RETRY_DELAYS,
     }
 }
 
@@ -111,7 +101,7 @@ impl RetryPolicy {
             return None;
         }
         let step = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
-        let steps = steps_of(stage);
+        let steps = delays_of(stage);
         let longest = steps[steps.len() - 1];
         let own = steps.get(step).copied().unwrap_or(longest);
         let least = own.max(retry_after.unwrap_or_default());
@@ -155,17 +145,6 @@ mod tests {
         assert_eq!(delay(1, Some(3)), Some(5));
         assert_eq!(delay(1, Some(31)), Some(300));
         assert_eq!(delay(1, Some(3_600)), Some(300));
-    }
-
-    #[test]
-    fn every_wait_has_its_queue() {
-        for stage in Stage::ALL {
-            for step in steps_of(*stage) {
-                assert!(delays_of(*stage).contains(step), "{stage}");
-            }
-            // To which jobs are put back.
-            assert!(delays_of(*stage).contains(&RETRY_DELAYS[0]), "{stage}");
-        }
     }
 
     #[test]

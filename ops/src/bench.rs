@@ -48,6 +48,9 @@ pub struct Options {
     /// Everything as JSON, into this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Has so many more jobs go through the embedded server, and then measures it again.
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<usize>,
     /// Measures FastAPI and Celery as well, from the folder that `ops/bench/peers/celery/setup` has made.
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "target/bench/celery")]
     celery: Option<PathBuf>,
@@ -107,6 +110,17 @@ struct Report {
     redis_commands: usize,
     /// Bytes of a kept job in Redis.
     redis_bytes: f64,
+    aged: Option<Aged>,
+}
+
+/// The embedded server after many jobs.
+#[derive(Debug, Serialize)]
+struct Aged {
+    jobs: usize,
+    /// Answers a second, with many callers.
+    rate: f64,
+    /// Of memory that the process has, in bytes.
+    resident: u64,
 }
 
 /// Two rows, a mode and what it is held beside.
@@ -146,6 +160,18 @@ impl fmt::Display for Report {
                 )?;
             }
         }
+        if let Some(Aged {
+            jobs,
+            rate,
+            resident,
+        }) = &self.aged
+        {
+            let megabytes = resident / 1_000_000;
+            writeln!(
+                f,
+                "embedded after {jobs} jobs more: {rate:.0} answers/s, {megabytes} MB"
+            )?;
+        }
         writeln!(
             f,
             "Redis: {} commands a question, {:.0} bytes a kept job",
@@ -181,7 +207,12 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     }
     let redis_commands = redis_use::commands(&redis.url(), &targets[0]).await?;
     let rows = measure(&options, &targets).await?;
+    let aged = match options.jobs {
+        Some(jobs) => Some(age(&options, &targets[2], jobs).await?),
+        None => None,
+    };
     let report = Report {
+        aged,
         callers: options.callers,
         rounds: options.rounds,
         rows,
@@ -193,6 +224,23 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         write(file, &report)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Has `jobs` more go through `target`.
+async fn age(options: &Options, target: &Target, jobs: usize) -> anyhow::Result<Aged> {
+    let load = Load {
+        callers: options.callers,
+        time: Duration::from_secs(options.seconds),
+    };
+    let mut done = 0;
+    while done < jobs {
+        done += load.put_on(target).await?.answers();
+    }
+    Ok(Aged {
+        jobs: done,
+        rate: load.put_on(target).await?.rate(),
+        resident: target.resident()?,
+    })
 }
 
 fn write(file: &Path, report: &Report) -> anyhow::Result<()> {

@@ -102,26 +102,51 @@ struct Filter {
     /// Put aside within this time.
     #[arg(long, value_parser = humantime::parse_duration)]
     newer_than: Option<Duration>,
-    /// Look at so many of each stage, the oldest. They are in memory together.
-    #[arg(long, default_value_t = MOST)]
-    limit: usize,
+    /// Look at so many of each stage, the oldest: 100 to list them all, 10000 to choose among them. They are in memory
+    /// together.
+    #[arg(long)]
+    limit: Option<usize>,
 }
 
+/// Looked at to choose among them.
 const MOST: usize = 10_000;
+
+/// Looked at by who has not said which.
+const A_PAGE: usize = 100;
+
+impl Filter {
+    fn chooses(&self) -> bool {
+        let Self {
+            stage: _,
+            reason,
+            older_than,
+            newer_than,
+            limit: _,
+        } = self;
+        !reason.is_empty() || older_than.is_some() || newer_than.is_some()
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(MOST)
+    }
+}
 
 /// Some of those that were asked for stay where they are, or are not there.
 const SOME_LEFT: u8 = 2;
 
 pub async fn run(env: &Environment, arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Command::List { filter, json } => {
+        Command::List { mut filter, json } => {
+            if !filter.chooses() {
+                filter.limit.get_or_insert(A_PAGE);
+            }
             let backends = connect(env).await?;
             let found = find(&backends, &filter, &filter.choice(&[])).await?;
             list(&backends, found, json).await
         }
         Command::Show { id, text, limit } => {
             let filter = Filter {
-                limit,
+                limit: Some(limit),
                 ..Filter::default()
             };
             let choice = filter.choice(std::slice::from_ref(&id));
@@ -175,9 +200,10 @@ async fn find(
     let now = UnixMillis::now();
     let mut found = Vec::new();
     for stage in choice.stages() {
-        let held = backends.broker.dead_letters(*stage, filter.limit).await;
+        let limit = filter.limit();
+        let held = backends.broker.dead_letters(*stage, limit).await;
         let held = held.with_context(|| format!("the dead letters of {stage} cannot be read"))?;
-        if held.len() == filter.limit {
+        if held.len() == limit {
             let count = held.len();
             eprintln!("{stage}: only the {count} oldest were looked at; --limit takes more");
         }

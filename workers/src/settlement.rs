@@ -97,9 +97,9 @@ fn delay_within_deadline(
 
 /// For the client, when the last try has failed.
 fn given_up(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Webhook => "The address did not take the callback.",
-        Stage::Stt | Stage::Emotion | Stage::Rag | Stage::Tts => {
+    match stage.is_at_the_client() {
+        true => "The address did not take the callback.",
+        false => {
             "A service that is needed for the answer is not available. Please try again later."
         }
     }

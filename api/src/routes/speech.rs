@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use common::{claim_check::Ticket, ids::CorrelationId, pipeline::Stage};
+use common::{claim_check::Ticket, ids::CorrelationId};
 use utoipa::openapi::{HttpMethod, PathItem};
 
 use super::JobId;
@@ -72,7 +72,7 @@ pub async fn get(
 }
 
 fn is_yet_to_speak(view: &JobView) -> bool {
-    view.outcome.is_none() && view.job.route.stages().contains(&Stage::Tts)
+    view.outcome.is_none() && view.job.route.speaks()
 }
 
 /// `None` when the job ends before its first sentence.

@@ -173,6 +173,11 @@ impl RedisServer {
         self.port
     }
 
+    /// Sends it these lines, as a client of its own, and waits for the answer to the first.
+    pub fn tell(&self, lines: &str) {
+        answer_to(self.port, format!("{lines}\r\n").as_bytes());
+    }
+
     /// Ends it as `kill -9` does.
     pub fn kill(&mut self) {
         self.running = None;

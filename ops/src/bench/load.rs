@@ -38,6 +38,18 @@ impl Target {
         Ok(Duration::from_secs_f64(ticks as f64 / a_second as f64))
     }
 
+    /// Bytes of memory that its processes have.
+    pub fn resident(&self) -> anyhow::Result<u64> {
+        let mut pages = 0;
+        for process in &self.processes {
+            let id = process.id().context("a program has ended")?;
+            let sizes = std::fs::read_to_string(format!("/proc/{id}/statm"))?;
+            let resident = sizes.split_whitespace().nth(1).context("two sizes")?;
+            pages += resident.parse::<u64>()?;
+        }
+        Ok(pages * rustix::param::page_size() as u64)
+    }
+
     /// Asks once.
     pub async fn ask(&self) -> anyhow::Result<()> {
         Caller::connect(self).await?.ask().await

@@ -10,7 +10,7 @@ use common::{
     retry::Backoff,
 };
 use serde_json::Value;
-use tokio::time::Duration;
+use tokio::time::{Duration, Instant, sleep};
 
 use super::{
     callers::Notes,
@@ -54,8 +54,47 @@ pub async fn gather(
         conversations,
         letters: world.vendors.letters(),
         queues: world.queues().await?,
+        undone: left_undone(world).await?,
         misbehaviours,
     })
+}
+
+/// The relays look at what is promised again and again; after this time everything should be done.
+const TO_DO_IT: Duration = Duration::from_secs(20);
+
+async fn left_undone(world: &World) -> anyhow::Result<Vec<String>> {
+    let begun = Instant::now();
+    loop {
+        let undone = undone(world).await?;
+        if undone.is_empty() || begun.elapsed() > TO_DO_IT {
+            return Ok(undone);
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The entries of the outbox, and the conversations that hold messages.
+async fn undone(world: &World) -> anyhow::Result<Vec<String>> {
+    let client = redis::Client::open(world.redis_url())?;
+    let mut redis = client.get_multiplexed_async_connection().await?;
+    let mut entries = redis::cmd("ZRANGE");
+    entries.arg("outbox").arg(0).arg(-1);
+    let mut undone: Vec<String> = entries.query_async(&mut redis).await?;
+    let mut cursor = 0_u64;
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg("*:held")
+            .arg("COUNT")
+            .arg(1_000);
+        let (next, held): (u64, Vec<String>) = scan.query_async(&mut redis).await?;
+        undone.extend(held);
+        if next == 0 {
+            return Ok(undone);
+        }
+        cursor = next;
+    }
 }
 
 async fn connect(world: &World) -> anyhow::Result<Backends> {

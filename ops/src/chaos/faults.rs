@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     proxy::Trouble,
-    schedule::{Breaking, Ending, Fault, Lane, Server},
+    schedule::{Breaking, Ending, Fault, Hampering, Lane, Server},
     world::World,
 };
 
@@ -75,6 +75,11 @@ impl Player {
                 lasting.await;
                 world.start_again(*server).await;
             }
+            Breaking::Hampered(how) => {
+                world.hamper(*how).await;
+                lasting.await;
+                world.relieve(*how).await;
+            }
             Breaking::Link(place, trouble) => {
                 let proxy = &world.links[*place].proxy;
                 proxy.trouble(*trouble);
@@ -99,6 +104,11 @@ fn kind(breaking: &Breaking) -> &'static str {
         Breaking::Server(Server::RabbitMq, Ending::InOrder) => "RabbitMQ stopped",
         Breaking::Server(Server::Redis, Ending::Killed) => "Redis killed",
         Breaking::Server(Server::Redis, Ending::InOrder) => "Redis stopped",
+        Breaking::Hampered(Hampering::MemoryAlarm) => "RabbitMQ short of memory",
+        Breaking::Hampered(Hampering::DiskAlarm) => "RabbitMQ short of disk",
+        Breaking::Hampered(Hampering::FullQueues) => "queues full",
+        Breaking::Hampered(Hampering::Replica) => "Redis a replica",
+        Breaking::Hampered(Hampering::OtherPassword) => "Redis with another password",
         Breaking::Link(_, Trouble::Cut) => "link cut",
         Breaking::Link(_, Trouble::HalfOpen) => "link half open",
         Breaking::Link(_, Trouble::Delayed(_)) => "link delayed",
@@ -108,7 +118,7 @@ fn kind(breaking: &Breaking) -> &'static str {
 fn name(world: &World, breaking: &Breaking) -> String {
     match breaking {
         Breaking::Program(place, _) => world.programs[*place].part.name.clone(),
-        Breaking::Server(..) => String::new(),
+        Breaking::Server(..) | Breaking::Hampered(_) => String::new(),
         Breaking::Link(place, Trouble::Delayed(time)) => {
             format!("{} by {time:?}", world.links[*place].name)
         }

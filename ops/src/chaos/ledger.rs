@@ -23,6 +23,8 @@ pub struct Evidence {
     /// What the receiver of callbacks was told, in the order it came.
     pub letters: Vec<Letter>,
     pub queues: Vec<Queue>,
+    /// What the stores hold that somebody was still to do.
+    pub undone: Vec<String>,
     /// Answers that no caller should ever get, and programs that did not end
     /// as they should have.
     pub misbehaviours: Vec<String>,
@@ -137,7 +139,7 @@ pub enum Promise {
     Stream,
     #[strum(to_string = "each end was told to its address, under one name")]
     Callback,
-    #[strum(to_string = "no message is left behind")]
+    #[strum(to_string = "no message is left behind, nor anything else to do")]
     Queues,
     #[strum(to_string = "failed jobs have dead letters, and no others have")]
     DeadLetters,

@@ -23,6 +23,21 @@ pub enum Server {
     Redis,
 }
 
+/// How a server that runs is kept from its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hampering {
+    /// RabbitMQ is short of memory, and takes no message.
+    MemoryAlarm,
+    /// Short of disk, likewise.
+    DiskAlarm,
+    /// RabbitMQ refuses what is beyond three messages in a queue.
+    FullQueues,
+    /// Redis has become a replica, and takes no command that writes.
+    Replica,
+    /// Redis asks for a password that nobody has.
+    OtherPassword,
+}
+
 /// One thing that is broken, and after `lasting` made whole again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -37,6 +52,7 @@ pub enum Breaking {
     /// By its place in the cast.
     Program(usize, Ending),
     Server(Server, Ending),
+    Hampered(Hampering),
     /// By its place in the cast.
     Link(usize, Trouble),
 }
@@ -86,24 +102,30 @@ fn programs(mut dice: Dice, cast: &Cast, tempo: Tempo) -> Lane {
     }))
 }
 
-/// Each way to end each server comes once before any comes again.
+/// What a server may meet.
+const WAYS: [Breaking; 9] = [
+    Breaking::Server(Server::RabbitMq, Ending::Killed),
+    Breaking::Server(Server::RabbitMq, Ending::InOrder),
+    Breaking::Server(Server::Redis, Ending::Killed),
+    Breaking::Server(Server::Redis, Ending::InOrder),
+    Breaking::Hampered(Hampering::MemoryAlarm),
+    Breaking::Hampered(Hampering::DiskAlarm),
+    Breaking::Hampered(Hampering::FullQueues),
+    Breaking::Hampered(Hampering::Replica),
+    Breaking::Hampered(Hampering::OtherPassword),
+];
+
+/// Each way comes once before any comes again.
 fn servers(mut dice: Dice, tempo: Tempo) -> Lane {
-    let ways = [
-        (Server::RabbitMq, Ending::Killed),
-        (Server::RabbitMq, Ending::InOrder),
-        (Server::Redis, Ending::Killed),
-        (Server::Redis, Ending::InOrder),
-    ];
     let mut round = Vec::new();
     Box::new(std::iter::repeat_with(move || {
         if round.is_empty() {
-            round = ways.to_vec();
+            round = WAYS.to_vec();
             dice.shuffle(&mut round);
         }
-        let (server, ending) = round.pop().unwrap_or(ways[0]);
         Fault {
-            after: tempo.apply(dice.millis(5_000, 10_000)),
-            breaking: Breaking::Server(server, ending),
+            after: tempo.apply(dice.millis(4_000, 8_000)),
+            breaking: round.pop().unwrap_or(WAYS[0].clone()),
             lasting: dice.millis(500, 3_000),
         }
     }))
@@ -154,14 +176,11 @@ mod tests {
     }
 
     #[test]
-    fn each_server_ends_in_each_way_before_any_does_again() {
-        let faults = first(3, 1, 8);
-        for round in faults.chunks(4) {
-            for server in [Server::RabbitMq, Server::Redis] {
-                for ending in [Ending::Killed, Ending::InOrder] {
-                    let way = Breaking::Server(server, ending);
-                    assert!(round.iter().any(|it| it.breaking == way), "{way:?}");
-                }
+    fn the_servers_meet_everything_once_before_anything_again() {
+        let faults = first(3, 1, 2 * WAYS.len());
+        for round in faults.chunks(WAYS.len()) {
+            for way in &WAYS {
+                assert!(round.iter().any(|it| it.breaking == *way), "{way:?}");
             }
         }
     }

@@ -19,7 +19,7 @@ use super::{
     fleet::{Part, Program},
     ledger::Queue,
     proxy::Proxy,
-    schedule::{Cast, Ending, Server},
+    schedule::{Cast, Ending, Hampering, Server},
     vendors::Vendors,
 };
 
@@ -149,6 +149,54 @@ impl World {
         acting.await.expect("the servers start and end");
     }
 
+    pub async fn hamper(&self, how: Hampering) {
+        self.have_told(how, true).await;
+    }
+
+    pub async fn relieve(&self, how: Hampering) {
+        self.have_told(how, false).await;
+    }
+
+    /// Has the server be told to begin with it, or to end it.
+    async fn have_told(&self, how: Hampering, begins: bool) {
+        let (rabbitmq, redis) = (Arc::clone(&self.rabbitmq), Arc::clone(&self.redis));
+        let telling = tokio::task::spawn_blocking(move || {
+            let rabbitmq = rabbitmq.lock().unwrap_or_else(PoisonError::into_inner);
+            let redis = redis.lock().unwrap_or_else(PoisonError::into_inner);
+            let ctl = |words: &[&str]| _ = rabbitmq.ctl(words);
+            match (how, begins) {
+                (Hampering::MemoryAlarm, true) => {
+                    ctl(&["set_vm_memory_high_watermark", "absolute", "1MB"]);
+                }
+                (Hampering::MemoryAlarm, false) => {
+                    ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
+                }
+                (Hampering::DiskAlarm, true) => ctl(&["set_disk_free_limit", "1000TB"]),
+                (Hampering::DiskAlarm, false) => ctl(&["set_disk_free_limit", "10MB"]),
+                (Hampering::FullQueues, true) => ctl(&[
+                    "set_policy",
+                    "--apply-to",
+                    "queues",
+                    "full",
+                    WORK_QUEUES,
+                    r#"{"max-length":3}"#,
+                ]),
+                (Hampering::FullQueues, false) => ctl(&["clear_policy", "full"]),
+                (Hampering::Replica, true) => redis.tell("REPLICAOF 127.0.0.1 1"),
+                (Hampering::Replica, false) => redis.tell("REPLICAOF NO ONE"),
+                (Hampering::OtherPassword, true) => {
+                    redis.tell("CONFIG SET requirepass lain");
+                    redis.tell("AUTH lain\r\nCLIENT KILL TYPE normal");
+                    redis.tell("AUTH lain\r\nCLIENT KILL TYPE pubsub");
+                }
+                (Hampering::OtherPassword, false) => {
+                    redis.tell("AUTH lain\r\nCONFIG SET requirepass \"\"");
+                }
+            }
+        });
+        telling.await.expect("the servers listen");
+    }
+
     /// Past every proxy.
     pub fn settings(&self) -> [(&'static str, String); 3] {
         let rabbitmq = self.rabbitmq.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,6 +206,11 @@ impl World {
             ("REDIS_URL", redis.url()),
             ("AMQP_QUEUE_PREFIX", PREFIX.to_owned()),
         ]
+    }
+
+    pub fn redis_url(&self) -> String {
+        let redis = self.redis.lock().unwrap_or_else(PoisonError::into_inner);
+        redis.url()
     }
 
     /// Every queue at RabbitMQ with the messages in it, those handed out too.
@@ -186,6 +239,9 @@ impl World {
 }
 
 const PREFIX: &str = "chaos";
+
+/// Those that are bounded, by name.
+const WORK_QUEUES: &str = "^chaos\\.(stt|emotion|rag|tts|webhook)(\\.batch)?$";
 
 /// A server that can be ended and started with its data.
 trait Breakable {

@@ -30,7 +30,7 @@ use crate::{
     speakable::speakable,
 };
 
-use script::{Script, Sentence};
+use script::{Script, Sentence, SpokenSentence};
 
 mod join;
 mod script;
@@ -94,16 +94,20 @@ impl Tts {
         job: &Job,
         item: Item,
         next: Next,
-    ) -> Result<Option<Speech>, StageError> {
+    ) -> Result<Option<SpokenSentence>, StageError> {
         let text = speakable(text);
         if text.trim().is_empty() {
             return Ok(None);
         }
         let spoken = self.speak(&text, voice, job, next).await?;
-        Ok(Some(Speech {
-            ticket: self.keep(job, item, spoken.wav).await?,
+        let speech = Speech {
+            ticket: self.keep(job, item, spoken.wav.clone()).await?,
             duration_ms: whole_millis(spoken.duration),
             provider: spoken.provider.to_owned(),
+        };
+        Ok(Some(SpokenSentence {
+            speech,
+            wav: Some(spoken.wav),
         }))
     }
 
@@ -121,7 +125,7 @@ impl Tts {
         job: &Job,
         voice: Option<&str>,
         progress: &dyn Progress,
-    ) -> Result<Vec<Speech>, StageError> {
+    ) -> Result<Vec<SpokenSentence>, StageError> {
         let id = job.correlation_id;
         let mut script = Script::default();
         // What is told already comes first: no sentence of it is spoken again.
@@ -144,7 +148,7 @@ impl Tts {
                 in_work.push_back(self.speak_sentence(sentence, job, voice, next));
             }
             if in_work.is_empty() && script.is_complete() {
-                return Ok(script.into_speech());
+                return Ok(script.into_spoken());
             }
             let is_idle = in_work.is_empty();
             let news = async {
@@ -155,15 +159,15 @@ impl Tts {
             };
             tokio::select! {
                 Some(spoken) = in_work.next() => {
-                    let (sentence, speech) = spoken?;
-                    if let Some(speech) = speech {
+                    let (sentence, spoken) = spoken?;
+                    if let Some(spoken) = spoken {
                         progress.tell(Event::AudioDelta {
                             revision: sentence.revision,
                             n: sentence.n,
                             text: sentence.text,
-                            speech: speech.clone(),
+                            speech: spoken.speech.clone(),
                         });
-                        script.is_told(sentence.n, speech);
+                        script.is_told(sentence.n, spoken);
                     }
                 }
                 Some(news) = news, if !script.is_complete() => {
@@ -183,7 +187,7 @@ impl Tts {
         job: &Job,
         voice: Option<&str>,
         next: Next,
-    ) -> Result<(Sentence, Option<Speech>), StageError> {
+    ) -> Result<(Sentence, Option<SpokenSentence>), StageError> {
         let Sentence { revision, n, .. } = sentence;
         let item = Item::Sentence { revision, n };
         let speech = self.speech(&sentence.text, voice, job, item, next).await?;
@@ -191,17 +195,25 @@ impl Tts {
     }
 
     /// The speech of the whole answer.
-    async fn joined(&self, spoken: Vec<Speech>, job: &Job) -> Result<Option<Speech>, StageError> {
-        let sentences = match <[Speech; 1]>::try_from(spoken) {
-            Ok([only]) => return Ok(Some(only)),
+    async fn joined(
+        &self,
+        spoken: Vec<SpokenSentence>,
+        job: &Job,
+    ) -> Result<Option<Speech>, StageError> {
+        let spoken = match <[SpokenSentence; 1]>::try_from(spoken) {
+            Ok([only]) => return Ok(Some(only.speech)),
             Err(none) if none.is_empty() => return Ok(None),
             Err(several) => several,
         };
-        let redeem = sentences.iter().map(|it| self.claims.redeem(&it.ticket));
+        let redeem = spoken.iter().map(async |it| match &it.wav {
+            Some(wav) => Ok(wav.clone()),
+            None => self.claims.redeem(&it.speech.ticket).await,
+        });
         let files = try_join_all(redeem).await.map_err(unavailable)?;
         let wav = tokio::task::spawn_blocking(move || join::join(&files))
             .await
             .map_err(|error| StageError::broken_off("joining_failed", &error))??;
+        let sentences: Vec<_> = spoken.into_iter().map(|it| it.speech).collect();
         Ok(Some(Speech {
             duration_ms: sentences.iter().map(|it| it.duration_ms).sum(),
             provider: providers(&sentences),
@@ -230,7 +242,7 @@ impl Handler for Tts {
         if !job.route.follows_at(Stage::Tts) {
             let text = turn.user_text().unwrap_or_default();
             let speech = self.speech(text, voice, job, Item::Speech, Next::Nothing);
-            turn.speech = speech.await?;
+            turn.speech = speech.await?.map(|it| it.speech);
             return Ok(turn);
         }
         let spoken = self.follow(job, voice, progress).await?;

@@ -36,6 +36,13 @@ impl<'a> Books<'a> {
         books.conversations();
         books.letters();
         books.queues();
+        for undone in &evidence.undone {
+            books.broken(
+                Promise::Queues,
+                undone,
+                "it was promised, and nobody did it",
+            );
+        }
         for misbehaviour in &evidence.misbehaviours {
             books.broken(Promise::Behaviour, "", misbehaviour.clone());
         }

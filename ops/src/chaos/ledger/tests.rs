@@ -87,6 +87,7 @@ fn well() -> Evidence {
             queue("q.rag.retry.1s", 0),
             queue("q.rag.dead", 1),
         ],
+        undone: Vec::new(),
         misbehaviours: Vec::new(),
     }
 }
@@ -320,6 +321,12 @@ fn each_broken_promise_is_named_with_what_it_was_broken_for() {
             |it| it.queues[1].messages = 1,
             Promise::Queues,
             "q.rag.retry.1s",
+        ),
+        (
+            "something that was promised",
+            |it| it.undone.push("turns:default:c".into()),
+            Promise::Queues,
+            "turns:default:c",
         ),
         (
             "a dead letter of no failed job",

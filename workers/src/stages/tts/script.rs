@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use common::{
     pipeline::Stage,
     reply::{Event, Record},
@@ -20,6 +21,19 @@ pub struct Sentence {
     pub text: String,
 }
 
+/// A sentence as speech.
+pub struct SpokenSentence {
+    pub speech: Speech,
+    /// `None` for one that an earlier run has spoken.
+    pub wav: Option<Bytes>,
+}
+
+impl From<Speech> for SpokenSentence {
+    fn from(speech: Speech) -> Self {
+        Self { speech, wav: None }
+    }
+}
+
 /// A fold of the log.
 #[derive(Default)]
 pub struct Script {
@@ -31,7 +45,7 @@ pub struct Script {
     ready: VecDeque<Sentence>,
     /// Up to which sentence the speech is told.
     told: u32,
-    speech: Vec<Speech>,
+    spoken: Vec<SpokenSentence>,
     is_complete: bool,
 }
 
@@ -54,7 +68,9 @@ impl Script {
                 n,
                 speech,
                 ..
-            } if *revision == self.revision && *n > self.told => self.is_told(*n, speech.clone()),
+            } if *revision == self.revision && *n > self.told => {
+                self.is_told(*n, speech.clone().into());
+            }
             Event::StageCompleted {
                 stage: Stage::Rag, ..
             } => {
@@ -88,9 +104,9 @@ impl Script {
     }
 
     /// The speech of sentence `n` is told, after that of those before it.
-    pub fn is_told(&mut self, n: u32, speech: Speech) {
+    pub fn is_told(&mut self, n: u32, spoken: SpokenSentence) {
         self.told = n;
-        self.speech.push(speech);
+        self.spoken.push(spoken);
     }
 
     /// Which answer it is; another one once it is begun anew.
@@ -108,9 +124,9 @@ impl Script {
         !self.is_complete || !self.ready.is_empty()
     }
 
-    /// That of all sentences, in order.
-    pub fn into_speech(self) -> Vec<Speech> {
-        self.speech
+    /// All sentences that were spoken, in order.
+    pub fn into_spoken(self) -> Vec<SpokenSentence> {
+        self.spoken
     }
 }
 
@@ -149,7 +165,7 @@ mod tests {
         }
         let next = std::iter::from_fn(|| script.next_sentence());
         let next = next.map(|it| format!("{}.{} {}", it.revision, it.n, it.text));
-        (next.collect(), script.into_speech().len())
+        (next.collect(), script.into_spoken().len())
     }
 
     #[test]
