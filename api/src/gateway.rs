@@ -133,9 +133,7 @@ impl Gateway {
     /// Ends a job that no worker has taken up within its time.
     async fn expire(&self, view: JobView) -> Result<JobView, GatewayError> {
         let id = view.job.correlation_id;
-        self.backends.replies.expire(&view.job).await?;
-        self.backends.free_slot(&view.job).await;
-        self.backends.try_after_end(&view.job).await;
+        self.backends.expire(&view.job).await?;
         // Its stage may have ended it in the same moment.
         let records = self.backends.replies.read(id, 0).await?;
         Ok(JobView::of(records.iter()).unwrap_or(view))

@@ -30,7 +30,8 @@ pub struct Envelope {
     /// in the queue counts from here.
     pub published_at: UnixMillis,
     pub turn: Turn,
-    /// The log of the job as it was when the stage before was complete: a store that has less of it by now has lost some.
+    /// The log of the job as it was when the message was sent on, after the stage before or with the first piece of what the
+    /// stage follows: a store that has less of it by now has lost some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_seen: Option<Version>,
 }

@@ -22,9 +22,9 @@ use crate::{
     time::UnixMillis,
 };
 
-/// From one look at the messages that a conversation holds to the next. Needed only after a process that was to send one on
-/// has ended, or when a job expires without a worker.
-const LOOK_AFTER_TURNS: Duration = Duration::from_secs(5);
+/// Until the relay looks at what was not done at once. At the messages that a conversation holds it looks again and again:
+/// needed only after a process that was to send one on has ended, or when a job expires without a worker.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// It was not done, or is not known to be; ask again later.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ impl Backends {
         if let Some(key) = order_of(message)
             && self.conversations.hold(&key, message).await? == Place::Behind
         {
-            let soon = UnixMillis::now().after(LOOK_AFTER_TURNS);
+            let soon = UnixMillis::now().after(LOOK_AGAIN);
             return Ok(self.outbox.note(&Entry::Turns(key), soon).await?);
         }
         Ok(self.broker.publish(message).await?)
@@ -72,7 +72,8 @@ impl Backends {
         turn: PastTurn,
     ) -> Result<(), FollowUpError> {
         let next = self.conversations.append(key, turn).await?;
-        self.release(key, next).await
+        self.try_release(key, next).await;
+        Ok(())
     }
 
     /// The jobs behind `job`, which is over or never began, need not wait for it.
@@ -82,7 +83,15 @@ impl Backends {
         };
         let conversations = &self.conversations;
         let next = conversations.remove_from_order(&key, job.correlation_id);
-        self.release(&key, next.await?).await
+        self.try_release(&key, next.await?).await;
+        Ok(())
+    }
+
+    /// What cannot be published now is so by the relay: nobody is held up by the job behind.
+    async fn try_release(&self, key: &ConversationKey, message: Option<Envelope>) {
+        if let Err(error) = self.release(key, message).await {
+            debug!(%error, "the next turn of a conversation is sent on later");
+        }
     }
 
     async fn release(
@@ -124,13 +133,20 @@ impl Backends {
         self.discard_recording(job).await;
     }
 
-    /// Has the end of `job` be told to the address that it names.
+    /// Has the end of `job` be told to the address that it names; by the relay, where RabbitMQ does not take that now.
     pub async fn tell_end(&self, job: &Job) -> Result<(), FollowUpError> {
-        if let Some(telling) = callback::telling(job, UnixMillis::now()) {
-            self.broker.publish(&telling).await?;
-            self.outbox.strike(&entry_of(job, &telling)).await?;
+        let now = UnixMillis::now();
+        let Some(telling) = callback::telling(job, now) else {
+            return Ok(());
+        };
+        let entry = entry_of(job, &telling);
+        match self.broker.publish(&telling).await {
+            Ok(()) => Ok(self.outbox.strike(&entry).await?),
+            Err(error) => {
+                debug!(%error, "an end is told later");
+                Ok(self.outbox.note(&entry, now.after(LOOK_AGAIN)).await?)
+            }
         }
-        Ok(())
     }
 
     /// All that follows from the end of `job`, which has added no turn or is not known to.
@@ -150,10 +166,11 @@ impl Backends {
     }
 
     /// Ends a job that no worker has taken up within its time.
-    pub async fn expire(&self, job: &Job) -> Result<(), FollowUpError> {
+    pub async fn expire(&self, job: &Job) -> Result<(), ReplyError> {
         self.replies.expire(job).await?;
         self.free_slot(job).await;
-        self.after_end(job).await
+        self.try_after_end(job).await;
+        Ok(())
     }
 
     /// A job that ends counts no more among those of its tenant. A slot that cannot be freed now is free at the job's deadline.
@@ -196,8 +213,14 @@ impl Backends {
             Entry::Turns(key) => {
                 let ready = self.conversations.ready(key).await?;
                 self.release(key, ready.messages).await?;
-                if !ready.holds_more {
-                    self.outbox.strike_taken(taken).await?;
+                if ready.holds_more {
+                    return Ok(());
+                }
+                self.outbox.settle(taken, None).await?;
+                // One may have been held since.
+                if self.conversations.ready(key).await?.holds_more {
+                    let soon = UnixMillis::now().after(LOOK_AGAIN);
+                    self.outbox.note(&taken.entry, soon).await?;
                 }
                 Ok(())
             }
@@ -219,15 +242,15 @@ impl Backends {
         }
         if let Some(ended) = JobView::at_end_told_by(&records, callback) {
             self.tell_end(&ended.job).await?;
-            return Ok(self.outbox.strike_taken(taken).await?);
+            return Ok(self.outbox.settle(taken, None).await?);
         }
         match JobView::of(&records) {
             Some(view) if view.outcome.is_none() && view.job.callback == Some(callback) => {
                 let later = overdue_from(view.job.deadline);
-                Ok(self.outbox.note(&taken.entry, later).await?)
+                Ok(self.outbox.settle(taken, Some(later)).await?)
             }
             // Another tells of its end, or a log that was lost is begun again by its message, and the end told by that.
-            _ => Ok(self.outbox.strike_taken(taken).await?),
+            _ => Ok(self.outbox.settle(taken, None).await?),
         }
     }
 }

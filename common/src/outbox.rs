@@ -5,7 +5,7 @@
 //!
 //! Promises of every adapter (`testing::contracts::outbox`):
 //! - What is due is given to one relay at a time, and to the next one when its lease is over, until it is struck out.
-//! - What was noted again since it was taken is not struck out by who took it.
+//! - What was noted again since it was taken is not settled by who took it.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -42,7 +42,7 @@ pub struct OutboxError(pub String);
 
 #[async_trait]
 pub trait Outbox: Send + Sync + 'static {
-    /// Has `entry` be due at `at`, also where it was noted before.
+    /// Has `entry` be due at `at`, or when it is due already where that is sooner.
     async fn note(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError>;
 
     /// `entry` is done.
@@ -51,8 +51,8 @@ pub trait Outbox: Send + Sync + 'static {
     /// Some entries that are due, `most` at a time, for as long as `lease`.
     async fn take(&self, most: usize, lease: Duration) -> Result<Vec<Taken>, OutboxError>;
 
-    /// As [`strike`](Self::strike), unless it was noted again or taken by another since.
-    async fn strike_taken(&self, taken: &Taken) -> Result<(), OutboxError>;
+    /// What was taken is done, or due again at `next`. Does nothing where it was noted again, or taken by another, since.
+    async fn settle(&self, taken: &Taken, next: Option<UnixMillis>) -> Result<(), OutboxError>;
 }
 
 impl fmt::Display for Entry {

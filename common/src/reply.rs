@@ -277,13 +277,6 @@ impl Run {
             .get()
             .is_some_and(|it| it.state.begun().contains(&stage))
     }
-
-    /// Whether `stage` is complete, as far as this run knows.
-    pub fn has_completed(&self, stage: Stage) -> bool {
-        self.known
-            .get()
-            .is_some_and(|it| it.state.outcome(stage).is_some())
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -156,7 +156,7 @@ fn messages_held(stage: Stage, providers: &ProviderConfig) -> u16 {
         Stage::Stt if !vendors => 2,
         Stage::Emotion if !vendors => cores(),
         Stage::Stt | Stage::Emotion | Stage::Rag | Stage::Tts => 32,
-        // They mostly wait, for the end of a job or for an address.
+        // They wait for an address.
         Stage::Webhook => 256,
     }
 }

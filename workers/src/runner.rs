@@ -206,7 +206,10 @@ impl Runner {
             stage: self.config.stage,
             attempt: envelope.attempt,
         };
-        let mut seat = match self.while_under_way(&envelope.job, Seat::shared()).await {
+        let mut seat = match self
+            .while_under_way(&envelope.job, Seat::shared(self.config.stage))
+            .await
+        {
             Ok(seat) => seat,
             Err(over) => return over.into(),
         };
@@ -218,7 +221,10 @@ impl Runner {
                     // The others are not to be blamed for what it does, nor is it for what they do.
                     self.let_go(envelope.correlation_id()).await;
                     drop(seat);
-                    seat = match self.while_under_way(&envelope.job, Seat::alone()).await {
+                    seat = match self
+                        .while_under_way(&envelope.job, Seat::alone(self.config.stage))
+                        .await
+                    {
                         Ok(seat) => seat,
                         Err(over) => return over.into(),
                     };
@@ -313,6 +319,8 @@ impl Runner {
         let steps = AtomicU32::new(0);
         let owes_follower =
             AtomicBool::new(follower_of(envelope).is_some_and(|stage| !run.has_begun(stage)));
+        // Where it is not confirmed in time it may be there all the same: once more is enough.
+        let has_tried = AtomicBool::new(false);
         let record = async |events: Vec<Event>| {
             let tidings = tell(telling, events);
             match self.narrate(envelope, run, &steps, &tidings.events).await {
@@ -320,6 +328,7 @@ impl Runner {
                     measures::told(&envelope.job, &tidings);
                     if owes_follower.load(Ordering::Relaxed)
                         && tidings.events.iter().any(is_of_answer)
+                        && !has_tried.swap(true, Ordering::Relaxed)
                         && self.sends_to_follower(envelope, run).await
                     {
                         owes_follower.store(false, Ordering::Relaxed);

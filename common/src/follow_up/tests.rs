@@ -3,7 +3,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::{
     backends::{BackendConfig, connect},
-    broker::Consumer,
+    broker::{Consumer, memory::MemoryBroker},
     pipeline::{Route, Stage},
     reply::Event,
     testing::fixtures,
@@ -162,4 +162,58 @@ async fn a_message_is_held_until_the_turn_before_it_is_there() {
         }
         assert_eq!(next(&mut rag).await.as_ref(), Some(second));
     }
+}
+
+/// With RabbitMQ taking one message of a stage, and no more.
+async fn full_behind_one() -> Backends {
+    Backends {
+        broker: std::sync::Arc::new(MemoryBroker::new(1)),
+        ..backends().await
+    }
+}
+
+#[tokio::test]
+async fn a_turn_is_added_though_the_next_cannot_be_sent_on() {
+    let backends = full_behind_one().await;
+    let minute = Duration::from_secs(60);
+    let (first, second) = (job_of("a", minute), job_of("a", minute));
+    let key = ConversationKey::of(&first).unwrap();
+    for job in [&first, &second] {
+        let accept = backends
+            .conversations
+            .accept(&key, job.correlation_id, job.deadline);
+        let place = accept.await.unwrap();
+        let turn = fixtures::text_turn("apa?");
+        let message = Envelope::first(job.clone(), turn, UnixMillis::now());
+        backends.send_first(&message, place).await.unwrap();
+    }
+    // The message of the first fills the queue.
+    backends.leave_conversation(&first).await.unwrap();
+    let mut rag = backends.broker.consume(Stage::Rag, 1).await;
+    assert_eq!(next(&mut rag).await.as_ref(), Some(&first));
+    let entry = Entry::Turns(key);
+    backends.outbox.note(&entry, UnixMillis(0)).await.unwrap();
+    relay_all(&backends).await;
+    assert_eq!(next(&mut rag).await.as_ref(), Some(&second));
+}
+
+#[tokio::test]
+async fn an_end_that_cannot_be_told_now_is_told_by_the_relay() {
+    let backends = full_behind_one().await;
+    let jobs = [
+        promised(&backends, in_an_hour()).await,
+        promised(&backends, in_an_hour()).await,
+    ];
+    for job in &jobs {
+        let end = [Event::Cancelled];
+        let id = job.correlation_id;
+        backends.replies.append(id, &end).await.unwrap();
+        backends.after_end(job).await.unwrap();
+    }
+    let mut webhook = backends.broker.consume(Stage::Webhook, 1).await;
+    let telling = next(&mut webhook).await.unwrap();
+    assert_eq!(telling.callback_of, Some(jobs[0].correlation_id));
+    relay(&backends, &jobs[1]).await;
+    let telling = next(&mut webhook).await.unwrap();
+    assert_eq!(telling.callback_of, Some(jobs[1].correlation_id));
 }

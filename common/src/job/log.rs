@@ -215,7 +215,7 @@ impl JobLog {
         self.begin_stage_after(job, started, None).await
     }
 
-    /// As [`begin_stage`](Self::begin_stage), on a log that was at the version `seen` when the stage before was complete.
+    /// As [`begin_stage`](Self::begin_stage), on a log that was at the version `seen` when its message was sent.
     pub async fn begin_stage_after(
         &self,
         job: &Job,

@@ -24,7 +24,9 @@ impl MemoryOutbox {
 #[async_trait]
 impl Outbox for MemoryOutbox {
     async fn note(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError> {
-        self.lock().insert(entry.clone(), at);
+        let mut noted = self.lock();
+        let due = noted.entry(entry.clone()).or_insert(at);
+        *due = at.min(*due);
         Ok(())
     }
 
@@ -48,10 +50,13 @@ impl Outbox for MemoryOutbox {
         Ok(taken.collect())
     }
 
-    async fn strike_taken(&self, taken: &Taken) -> Result<(), OutboxError> {
+    async fn settle(&self, taken: &Taken, next: Option<UnixMillis>) -> Result<(), OutboxError> {
         let mut noted = self.lock();
         if noted.get(&taken.entry) == Some(&taken.until) {
-            noted.remove(&taken.entry);
+            match next {
+                Some(next) => noted.insert(taken.entry.clone(), next),
+                None => noted.remove(&taken.entry),
+            };
         }
         Ok(())
     }

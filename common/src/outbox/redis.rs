@@ -25,12 +25,17 @@ return due
     )
 });
 
-/// ARGV: an entry, the time at which it is due if nobody has noted it since.
-static STRIKE_TAKEN: LazyLock<Script> = LazyLock::new(|| {
+/// ARGV: an entry, the time at which it is due if nobody has noted it since, the time at which it is to be, or `''`.
+static SETTLE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if at and tonumber(at) == tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end
+if not at or tonumber(at) ~= tonumber(ARGV[2]) then return end
+if ARGV[3] == '' then
+  redis.call('ZREM', KEYS[1], ARGV[1])
+else
+  redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+end
 ",
     )
 });
@@ -55,7 +60,7 @@ impl From<LinkError> for OutboxError {
 impl Outbox for RedisOutbox {
     async fn note(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError> {
         let mut add = redis::cmd("ZADD");
-        add.arg(NAME).arg(at.0).arg(entry.to_string());
+        add.arg(NAME).arg("LT").arg(at.0).arg(entry.to_string());
         Ok(self.link.run(0, &add).await?)
     }
 
@@ -81,9 +86,13 @@ impl Outbox for RedisOutbox {
         Ok(taken.collect())
     }
 
-    async fn strike_taken(&self, taken: &Taken) -> Result<(), OutboxError> {
-        let mut invocation = STRIKE_TAKEN.key(NAME);
-        invocation.arg(taken.entry.to_string()).arg(taken.until.0);
+    async fn settle(&self, taken: &Taken, next: Option<UnixMillis>) -> Result<(), OutboxError> {
+        let next = next.map(|at| at.0.to_string()).unwrap_or_default();
+        let mut invocation = SETTLE.key(NAME);
+        invocation
+            .arg(taken.entry.to_string())
+            .arg(taken.until.0)
+            .arg(next);
         Ok(self.link.run(0, &invocation).await?)
     }
 }

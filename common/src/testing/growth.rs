@@ -212,15 +212,15 @@ pub fn assert_linear(reader: &str, patterns: &[Pattern], read: impl Fn(&str)) {
 /// The least of several times: what is more is the machine's other work.
 fn fastest(times: u32, text: &str, read: &impl Fn(&str)) -> Duration {
     let one = |_| {
-        let started = clock();
+        let started = thread_time();
         read(text);
-        clock().saturating_sub(started)
+        thread_time().saturating_sub(started)
     };
     (0..times).map(one).min().unwrap_or_default()
 }
 
 /// The time that this thread has had of a processor, so that other work beside it does not count.
-fn clock() -> Duration {
+pub fn thread_time() -> Duration {
     let spent = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(spent).unwrap_or_default()
 }

@@ -171,7 +171,7 @@ impl World {
                 (Hampering::MemoryAlarm, false) => {
                     ctl(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
                 }
-                (Hampering::DiskAlarm, true) => ctl(&["set_disk_free_limit", "1000TB"]),
+                (Hampering::DiskAlarm, true) => ctl(&["set_disk_free_limit", "1000GB"]),
                 (Hampering::DiskAlarm, false) => ctl(&["set_disk_free_limit", "10MB"]),
                 (Hampering::FullQueues, true) => ctl(&[
                     "set_policy",

@@ -134,8 +134,8 @@ fn resumed(job: &Job, standing: &Resumption) -> Job {
     }
 }
 
-/// Also where its answer is recorded: its turn may not be added yet. If it is, the job leaves its place when its message gets
-/// there.
+/// Also where its answer is recorded: its turn may not be added yet. If it is, the job leaves its place when the stage that wrote
+/// it is asked once more.
 async fn give_its_place_back(backends: &Backends, job: &Job) -> anyhow::Result<()> {
     if let Some(key) = ConversationKey::of(job) {
         backends.conversations.accept_again(&key, job).await?;

@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    const GOLDEN: &str = include_str!("../../../common/src/broker/testdata/envelope-v1.json");
+    const GOLDEN: &str = include_str!("../../../common/src/broker/testdata/envelope-v2.json");
 
     fn letter(content: Content) -> DeadLetter {
         DeadLetter {

@@ -1,5 +1,6 @@
 //! A stage that follows another one while that is at work: its message is sent with the first piece of the answer, and at
-//! the latest when the other stage is complete. What it works on is in the log, so that the message carries nothing of it.
+//! the latest when the other stage is complete. What it works on is in the log. The message carries what the other stage was
+//! given, so that it can be begun again.
 
 use common::{
     envelope::Envelope,
@@ -9,7 +10,7 @@ use common::{
 };
 use tracing::{debug, info};
 
-use super::{Outcome, Runner};
+use super::{Outcome, Runner, until_there};
 
 /// The stage that follows the one of `envelope`.
 pub(super) fn follower_of(envelope: &Envelope) -> Option<Stage> {
@@ -28,7 +29,7 @@ pub(super) fn is_of_answer(event: &Event) -> bool {
 }
 
 impl Runner {
-    /// Sends that message if the broker takes it at once; it can wait, and what is followed is not to be held up.
+    /// Sends that message if the broker takes it; it can wait, and what is followed is not to be held up.
     pub(super) async fn sends_to_follower(&self, envelope: &Envelope, run: &Run) -> bool {
         let Some(mut message) = for_follower(envelope) else {
             return true;
@@ -52,11 +53,12 @@ impl Runner {
             return Ok(());
         };
         let followed = message.stage();
-        if run.has_begun(followed) || run.has_completed(followed) {
+        if run.has_begun(followed) {
             return Ok(());
         }
         info!(%followed, "the stage that is followed begins again");
-        let published = self.publish(&message);
-        Ok(self.while_under_way(&envelope.job, published).await?)
+        // One that is complete passes on what it withheld.
+        let sent = until_there("broker", || self.backends.send(&message));
+        Ok(self.while_under_way(&envelope.job, sent).await?)
     }
 }

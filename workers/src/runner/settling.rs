@@ -134,7 +134,7 @@ impl Runner {
         };
         let end = end_with(&turn, next.as_ref());
         let next = match follower_of(envelope) {
-            Some(_) if !account.owes_follower => None,
+            Some(follower) if !account.owes_follower || run.has_begun(follower) => None,
             Some(_) => for_follower(envelope),
             None => next,
         };
@@ -417,7 +417,8 @@ impl Runner {
         until_there("reply log", || replies.narrate(id, run, step, events)).await
     }
 
-    /// Sends `next` on, and is done with `delivery`. Of a job that is over meanwhile nothing is sent any more.
+    /// Sends `next` on until the broker has it (a queue that is full drains, a broker that is away comes back, and the same
+    /// message twice does no harm), and is done with `delivery`. Of a job that is over meanwhile nothing is sent any more.
     async fn forward(&self, delivery: Delivery, next: &Envelope) -> Result<(), SettleError> {
         let sent = until_there("broker", || self.backends.send(next));
         match self.while_under_way(&delivery.envelope.job, sent).await {
@@ -436,12 +437,5 @@ impl Runner {
     ) -> Result<(), SettleError> {
         let retried = self.while_under_way(&next.job, delivery.retry(next, delay));
         retried.await.unwrap_or(Ok(()))
-    }
-
-    /// Publishes until the broker has it: a queue that is full drains, a broker
-    /// that is away comes back, and the same message twice does no harm.
-    pub(super) async fn publish(&self, envelope: &Envelope) {
-        let broker = &self.backends.broker;
-        until_there("broker", || broker.publish(envelope)).await;
     }
 }

@@ -1,4 +1,5 @@
-//! The time of one attempt, without that in which it waits for a slot: who is held up by others has done nothing wrong.
+//! The time of one attempt, without that in which it waits for a slot: who is held up by others has done nothing wrong. With
+//! each part of its work that is done it has that time anew.
 
 use std::{
     pin::pin,
@@ -23,7 +24,10 @@ pub struct Clock {
 }
 
 struct State {
+    /// Or renewed.
     begun: Instant,
+    /// In waits that were over by then.
+    waited_before: Duration,
     /// In waits that are over.
     waited: Duration,
     /// Waits that are not, and since when there are some.
@@ -41,6 +45,7 @@ impl Clock {
         Arc::new(Self {
             state: Mutex::new(State {
                 begun: now,
+                waited_before: Duration::ZERO,
                 waited: Duration::ZERO,
                 waits: 0,
                 since: now,
@@ -84,13 +89,27 @@ impl Clock {
     /// `None` while it stands still.
     fn end(&self, limit: Duration) -> Option<Instant> {
         let state = self.lock();
-        (state.waits == 0).then(|| state.begun + state.waited + limit)
+        let waited = state.waited - state.waited_before;
+        (state.waits == 0).then(|| state.begun + waited + limit)
+    }
+
+    fn renew(&self) {
+        let mut state = self.lock();
+        state.begun = Instant::now();
+        state.waited_before = state.waited;
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// No code panics while holding the lock, so a poisoned one is still whole.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Gives this attempt its time anew, since a part of its work is done.
+pub fn renew() {
+    let _no_attempt = CLOCK.try_with(|clock| clock.renew());
 }
 
 /// Stops the clock of this attempt, if there is one, for as long as `wait` takes.
@@ -155,6 +174,21 @@ mod tests {
         });
         assert_eq!(late.await, Err(TimedOut));
         assert!(begun.elapsed() >= 2 * LIMIT);
+    }
+
+    #[tokio::test]
+    async fn with_each_part_that_is_done_there_is_time_for_the_next() {
+        let clock = Clock::start();
+        let done = clock.within(LIMIT, async {
+            waiting(sleep(LIMIT)).await;
+            for _ in 0..3 {
+                sleep(LIMIT * 2 / 3).await;
+                renew();
+            }
+            std::future::pending::<()>().await;
+        });
+        assert_eq!(done.await, Err(TimedOut));
+        assert!(clock.waited() >= LIMIT && clock.waited() < 2 * LIMIT);
     }
 
     #[tokio::test]

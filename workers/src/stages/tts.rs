@@ -15,10 +15,11 @@ use common::{
     pipeline::Stage,
     quota::Usage,
     reply::{Event, ReplyError},
+    retry::Backoff,
     time::{UnixMillis, whole_millis},
     turn::{Speech, Turn},
 };
-use futures::{StreamExt as _, future::try_join_all, stream::FuturesOrdered};
+use futures::{FutureExt as _, StreamExt as _, future::try_join_all, stream::FuturesOrdered};
 use tokio::join;
 
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     kit::{Kit, KitError},
     meter::Meter,
     providers::{SpeechSynthesizer, Spoken, failure::is_free},
-    slots::clock::waiting,
+    slots::clock::{self, waiting},
     speakable::speakable,
 };
 
@@ -129,7 +130,7 @@ impl Tts {
         let id = job.correlation_id;
         let mut script = Script::default();
         // What is told already comes first: no sentence of it is spoken again.
-        let records = self.replies.read(id, 0).await.map_err(away)?;
+        let records = until_read(|| self.replies.read(id, 0)).await?;
         records.iter().for_each(|record| script.hear(record));
         let heard = records.last().map_or(0, |record| record.sequence_number);
         let mut log = self.replies.follow(id, heard);
@@ -151,15 +152,21 @@ impl Tts {
                 return Ok(script.into_spoken());
             }
             let is_idle = in_work.is_empty();
+            // A log that ends, ends its job: then this is stopped.
+            let news = log.next().then(async |news| match news {
+                Some(news) => news,
+                None => std::future::pending().await,
+            });
             let news = async {
                 match is_idle {
-                    true => waiting(log.next()).await,
-                    false => log.next().await,
+                    true => waiting(news).await,
+                    false => news.await,
                 }
             };
             tokio::select! {
                 Some(spoken) = in_work.next() => {
                     let (sentence, spoken) = spoken?;
+                    clock::renew();
                     if let Some(spoken) = spoken {
                         progress.tell(Event::AudioDelta {
                             revision: sentence.revision,
@@ -170,9 +177,14 @@ impl Tts {
                         script.is_told(sentence.n, spoken);
                     }
                 }
-                Some(news) = news, if !script.is_complete() => {
+                news = news, if !script.is_complete() => {
                     let revision = script.revision();
-                    script.hear(&news.map_err(away)?);
+                    match news {
+                        Ok(record) => script.hear(&record),
+                        Err(error @ ReplyError::Unreadable(_)) => return Err(unreadable(error)),
+                        // It goes on once the store is there.
+                        Err(ReplyError::Away(_)) => {}
+                    }
                     if script.revision() != revision {
                         in_work.clear();
                     }
@@ -247,9 +259,9 @@ impl Handler for Tts {
         }
         let spoken = self.follow(job, voice, progress).await?;
         let speech = self.joined(spoken, job).await?;
-        let answered = self.replies.outcome(job.correlation_id, Stage::Rag);
+        let answered = until_read(|| self.replies.outcome(job.correlation_id, Stage::Rag));
         // Nothing to say is no failure: the written answer stands.
-        let answered = answered.await.map_err(away)?.ok_or_else(answer_gone)?;
+        let answered = answered.await?.ok_or_else(answer_gone)?;
         Ok(Turn { speech, ..answered })
     }
 
@@ -286,8 +298,23 @@ fn unavailable(error: ClaimError) -> StageError {
     }
 }
 
-fn away(error: ReplyError) -> StageError {
-    StageError::transient("reply_log_unavailable", error)
+/// Asks the log until it answers: a store that is away costs time, and none of the attempt's.
+async fn until_read<T, F>(read: impl Fn() -> F) -> Result<T, StageError>
+where
+    F: Future<Output = Result<T, ReplyError>>,
+{
+    let mut backoff = Backoff::reconnecting();
+    loop {
+        match read().await {
+            Ok(read) => return Ok(read),
+            Err(error @ ReplyError::Unreadable(_)) => return Err(unreadable(error)),
+            Err(ReplyError::Away(_)) => waiting(backoff.wait()).await,
+        }
+    }
+}
+
+fn unreadable(error: ReplyError) -> StageError {
+    StageError::internal("unknown_version", error)
 }
 
 /// The store has lost it since.

@@ -45,20 +45,27 @@ pub async fn what_is_due_is_given_to_one_at_a_time_until_it_is_struck_out(backen
     taken(&backends, &now).await;
     assert_eq!(take(&backends, &now).await, None, "it is leased");
     let again = taken(&backends, &now).await;
-    outbox.strike_taken(&again).await.unwrap();
+    outbox.settle(&again, None).await.unwrap();
     outbox.strike(&later).await.unwrap();
     sleep(LEASE).await;
     assert_eq!(take(&backends, &now).await, None);
     assert_eq!(take(&backends, &later).await, None);
 }
 
-pub async fn what_is_noted_again_is_not_struck_out_by_who_took_it_before(backends: Backends) {
+pub async fn what_is_noted_again_is_not_settled_by_who_took_it_before(backends: Backends) {
     let entry = entry();
     let outbox = &backends.outbox;
     outbox.note(&entry, UnixMillis::now()).await.unwrap();
     let before = taken(&backends, &entry).await;
     outbox.note(&entry, UnixMillis::now()).await.unwrap();
-    outbox.strike_taken(&before).await.unwrap();
+    outbox.settle(&before, None).await.unwrap();
+    let again = taken(&backends, &entry).await;
+    let later = UnixMillis::now().after(Duration::from_secs(60));
+    outbox.settle(&again, Some(later)).await.unwrap();
+    sleep(LEASE).await;
+    assert_eq!(take(&backends, &entry).await, None);
+    outbox.note(&entry, later.after(LEASE)).await.unwrap();
+    outbox.note(&entry, UnixMillis::now()).await.unwrap();
     taken(&backends, &entry).await;
     outbox.strike(&entry).await.unwrap();
 }

@@ -140,3 +140,55 @@ async fn what_it_follows_begins_again_where_nothing_tells_that_it_has() {
         }
     }
 }
+
+/// Its worker ended, or its job, before it had told that it is complete.
+#[tokio::test]
+async fn what_it_follows_is_asked_once_more_for_what_it_withheld() {
+    let (backends, _, envelope) = worker(Stage::Tts).await;
+    let (replies, id) = (&backends.replies, envelope.correlation_id());
+    let begun = replies
+        .begin_stage(&envelope.job, started(Stage::Rag))
+        .await;
+    let Ok(Begun::Started(run)) = begun else {
+        panic!("it begins: {begun:?}")
+    };
+    let mut turn = envelope.turn.clone();
+    turn.answer = Some(fixtures::answer("Itu."));
+    let completed = common::reply::CompletedStage {
+        stage: Stage::Rag,
+        run: &run,
+        turn: &turn,
+        withheld: Some(Event::StageCompleted {
+            stage: Stage::Rag,
+            duration_ms: 1.0,
+            queued_ms: 0.0,
+        }),
+    };
+    replies.complete_stage(id, &[], &completed).await.unwrap();
+    let failure = common::reply::Failure {
+        code: "vendor_away".into(),
+        message: "…".into(),
+        kind: common::reply::FailureKind::Unavailable,
+        stage: Some(Stage::Tts),
+    };
+    let message = envelope.message_id();
+    let failed = replies.fail(&envelope.job, &message, None, &failure).await;
+    assert_eq!(failed, Ok(Appended::Recorded));
+    let resumption = common::reply::Resumption {
+        deadline: envelope.job.deadline.after(TIME),
+        callback: None,
+    };
+    replies.resume(id, &resumption).await.unwrap();
+    let job = Job {
+        deadline: resumption.deadline,
+        ..envelope.job.clone()
+    };
+    let mut rag = backends.broker.consume(Stage::Rag, 1).await;
+    let again = envelope.resumed(job, UnixMillis::now());
+    backends.broker.publish(&again).await.unwrap();
+    assert_eq!(message_of(&mut rag).await, Some(Stage::Rag));
+}
+
+async fn message_of(consumer: &mut Consumer) -> Option<Stage> {
+    message(consumer).await.map(|it| it.stage())
+}
