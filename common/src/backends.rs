@@ -107,7 +107,7 @@ pub async fn connect(config: &BackendConfig) -> Result<Backends, ConnectError> {
                 claims: Arc::new(RedisClaimCheck::new(bulk, config.retention.0)),
                 idempotency: Arc::new(RedisIdempotencyKeys::new(link.clone())),
                 quotas: Arc::new(RedisQuotas::new(link.clone())),
-                outbox: Arc::new(RedisOutbox::new(link.clone())),
+                outbox: Arc::new(RedisOutbox::new(link.clone(), &rabbitmq.topology.prefix)),
                 conversations: Arc::new(RedisConversations::new(
                     link,
                     config.conversation_ttl,

@@ -1,4 +1,5 @@
-//! The outbox in Redis: the sorted set `outbox`, by the time at which each entry is due, in ms.
+//! The outbox in Redis: the sorted set `outbox:{prefix}`, by the time at which each entry is due, in ms. Its entries are
+//! published to the queues with that prefix.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -11,8 +12,6 @@ use crate::{
     redis_link::{LinkError, RedisLink},
     time::UnixMillis,
 };
-
-const NAME: &str = "outbox";
 
 /// ARGV: now, until when what is taken is leased, how many at most. Answers them.
 static TAKE: LazyLock<Script> = LazyLock::new(|| {
@@ -42,11 +41,15 @@ end
 
 pub struct RedisOutbox {
     link: RedisLink,
+    name: String,
 }
 
 impl RedisOutbox {
-    pub(crate) fn new(link: RedisLink) -> Self {
-        Self { link }
+    pub(crate) fn new(link: RedisLink, queue_prefix: &str) -> Self {
+        Self {
+            link,
+            name: format!("outbox:{queue_prefix}"),
+        }
     }
 }
 
@@ -60,20 +63,23 @@ impl From<LinkError> for OutboxError {
 impl Outbox for RedisOutbox {
     async fn note(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError> {
         let mut add = redis::cmd("ZADD");
-        add.arg(NAME).arg("LT").arg(at.0).arg(entry.to_string());
+        add.arg(&self.name)
+            .arg("LT")
+            .arg(at.0)
+            .arg(entry.to_string());
         Ok(self.link.run(0, &add).await?)
     }
 
     async fn strike(&self, entry: &Entry) -> Result<(), OutboxError> {
         let mut remove = redis::cmd("ZREM");
-        remove.arg(NAME).arg(entry.to_string());
+        remove.arg(&self.name).arg(entry.to_string());
         Ok(self.link.run(0, &remove).await?)
     }
 
     async fn take(&self, most: usize, lease: Duration) -> Result<Vec<Taken>, OutboxError> {
         let now = UnixMillis::now();
         let until = now.after(lease);
-        let mut invocation = TAKE.key(NAME);
+        let mut invocation = TAKE.key(&self.name);
         invocation.arg(now.0).arg(until.0).arg(most);
         let due: Vec<String> = self.link.run(0, &invocation).await?;
         let taken = due.into_iter().filter_map(|text| match text.parse() {
@@ -88,7 +94,7 @@ impl Outbox for RedisOutbox {
 
     async fn settle(&self, taken: &Taken, next: Option<UnixMillis>) -> Result<(), OutboxError> {
         let next = next.map(|at| at.0.to_string()).unwrap_or_default();
-        let mut invocation = SETTLE.key(NAME);
+        let mut invocation = SETTLE.key(&self.name);
         invocation
             .arg(taken.entry.to_string())
             .arg(taken.until.0)

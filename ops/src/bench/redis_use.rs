@@ -15,7 +15,7 @@ const OTHERS: [&str; 6] = [
     "itb:probe",
     "\"INFO\"",
     "bench:",
-    "\"outbox\"",
+    "outbox:",
 ];
 
 /// Until the last of a job is done.

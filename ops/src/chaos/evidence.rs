@@ -78,7 +78,8 @@ async fn undone(world: &World) -> anyhow::Result<Vec<String>> {
     let client = redis::Client::open(world.redis_url())?;
     let mut redis = client.get_multiplexed_async_connection().await?;
     let mut entries = redis::cmd("ZRANGE");
-    entries.arg("outbox").arg(0).arg(-1);
+    let [.., (_, prefix)] = world.settings();
+    entries.arg(format!("outbox:{prefix}")).arg(0).arg(-1);
     let mut undone: Vec<String> = entries.query_async(&mut redis).await?;
     let mut cursor = 0_u64;
     loop {

@@ -1,4 +1,4 @@
-//! The promises of [`crate::outbox`]. The outbox is one for all, so that others may take what is noted here.
+//! The promises of [`crate::outbox`].
 
 use std::time::Duration;
 
