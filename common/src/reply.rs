@@ -55,7 +55,7 @@ pub fn address(id: CorrelationId) -> String {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// From 1, without gaps; from a higher one after the store has lost some
-    /// ([`Epoch`](crate::job::store::Epoch)). Those before [`Event::Erased`] are gone. A cursor is
+    /// ([`Epoch`]). Those before [`Event::Erased`] are gone. A cursor is
     /// the last number one has seen.
     pub sequence_number: u64,
     pub at: UnixMillis,
