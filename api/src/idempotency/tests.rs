@@ -140,7 +140,11 @@ async fn submit(gateway: &Gateway, turn: NewTurn) -> Result<CorrelationId, Probl
 #[tokio::test]
 async fn what_was_not_accepted_does_not_burn_the_key() {
     let gateway = gateway(1).await;
-    gateway.submit(new("lain"), caller()).await.unwrap();
+    let elsewhere = NewTurn {
+        conversation_id: "lain".parse().unwrap(),
+        ..new("lain")
+    };
+    gateway.submit(elsewhere, caller()).await.unwrap();
     assert_eq!(
         submit(&gateway, new("apa?")).await.unwrap_err().status(),
         503
