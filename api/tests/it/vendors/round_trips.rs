@@ -15,8 +15,8 @@ use super::running::{Mode, Running, Vendors, result};
 use crate::deployment::conversation;
 
 /// Commands beside the ones that tell the words of the answer as they come.
-const CHAT: usize = 15;
-const SPOKEN: usize = 56;
+const CHAT: usize = 18;
+const SPOKEN: usize = 62;
 
 /// The commands of programs, as they come.
 struct Monitor {
