@@ -1,8 +1,8 @@
 //! What follows from a job outside of its log: the next job of its conversation goes on, the address that its client named is
 //! told of its end, its recording goes.
 //!
-//! All of it may be repeated. Who ends a job by a message does it before that is acknowledged; for who ends one without, or
-//! does not live to do it, there is the [outbox](crate::outbox).
+//! All of it may be repeated. Who records the end of a job does it at once, and who has a message of the job, before that is
+//! acknowledged. For one that does not live to do it there is the [outbox](crate::outbox).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
     ids::CorrelationId,
     job::{JobView, overdue_from},
     outbox::{Entry, OutboxError, Taken},
-    reply::ReplyError,
+    reply::{Appended, ReplyError},
     time::UnixMillis,
 };
 
@@ -157,6 +157,17 @@ impl Backends {
         Ok(())
     }
 
+    /// What follows from the end of `job` for who finds that another has recorded it: that one tells of it, or the relay soon.
+    pub async fn after_end_by_another(&self, job: &Job) -> Result<(), FollowUpError> {
+        self.leave_conversation(job).await?;
+        if let Some(telling) = callback::telling(job, UnixMillis::now()) {
+            let soon = UnixMillis::now().after(LOOK_AGAIN);
+            self.outbox.hasten(&entry_of(job, &telling), soon).await?;
+        }
+        self.discard_recording(job).await;
+        Ok(())
+    }
+
     /// As [`after_end`](Self::after_end), for a process that has no message of the job: what it cannot do now is done by a
     /// worker later.
     pub async fn try_after_end(&self, job: &Job) {
@@ -167,9 +178,11 @@ impl Backends {
 
     /// Ends a job that no worker has taken up within its time.
     pub async fn expire(&self, job: &Job) -> Result<(), ReplyError> {
-        self.replies.expire(job).await?;
+        let expired = self.replies.expire(job).await?;
         self.free_slot(job).await;
-        self.try_after_end(job).await;
+        if expired == Appended::Recorded {
+            self.try_after_end(job).await;
+        }
         Ok(())
     }
 

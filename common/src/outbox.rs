@@ -45,6 +45,9 @@ pub trait Outbox: Send + Sync + 'static {
     /// Has `entry` be due at `at`, or when it is due already where that is sooner.
     async fn note(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError>;
 
+    /// Has `entry` be due at `at`, where it is noted for later; does nothing where it is done already.
+    async fn hasten(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError>;
+
     /// `entry` is done.
     async fn strike(&self, entry: &Entry) -> Result<(), OutboxError>;
 

@@ -137,6 +137,7 @@ contract!(conversations:
 contract!(outbox:
     what_is_due_is_given_to_one_at_a_time_until_it_is_struck_out,
     what_is_noted_again_is_not_settled_by_who_took_it_before,
+    what_is_hastened_is_due_sooner_unless_it_is_done,
 );
 
 contract!(idempotency:

@@ -85,6 +85,27 @@ async fn the_relay_tells_the_end_that_nobody_has_told() {
 }
 
 #[tokio::test]
+async fn who_finds_the_end_of_another_does_not_tell_it_as_well() {
+    let backends = backends().await;
+    let mut webhook = backends.broker.consume(Stage::Webhook, 1).await;
+    let job = promised(&backends, in_an_hour()).await;
+    let id = job.correlation_id;
+    backends
+        .replies
+        .append(id, &[Event::Cancelled])
+        .await
+        .unwrap();
+    backends.after_end_by_another(&job).await.unwrap();
+    assert_eq!(next(&mut webhook).await, None);
+    backends.after_end(&job).await.unwrap();
+    assert!(next(&mut webhook).await.is_some());
+    backends.after_end_by_another(&job).await.unwrap();
+    let lease = Duration::from_secs(60);
+    assert_eq!(backends.outbox.take(10, lease).await, Ok(vec![]));
+    assert_eq!(next(&mut webhook).await, None);
+}
+
+#[tokio::test]
 async fn a_job_that_nobody_ends_is_ended_at_its_deadline_and_told() {
     let backends = backends().await;
     let mut webhook = backends.broker.consume(Stage::Webhook, 1).await;

@@ -30,6 +30,13 @@ impl Outbox for MemoryOutbox {
         Ok(())
     }
 
+    async fn hasten(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError> {
+        if let Some(due) = self.lock().get_mut(entry) {
+            *due = at.min(*due);
+        }
+        Ok(())
+    }
+
     async fn strike(&self, entry: &Entry) -> Result<(), OutboxError> {
         self.lock().remove(entry);
         Ok(())

@@ -51,6 +51,15 @@ impl RedisOutbox {
             name: format!("outbox:{queue_prefix}"),
         }
     }
+
+    async fn add(&self, how: &[&str], entry: &Entry, at: UnixMillis) -> Result<(), OutboxError> {
+        let mut add = redis::cmd("ZADD");
+        add.arg(&self.name)
+            .arg(how)
+            .arg(at.0)
+            .arg(entry.to_string());
+        Ok(self.link.run(0, &add).await?)
+    }
 }
 
 impl From<LinkError> for OutboxError {
@@ -62,12 +71,11 @@ impl From<LinkError> for OutboxError {
 #[async_trait]
 impl Outbox for RedisOutbox {
     async fn note(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError> {
-        let mut add = redis::cmd("ZADD");
-        add.arg(&self.name)
-            .arg("LT")
-            .arg(at.0)
-            .arg(entry.to_string());
-        Ok(self.link.run(0, &add).await?)
+        self.add(&["LT"], entry, at).await
+    }
+
+    async fn hasten(&self, entry: &Entry, at: UnixMillis) -> Result<(), OutboxError> {
+        self.add(&["XX", "LT"], entry, at).await
     }
 
     async fn strike(&self, entry: &Entry) -> Result<(), OutboxError> {

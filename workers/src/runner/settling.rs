@@ -325,8 +325,9 @@ impl Runner {
             info!("the message is left over; nothing to do");
             return delivery.ack().await;
         };
-        self.backends.free_slot(&delivery.envelope.job).await;
-        self.after_end(&delivery.envelope.job).await;
+        let job = &delivery.envelope.job;
+        self.backends.free_slot(job).await;
+        self.after_end_by_another(job).await;
         match failed_by.filter(|by| by.message == delivery.envelope.message_id()) {
             Some(by) => {
                 let reason = reason.unwrap_or_else(|| DeadLetterReason {
@@ -393,6 +394,10 @@ impl Runner {
     /// Does what follows from the end of `job` outside of its log.
     pub(super) async fn after_end(&self, job: &Job) {
         until_there("what follows", || self.backends.after_end(job)).await;
+    }
+
+    pub(super) async fn after_end_by_another(&self, job: &Job) {
+        until_there("what follows", || self.backends.after_end_by_another(job)).await;
     }
 
     async fn append(&self, id: CorrelationId, events: &[Event]) -> Appended {

@@ -55,7 +55,9 @@ impl Runner {
         let fail = async || readable(replies.fail(&job, &message, None, &failure).await);
         if until_there("reply log", fail).await == Some(Appended::Recorded) {
             measures::ended(&job, "failed");
+            self.after_end(&job).await;
+        } else {
+            self.after_end_by_another(&job).await;
         }
-        self.after_end(&job).await;
     }
 }

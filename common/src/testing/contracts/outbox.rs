@@ -69,3 +69,21 @@ pub async fn what_is_noted_again_is_not_settled_by_who_took_it_before(backends: 
     taken(&backends, &entry).await;
     outbox.strike(&entry).await.unwrap();
 }
+
+pub async fn what_is_hastened_is_due_sooner_unless_it_is_done(backends: Backends) {
+    let entry = entry();
+    let outbox = &backends.outbox;
+    let in_a_minute = UnixMillis::now().after(Duration::from_secs(60));
+    outbox.note(&entry, in_a_minute).await.unwrap();
+    outbox
+        .hasten(&entry, in_a_minute.after(LEASE))
+        .await
+        .unwrap();
+    assert_eq!(take(&backends, &entry).await, None);
+    outbox.hasten(&entry, UnixMillis::now()).await.unwrap();
+    taken(&backends, &entry).await;
+    outbox.strike(&entry).await.unwrap();
+    outbox.hasten(&entry, UnixMillis::now()).await.unwrap();
+    sleep(LEASE).await;
+    assert_eq!(take(&backends, &entry).await, None);
+}
