@@ -22,6 +22,7 @@ pub mod wav;
 mod clip;
 mod codec;
 mod container;
+mod fragments;
 mod opus;
 mod resample;
 mod riff;

@@ -13,7 +13,7 @@ use symphonia::default::formats::{
     FlacReader, IsoMp4Reader, MkvReader, MpaReader, OggReader, WavReader,
 };
 
-use super::{DecodeError, riff};
+use super::{DecodeError, fragments, riff};
 
 /// Zero bytes that encoders leave between a tag and the first frame.
 const LONGEST_PADDING: usize = 64 * 1024;
@@ -46,6 +46,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Container<'_>, DecodeError> {
     }
     let (audio, cut) = match kind {
         Kind::Wav => riff::tidy(audio).map_err(|error| DecodeError::damaged(error.to_string()))?,
+        Kind::Mp4 => fragments::tidy(audio),
         _ => (Cow::Borrowed(audio), false),
     };
     // A seekable Matroska file is followed along its index and measured against its length, both of which a recording

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use common::testing::growth::thread_time;
+
 use super::*;
 use crate::audio::wav::{self, Format};
 
@@ -351,6 +353,27 @@ fn a_bomb_costs_bounded_time_and_memory() {
         // Five minutes at 16 kHz are 19 MB, and twice that while a vector grows.
         assert!(megabytes < 80, "{file}: {megabytes} MB");
         assert!(took < Duration::from_secs(60), "{file}: {took:?}");
+    }
+}
+
+/// One size and one length for all packets of a fragment: how many there are is four bytes.
+#[test]
+fn packets_that_a_fragment_only_claims_cost_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = "ffmpeg -v error -f lavfi -i sine=duration=0.5 -c:a aac -movflags frag_keyframe+empty_moov f.m4a";
+    if !run("sh", &["-c", command], folder.path()) {
+        return;
+    }
+    let mut file = std::fs::read(folder.path().join("f.m4a")).unwrap();
+    let name = file.windows(4).position(|four| four == b"trun").unwrap();
+    file[name + 4..name + 8].copy_from_slice(&[0, 0, 0, 1]);
+    for packets in [1 << 30, 0xffff_0000, u32::MAX] {
+        file[name + 8..name + 12].copy_from_slice(&packets.to_be_bytes());
+        let started = thread_time();
+        let result = decoded(&file);
+        let took = thread_time().saturating_sub(started);
+        assert!(matches!(result, Err(DecodeError::Damaged { .. })));
+        assert!(took < Duration::from_secs(1), "{packets}: {took:?}");
     }
 }
 
