@@ -15,6 +15,7 @@ use crate::{
     client_address::Proxies,
     gateway::Terms,
     middleware::{cors::Origins, hosts::Hosts},
+    page::PageConfig,
     qdrant::Qdrant,
     serve::connections::ConnectionLimits,
 };
@@ -54,6 +55,8 @@ pub struct ApiConfig {
     pub callbacks: CallbackConfig,
     pub qdrant: Option<Qdrant>,
     pub limits: LimitConfig,
+    /// The page that people ask on, unless it is off.
+    pub page: Option<PageConfig>,
     /// Whose word on where a request comes from is believed.
     pub proxies: Proxies,
 }
@@ -63,6 +66,7 @@ impl ApiConfig {
         Terms {
             deadline: self.deadline,
             fair_share: self.limits.fair_share,
+            retention: self.backends.retention.0,
         }
     }
 
@@ -122,6 +126,7 @@ impl ApiConfig {
             callbacks: CallbackConfig::from_environment(env, strength)?,
             qdrant: Qdrant::from_environment(env)?,
             limits: LimitConfig::from_environment(env, has_built_in_key_alone)?,
+            page: PageConfig::from_environment(env)?,
             proxies: Proxies::from_environment(env)?,
         })
     }

@@ -94,6 +94,14 @@ impl Problem {
         )
     }
 
+    pub fn cross_site() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "cross_site",
+            "The session of the page is for the page itself; another site, or another program, needs an API key.",
+        )
+    }
+
     pub fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

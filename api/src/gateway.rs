@@ -7,6 +7,7 @@ use common::{
     backends::Backends,
     claim_check::ClaimError,
     conversation::{ConversationError, ConversationKey, PastTurn},
+    feedback::Feedback,
     follow_up::FollowUpError,
     idempotency::IdempotencyError,
     ids::{ConversationId, CorrelationId, Tenant},
@@ -46,6 +47,8 @@ pub struct Terms {
     /// Jobs of a tenant that may be interactive at the same time; those beyond
     /// wait with the batch jobs, so that they do not hold up those of others.
     pub fair_share: u32,
+    /// How long it is kept after its end.
+    pub retention: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -166,6 +169,23 @@ impl Gateway {
             );
         }
         self.look(tenant, id).await
+    }
+
+    /// Keeps what was said of a job; `false` when `tenant` has no such job.
+    pub async fn keep_feedback(
+        &self,
+        tenant: &Tenant,
+        id: CorrelationId,
+        feedback: &Feedback,
+    ) -> Result<bool, GatewayError> {
+        if self.look(tenant, id).await?.is_none() {
+            return Ok(false);
+        }
+        let keep = self.terms.retention;
+        match self.backends.keep_feedback(id, feedback, keep).await {
+            Err(ClaimError::Gone) => Err(GatewayError::Erased(id)),
+            kept => Ok(kept.map(|()| true)?),
+        }
     }
 
     /// The job at its end, or as it is after `patience`. A store that is away

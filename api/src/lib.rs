@@ -19,6 +19,7 @@ pub mod live;
 pub mod middleware;
 pub mod new_turn;
 pub mod openapi;
+pub mod page;
 pub mod prefer;
 mod probe;
 pub mod qdrant;

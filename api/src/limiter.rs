@@ -6,6 +6,7 @@
 
 use std::{
     net::IpAddr,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,6 +27,7 @@ use crate::{
     config::limits::{LimitConfig, Rates, WhenAway},
     error::Problem,
     job_slot::JobSlot,
+    page::session::Visitor,
     rate_limit_fields::{RateLimitFields, whole_seconds},
     turned_away::TurnedAway,
 };
@@ -99,13 +101,67 @@ impl Limiter {
     /// For a request of `tenant`, whose key was right.
     pub async fn admit(&self, tenant: &Tenant, class: Class) -> Decision {
         let policies = self.policies(class);
+        let partition = Partition::Tenant(tenant.clone());
+        self.weigh(tenant, &partition, &policies, self.new_job(class))
+            .await
+    }
+
+    /// For a request of the page: how often one asks is counted by session, and by address, since anybody may begin another
+    /// session; what is under way, by tenant.
+    pub async fn admit_visitor(
+        &self,
+        tenant: &Tenant,
+        visitor: &Visitor,
+        class: Class,
+    ) -> Decision {
+        let policies = self.policies(class);
+        let session = Partition::Session(visitor.session.to_string());
+        // First: one that asks too often is not to use up what its neighbours have.
+        let decision = self.weigh(tenant, &session, &policies, None).await;
+        let Decision::Admitted { fields, .. } = decision else {
+            return decision;
+        };
+        let of_address: Vec<_> = policies.iter().map(times_crowd).collect();
+        let address = Partition::Address(household(visitor.address));
+        let decision = self.weigh(tenant, &address, &of_address, None).await;
+        let Decision::Admitted { .. } = decision else {
+            return decision;
+        };
+        let of_tenant = Partition::Tenant(tenant.clone());
         let job = self.new_job(class);
+        match self.weigh(tenant, &of_tenant, &[], job).await {
+            Decision::Admitted { slot, .. } => Decision::Admitted { fields, slot },
+            Decision::Refused { problem, .. } => Decision::Refused { fields, problem },
+        }
+    }
+
+    /// For a browser at `address` that begins to use the page, whose jobs are those of `tenant`.
+    pub async fn begin_session(&self, tenant: &Tenant, address: IpAddr) -> Result<(), Problem> {
+        let policies = self.policies(Class::Chat).into_iter().map(|submit| Policy {
+            name: "session",
+            ..times_crowd(&submit)
+        });
+        let policies: Vec<_> = policies.collect();
+        let partition = Partition::Address(household(address));
+        match self.weigh(tenant, &partition, &policies, None).await {
+            Decision::Admitted { .. } => Ok(()),
+            Decision::Refused { problem, .. } => Err(problem),
+        }
+    }
+
+    async fn weigh(
+        &self,
+        tenant: &Tenant,
+        partition: &Partition,
+        policies: &[Policy],
+        job: Option<NewJob>,
+    ) -> Decision {
         if policies.is_empty() && job.is_none() {
             return Decision::admitted();
         }
         let request = Request {
-            partition: &Partition::Tenant(tenant.clone()),
-            policies: &policies,
+            partition,
+            policies,
             job,
         };
         match self.quotas.admit(&request).await {
@@ -234,6 +290,19 @@ impl Limiter {
                 Err(Problem::dependency_away())
             }
         }
+    }
+}
+
+/// Visitors that share an address, as behind the one of a campus.
+const CROWD: u32 = 10;
+
+/// What all of them together may ask.
+fn times_crowd(policy: &Policy) -> Policy {
+    Policy {
+        quota: policy
+            .quota
+            .saturating_mul(NonZeroU32::new(CROWD).unwrap_or(NonZeroU32::MIN)),
+        ..*policy
     }
 }
 

@@ -331,7 +331,7 @@ fn refuse_packed(headers: &HeaderMap) -> Result<(), Problem> {
     ))
 }
 
-async fn json<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, Problem> {
+pub async fn json<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, Problem> {
     refuse_packed(request.headers())?;
     if !media_type(request.headers()).is_some_and(|it| it.eq_ignore_ascii_case("application/json"))
     {

@@ -20,7 +20,7 @@ use crate::{
     error::ProblemBody,
     new_turn::{ChatBody, JobBody},
     render::bodies::{Callback, JobDocument, JobResult},
-    routes::{Conversation, Health, Readiness},
+    routes::{Conversation, FeedbackBody, Health, Readiness},
     submission::Accepted,
 };
 pub use described::Described;
@@ -94,6 +94,7 @@ fn components() -> ComponentsBuilder {
     add::<Accepted>(&mut schemas);
     add::<Callback>(&mut schemas);
     add::<Conversation>(&mut schemas);
+    add::<FeedbackBody>(&mut schemas);
     add::<Health>(&mut schemas);
     add::<Readiness>(&mut schemas);
     add::<ProblemBody>(&mut schemas);

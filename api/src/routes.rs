@@ -26,11 +26,14 @@ mod chat;
 mod conversations;
 mod docs;
 mod events;
+mod feedback;
 mod health;
 mod jobs;
+mod page;
 mod speech;
 
 pub use conversations::Conversation;
+pub use feedback::FeedbackBody;
 pub use health::{Health, Readiness};
 
 pub fn router(state: AppState) -> Router {
@@ -41,9 +44,11 @@ pub fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), limit))
         .layer(from_fn_with_state(state.clone(), require_key));
     let (origins, hosts) = (state.origins.clone(), state.hosts);
+    let page = state.page.as_ref().map(page::routes);
     let routes = Router::new()
         .merge(keyed)
         .merge(open().router)
+        .merge(page.unwrap_or_default())
         .fallback(async || Problem::not_found())
         .layer(from_fn(catch_panics));
     with_hosts(with_cors(routes, &origins), hosts)
@@ -69,6 +74,11 @@ fn keyed() -> Described {
             "/v1/jobs/{id}",
             get(jobs::get).delete(jobs::cancel),
             jobs::one_described(),
+        )
+        .route(
+            "/v1/jobs/{id}/feedback",
+            post(feedback::post),
+            feedback::described(),
         )
         .route(
             "/v1/jobs/{id}/data",

@@ -37,6 +37,11 @@ pub async fn serve(
     telemetry::choose_cryptography();
     telemetry::serve_metrics(env)?;
     let config = ApiConfig::from_environment(env)?;
+    // First: with the port taken nothing else is worth a start.
+    let listener = TcpListener::bind((config.host, config.port))
+        .await
+        .with_context(|| format!("cannot listen on {}:{}", config.host, config.port))?;
+    let address = listener.local_addr()?;
     let backends = backends::connect(&config.backends).await?;
     let embedded = match config.backends.mode.is_embedded() {
         true => Some(Embedded::start(env, &backends).await?),
@@ -49,10 +54,6 @@ pub async fn serve(
     let gateway = Gateway::new(backends, config.terms());
     let app = router(AppState::new(&config, gateway, speech));
 
-    let listener = TcpListener::bind((config.host, config.port))
-        .await
-        .with_context(|| format!("cannot listen on {}:{}", config.host, config.port))?;
-    let address = listener.local_addr()?;
     greet(&config, address);
     started(address);
     let cannot_answer = async {
@@ -143,6 +144,9 @@ fn greet(config: &ApiConfig, address: SocketAddr) {
         },
         "listening on {url}"
     );
+    if config.page.is_some() {
+        eprintln!("\n  Open {url} in a browser to ask, speak and listen.");
+    }
     eprintln!(
         "\n  Ask it something:\n\n  curl {url}/v1/chat -H \"X-API-Key: {key}\" -H 'X-Conversation-Id: coba' \\\n       -H 'Content-Type: application/json' -d '{{\"message\": \"Apa itu ITB?\"}}'\n"
     );

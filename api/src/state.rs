@@ -13,6 +13,7 @@ use crate::{
     gateway::Gateway,
     limiter::Limiter,
     middleware::{authentication::Keys, cors::Origins, hosts::Hosts},
+    page::Page,
     probe::Probes,
 };
 
@@ -30,6 +31,7 @@ pub struct AppState {
     pub origins: Origins,
     pub hosts: Hosts,
     pub probes: Arc<Probes>,
+    pub page: Option<Arc<Page>>,
 }
 
 /// What a request of a tenant may hold.
@@ -85,6 +87,10 @@ impl AppState {
                 callbacks: config.callbacks.clone(),
             }),
             bytes: Arc::new(ByteBudget::new(config.bytes)),
+            page: config
+                .page
+                .clone()
+                .map(|page| Arc::new(Page::new(page, &config.keys))),
             heartbeat: Heartbeat(config.heartbeat),
             mode: if config.backends.mode.is_embedded() {
                 ModeName::Embedded

@@ -1,12 +1,13 @@
 //! PORT: keeps audio out of the messages (Enterprise Integration Patterns,
-//! *Claim Check*): the bytes are checked in, a small ticket travels.
+//! *Claim Check*): the bytes are checked in, a small ticket travels. And keeps
+//! what is said of a job that is over.
 //!
 //! Guarantees, held by every adapter (`testing::claim_check_contract`):
 //! - Bytes checked in under a name can be redeemed by every process, any number
 //!   of times, until they are older than asked for.
 //! - Speech is named by its bytes too: a stage that runs twice may speak
 //!   differently, and whoever was given the first ticket still gets what it
-//!   stood for. Checking in what was sent in again replaces it.
+//!   stood for. Checking in what was sent in, or said, again replaces it.
 //! - A part of the bytes is read without the rest, so that a reader holds no more
 //!   in memory than it has use for at the moment.
 //! - Of a job that was [erased](ClaimCheck::erase) nothing is kept, and nothing
@@ -69,6 +70,8 @@ pub enum Item {
         /// From 1.
         n: u32,
     },
+    /// What was said of the answer.
+    Feedback,
 }
 
 impl std::fmt::Display for Item {
@@ -77,6 +80,7 @@ impl std::fmt::Display for Item {
             Self::Input => f.write_str("input"),
             Self::Speech => f.write_str("speech"),
             Self::Sentence { revision, n } => write!(f, "speech/{revision}/{n}"),
+            Self::Feedback => f.write_str("feedback"),
         }
     }
 }
@@ -95,6 +99,11 @@ impl Ticket {
         Self::new(id, Item::Input, &Bytes::new())
     }
 
+    /// For what was said of the answer of job `id`, if anything was.
+    pub fn of_feedback(id: CorrelationId) -> Self {
+        Self::new(id, Item::Feedback, &Bytes::new())
+    }
+
     /// A digest of the bytes; `None` for what was sent in, whose name stays the
     /// same when its bytes do not.
     pub fn digest(&self) -> Option<&str> {
@@ -105,7 +114,7 @@ impl Ticket {
     /// The job is in braces, so that all of it is in one Cluster slot.
     fn new(id: CorrelationId, item: Item, bytes: &Bytes) -> Self {
         let name = match item {
-            Item::Input => format!("{{{id}}}/{item}"),
+            Item::Input | Item::Feedback => format!("{{{id}}}/{item}"),
             Item::Speech | Item::Sentence { .. } => {
                 let digest = hex::encode(&Sha256::digest(bytes)[..8]);
                 format!("{{{id}}}/{item}/{digest}")

@@ -17,6 +17,7 @@ pub mod config;
 pub mod conversation;
 pub mod envelope;
 pub mod erasure;
+pub mod feedback;
 pub mod follow_up;
 pub mod idempotency;
 pub mod ids;

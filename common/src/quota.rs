@@ -84,6 +84,8 @@ pub enum Partition {
     Tenant(Tenant),
     /// Callers who have not shown who they are.
     Address(IpAddr),
+    /// A browser that uses the page.
+    Session(String),
 }
 
 /// How many requests are admitted in which time.

@@ -13,6 +13,7 @@ mod bench;
 mod chaos;
 mod dead_letters;
 mod eval;
+mod feedback;
 mod forget;
 mod ingest;
 mod init;
@@ -40,6 +41,8 @@ enum Command {
     Ingest(ingest::Arguments),
     /// Looks at messages whose jobs failed for good, and takes them up again.
     DeadLetters(dead_letters::Arguments),
+    /// Lists what people said of answers, and the questions that found none.
+    Feedback(feedback::Arguments),
     /// Erases what is stored of a conversation or a tenant.
     Forget(forget::Arguments),
     /// Sends jobs through real processes while everything breaks, and tells what
@@ -87,6 +90,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Eval(options) => eval::run(&env, &options).await?,
         Command::Ingest(arguments) => return ingest::run(&env, arguments).await,
         Command::DeadLetters(arguments) => return dead_letters::run(&env, arguments).await,
+        Command::Feedback(arguments) => feedback::run(&env, &arguments).await?,
         Command::Forget(arguments) => return forget::run(&env, arguments).await,
         Command::Chaos(options) => return chaos::run(options).await,
         Command::Bench(options) => return bench::run(options).await,

@@ -391,6 +391,7 @@ mod tests {
         };
         let terms = Terms {
             deadline: Duration::from_secs(60),
+            retention: Duration::from_secs(60),
             fair_share: 1,
         };
         let gateway = Gateway::new(backends, terms);

@@ -116,6 +116,7 @@ async fn gateway(capacity: usize) -> Gateway {
 fn terms() -> Terms {
     Terms {
         deadline: Duration::from_secs(60),
+        retention: Duration::from_secs(60),
         fair_share: 1,
     }
 }

@@ -217,6 +217,7 @@ mod tests {
             };
             let terms = Terms {
                 deadline: minute,
+                retention: Duration::from_secs(60),
                 fair_share: 1,
             };
             Self {

@@ -1,4 +1,4 @@
-//! Which tenant a request comes from, by its API key.
+//! Which tenant a request comes from, by its API key or by the session of the page.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -8,12 +8,19 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use common::{api_key::KeyDigest, ids::Tenant};
+use common::{api_key::KeyDigest, ids::Tenant, time::UnixMillis};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
-    byte_budget::ByteBudget, client_address::Proxies, config::keys::NamedKey, error::Problem,
+    byte_budget::ByteBudget,
+    client_address::Proxies,
+    config::keys::NamedKey,
+    error::Problem,
     limiter::Limiter,
+    page::{
+        Page,
+        session::{Presented, Visitor},
+    },
 };
 
 /// The keys, as digests: of equal length, so that comparing them tells nothing
@@ -38,10 +45,11 @@ impl Keys {
     }
 }
 
-/// Lets a request with a valid key through, as its [`Tenant`]. Others count
-/// against the address that they come from.
+/// Lets a request with a valid key through, as its [`Tenant`], or one of the page with a session, as a [`Visitor`]. Others
+/// count against the address that they come from.
 pub async fn require_key(
     State(keys): State<Arc<Keys>>,
+    State(page): State<Option<Arc<Page>>>,
     State(limiter): State<Arc<Limiter>>,
     State(proxies): State<Arc<Proxies>>,
     State(bytes): State<Arc<ByteBudget>>,
@@ -49,14 +57,33 @@ pub async fn require_key(
     next: Next,
 ) -> Result<Response, Problem> {
     let headers = request.headers();
-    let tenant = presented_key(headers).and_then(|key| keys.tenant_of(key));
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    // The server sets it for every connection.
+    let ConnectInfo(peer) = peer.ok_or_else(Problem::internal)?;
+    let address = proxies.client(peer.ip(), headers);
+    let (tenant, visitor) = match (presented_key(headers), page) {
+        (None, Some(page)) if headers.contains_key(header::COOKIE) => {
+            let session = page
+                .sessions
+                .presented(request.method(), headers, UnixMillis::now());
+            match session {
+                Presented::Session(session) => (
+                    Some(page.tenant.clone()),
+                    Some(Visitor { session, address }),
+                ),
+                Presented::CrossSite => return Err(Problem::cross_site()),
+                // The page begins another one.
+                Presented::Nothing => return Err(Problem::unauthorized()),
+            }
+        }
+        (key, _) => (key.and_then(|key| keys.tenant_of(key)), None),
+    };
     let Some(tenant) = tenant else {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        // The server sets it for every connection.
-        let ConnectInfo(peer) = peer.ok_or_else(Problem::internal)?;
-        let address = proxies.client(peer.ip(), headers);
         return Err(limiter.without_key(address).await);
     };
+    if let Some(visitor) = visitor {
+        request.extensions_mut().insert(visitor);
+    }
     request.extensions_mut().insert(bytes.of(&tenant));
     request.extensions_mut().insert(tenant);
     Ok(next.run(request).await)

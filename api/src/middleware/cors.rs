@@ -1,7 +1,8 @@
 //! Which pages of other sites may ask (WHATWG Fetch, *CORS protocol*).
 //!
 //! Credentials in the sense of that protocol, cookies and the like, are never
-//! allowed: nothing here is authenticated by them, a page has to send a key.
+//! allowed: the session of our own page is of no use to others, they have to
+//! send a key.
 
 use std::time::Duration;
 

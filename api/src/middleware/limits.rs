@@ -14,6 +14,7 @@ use crate::{
     error::Problem,
     limiter::{Class, Decision, Limiter},
     new_turn::is_multipart,
+    page::session::Visitor,
 };
 
 pub async fn limit(
@@ -26,7 +27,12 @@ pub async fn limit(
         return Problem::internal().into_response();
     };
     let class = class(&request);
-    match limiter.admit(&tenant, class).await {
+    let visitor = request.extensions().get::<Visitor>().copied();
+    let decision = match visitor {
+        Some(visitor) => limiter.admit_visitor(&tenant, &visitor, class).await,
+        None => limiter.admit(&tenant, class).await,
+    };
+    match decision {
         Decision::Admitted { fields, slot } => {
             if let Some(slot) = &slot {
                 request.extensions_mut().insert(Arc::clone(slot));

@@ -21,6 +21,10 @@ fn event() -> Value {
     })
 }
 
+pub fn feedback() -> Value {
+    json!({ "rating": "bad", "comment": "Biaya asramanya tidak disebut." })
+}
+
 pub fn question() -> Value {
     json!({ "message": "Apa itu ITB?" })
 }

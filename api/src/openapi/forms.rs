@@ -41,6 +41,16 @@ pub fn question() -> RequestBody {
         .build()
 }
 
+pub fn feedback() -> RequestBody {
+    RequestBodyBuilder::new()
+        .required(Some(Required::True))
+        .content(
+            "application/json",
+            answers::content("Feedback", examples::feedback()),
+        )
+        .build()
+}
+
 pub fn recording() -> RequestBody {
     RequestBodyBuilder::new()
         .required(Some(Required::True))

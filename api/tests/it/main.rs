@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod browser;
 mod containers;
 mod conversations;
 mod deployment;
@@ -16,6 +17,7 @@ mod limits;
 mod openapi;
 mod outages;
 mod overload;
+mod page;
 mod restarts;
 mod startup;
 mod streams;

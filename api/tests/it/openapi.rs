@@ -187,6 +187,11 @@ fn the_service(deployment: &Deployment) -> Vec<Case> {
     pages.into_iter().chain(files).collect()
 }
 
+fn feedback(deployment: &Deployment, id: &str, body: &Value) -> Case {
+    let request = deployment.post(&format!("/v1/jobs/{id}/feedback"));
+    (Method::POST, "/v1/jobs/{id}/feedback", request.json(body))
+}
+
 async fn answers_are_as_the_document_says(deployment: &Deployment) {
     let mut document = Document::served_by(deployment).await;
     check_all(&mut document, chats(deployment)).await;
@@ -220,6 +225,9 @@ async fn answers_are_as_the_document_says(deployment: &Deployment) {
         ),
         (Method::GET, "/v1/jobs/{id}/events", of(UNKNOWN, "/events")),
         (Method::GET, "/v1/jobs/{id}/audio", of(&id, "/audio")),
+        feedback(deployment, &id, &json!({ "rating": "good" })),
+        feedback(deployment, &id, &json!({ "rating": "fine" })),
+        feedback(deployment, UNKNOWN, &json!({ "rating": "good" })),
         (
             Method::GET,
             "/v1/conversations/{id}",

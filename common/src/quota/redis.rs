@@ -1,6 +1,6 @@
 //! Quotas in Redis. What belongs to a partition is in one Cluster slot, since
-//! its names have the partition in braces: `{tenant:web}` or
-//! `{address:192.0.2.1}`.
+//! its names have the partition in braces: `{tenant:web}`, `{address:192.0.2.1}`
+//! or `{session:…}`.
 //!
 //! | key | holds |
 //! |---|---|
@@ -197,6 +197,7 @@ fn name(partition: &Partition, what: &str) -> String {
     match partition {
         Partition::Tenant(tenant) => format!("quota:{{tenant:{tenant}}}:{what}"),
         Partition::Address(address) => format!("quota:{{address:{address}}}:{what}"),
+        Partition::Session(session) => format!("quota:{{session:{session}}}:{what}"),
     }
 }
 
