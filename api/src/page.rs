@@ -1,12 +1,14 @@
 //! The page on which people ask and listen. It uses the public API alone, with a session in the place of a key.
 
+use axum::extract::Request;
 use common::{
     config::{ConfigError, Environment},
     ids::Tenant,
+    time::UnixMillis,
 };
 
-use crate::config::keys::NamedKey;
-use session::Sessions;
+use crate::{config::keys::NamedKey, error::Problem};
+use session::{Presented, SessionId, Sessions};
 
 pub mod files;
 pub mod session;
@@ -60,6 +62,19 @@ impl Page {
             config,
             sessions: Sessions::new(keys),
             tenant: TENANT.parse().expect("it is a name"),
+        }
+    }
+
+    /// The session that `request` belongs to.
+    ///
+    /// # Errors
+    /// It has none that is valid, for which the page begins another one; or another site has the browser send it.
+    pub fn session_of(&self, request: &Request) -> Result<SessionId, Problem> {
+        let (method, headers) = (request.method(), request.headers());
+        match self.sessions.presented(method, headers, UnixMillis::now()) {
+            Presented::Session(session) => Ok(session),
+            Presented::CrossSite => Err(Problem::cross_site()),
+            Presented::Nothing => Err(Problem::unauthorized()),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Which tenant a request comes from, by its API key or by the session of the page.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::{ConnectInfo, Request, State},
@@ -8,7 +11,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use common::{api_key::KeyDigest, ids::Tenant, time::UnixMillis};
+use common::{api_key::KeyDigest, ids::Tenant};
 use subtle::ConstantTimeEq as _;
 
 use crate::{
@@ -17,10 +20,7 @@ use crate::{
     config::keys::NamedKey,
     error::Problem,
     limiter::Limiter,
-    page::{
-        Page,
-        session::{Presented, Visitor},
-    },
+    page::{Page, session::Visitor},
 };
 
 /// The keys, as digests: of equal length, so that comparing them tells nothing
@@ -56,37 +56,33 @@ pub async fn require_key(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let headers = request.headers();
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    // The server sets it for every connection.
-    let ConnectInfo(peer) = peer.ok_or_else(Problem::internal)?;
-    let address = proxies.client(peer.ip(), headers);
-    let (tenant, visitor) = match (presented_key(headers), page) {
-        (None, Some(page)) if headers.contains_key(header::COOKIE) => {
-            let session = page
-                .sessions
-                .presented(request.method(), headers, UnixMillis::now());
-            match session {
-                Presented::Session(session) => (
-                    Some(page.tenant.clone()),
-                    Some(Visitor { session, address }),
-                ),
-                Presented::CrossSite => return Err(Problem::cross_site()),
-                // The page begins another one.
-                Presented::Nothing => return Err(Problem::unauthorized()),
-            }
+    let key = presented_key(request.headers());
+    let tenant = match (key, page) {
+        (None, Some(page)) if request.headers().contains_key(header::COOKIE) => {
+            let session = page.session_of(&request)?;
+            let address = address_of(&request, &proxies)?;
+            let visitor = Visitor { session, address };
+            request.extensions_mut().insert(visitor);
+            page.tenant.clone()
         }
-        (key, _) => (key.and_then(|key| keys.tenant_of(key)), None),
+        _ => match key.and_then(|key| keys.tenant_of(key)) {
+            Some(tenant) => tenant,
+            None => {
+                let address = address_of(&request, &proxies)?;
+                return Err(limiter.without_key(address).await);
+            }
+        },
     };
-    let Some(tenant) = tenant else {
-        return Err(limiter.without_key(address).await);
-    };
-    if let Some(visitor) = visitor {
-        request.extensions_mut().insert(visitor);
-    }
     request.extensions_mut().insert(bytes.of(&tenant));
     request.extensions_mut().insert(tenant);
     Ok(next.run(request).await)
+}
+
+fn address_of(request: &Request, proxies: &Proxies) -> Result<IpAddr, Problem> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    // The server sets it for every connection.
+    let ConnectInfo(peer) = peer.ok_or_else(Problem::internal)?;
+    Ok(proxies.client(peer.ip(), request.headers()))
 }
 
 /// `X-API-Key`, or else `Authorization: Bearer`.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use crate::{
-    deployment::{Deployment, Program, embedded, eventually, start_api, start_worker},
+    deployment::{Deployment, Program, embedded, eventually, settings, start_api, start_worker},
     vendors::{
         fake::Mood,
         running::{Mode, Running, Vendors},
@@ -155,6 +155,83 @@ async fn an_answer_is_stopped_for_real() {
     browser
         .until("document.querySelector('.state').textContent !== ''")
         .await;
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_again() {
+    let Some(browser) = Browser::start(DESKTOP, &[]).await else {
+        return;
+    };
+    let (_api, url) = start_api(&settings(&[
+        ("RATE_LIMIT_ENABLED", "true"),
+        ("RATE_LIMIT_PER_HOUR", "1"),
+    ]));
+    Deployment::of(vec![url.clone()], Vec::new()).await;
+    browser.open(&url).await;
+    ask(&browser, "Apa itu ITB?").await;
+    browser.until(&answered(1)).await;
+    ask(&browser, "Apa itu ITB?").await;
+    browser.until(&answered(2)).await;
+    let states = texts(&browser, ".failed .state").await;
+    assert_eq!(states.len(), 1);
+    assert!(
+        states[0].contains("Coba lagi dalam 3") && states[0].contains("detik"),
+        "{states:?}"
+    );
+    // What was asked is not lost.
+    browser
+        .run("document.querySelector('.failed .actions button:nth-child(2)').click()")
+        .await;
+    browser
+        .until("document.querySelector('#question').value === 'Apa itu ITB?'")
+        .await;
+}
+
+/// The rules by which speech is told from silence, with sound that is made here: pieces of 20 ms at 48,000 samples a second.
+const HEAR: &str = "
+    const { Gate } = await import(document.querySelector('script').src.replace('main.js', 'gate.js'));
+    const rate = 48000;
+    const sound = (seconds, sample) => Float32Array.from({ length: seconds * rate }, (_, i) => sample(i / rate));
+    // A glottal pulse through two resonances, whose pitch falls.
+    const voice = (loud) => sound(1.5, (t) => {
+        const phase = (140 * t - 10 * t * t) % 1;
+        return loud * Math.exp(-phase * 9) * (Math.sin(phase * 31) + 0.5 * Math.sin(phase * 90)) * (Math.sin(t * 12) > -0.8);
+    });
+    let seed = 1;
+    const random = () => (seed = (seed * 16807) % 2147483647) / 1073741824 - 1;
+    const noise = (loud) => sound(3, () => loud * random());
+    const hum = sound(3, (t) => 0.05 * Math.sin(2 * Math.PI * 50 * t));
+    const clicks = sound(3, (t) => (t % 0.5 < 0.01 ? random() : 0));
+    const silence = sound(2, () => 0);
+    const utterances = (...parts) => {
+        const gate = new Gate(rate);
+        const all = parts.flatMap((part) => [...part]);
+        let ends = 0;
+        for (let at = 0; at + 960 <= all.length; at += 960)
+            ends += gate.hear(Float32Array.from(all.slice(at, at + 960))) === 'end';
+        return ends;
+    };
+    return {
+        speech: utterances(silence, voice(0.3), silence, voice(0.3), silence),
+        quiet: utterances(silence, voice(0.03), silence),
+        before_noise: utterances(silence, voice(0.3), noise(0.02)),
+        silence: utterances(silence, silence),
+        noise: utterances(silence, noise(0.1), silence),
+        hum: utterances(silence, hum, silence),
+        clicks: utterances(silence, clicks, silence),
+    };";
+
+#[tokio::test]
+async fn speech_is_told_from_silence_noise_hum_and_clicks() {
+    let Some(browser) = Browser::start(DESKTOP, &[]).await else {
+        return;
+    };
+    browser.open(&embedded().await.urls()[0]).await;
+    let heard = browser.run(HEAR).await;
+    let expected = serde_json::json!({
+        "speech": 2, "quiet": 1, "before_noise": 1, "silence": 0, "noise": 0, "hum": 0, "clicks": 0,
+    });
+    assert_eq!(heard, expected);
 }
 
 /// A front door that can die, and another one that takes its place at the same address.

@@ -10,13 +10,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use common::testing::servers::free_port;
+use common::testing::{process::Watchdog, servers::free_port};
 
 use crate::deployment::client;
 
 /// One browser with a profile of its own. It ends with this.
 pub struct Browser {
     driver: Child,
+    _watchdog: Watchdog,
     /// Of the session at the driver.
     url: String,
 }
@@ -45,6 +46,7 @@ impl Browser {
             return None;
         };
         let mut browser = Self {
+            _watchdog: Watchdog::over(driver.id()),
             driver,
             url: format!("http://127.0.0.1:{port}"),
         };
@@ -64,6 +66,8 @@ impl Browser {
             "--disable-gpu".into(),
             "--disable-dev-shm-usage".into(),
             "--autoplay-policy=no-user-gesture-required".into(),
+            // It ends with its driver, whose end closes the pipe.
+            "--remote-debugging-pipe".into(),
             format!("--window-size={},{}", size.width, size.height),
         ];
         arguments.extend_from_slice(more);
@@ -133,9 +137,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends its browser when it is asked to end, and not when it is killed.
-        let id = self.driver.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &id]).status();
+        let _ = self.driver.kill();
         let _ = self.driver.wait();
     }
 }
