@@ -112,7 +112,7 @@ mod sabotaged {
 
     fn small(sabotage: &'static str) -> Vec<&'static str> {
         let run =
-            "--jobs 100 --seed 1 --rate 10 --tempo 3 --least-faults 0 --patience 1 --sabotage";
+            "--jobs 300 --seed 1 --rate 30 --tempo 3 --least-faults 0 --patience 1 --sabotage";
         run.split(' ').chain([sabotage]).collect()
     }
 
@@ -122,7 +122,10 @@ mod sabotaged {
             return;
         };
         assert_ne!(code, 0, "{printed}");
-        assert!(broken(&report).contains(&"ended"), "{printed}");
+        // Of a stage, or of a callback: which one is at work when its process is killed, is chance.
+        let lost = ["ended", "callback"];
+        let broken = broken(&report);
+        assert!(lost.iter().any(|it| broken.contains(it)), "{printed}");
     }
 
     #[test]

@@ -32,22 +32,17 @@ pub const PROBLEMS: &[&str] = &[
 ];
 
 pub fn question() -> RequestBody {
-    RequestBodyBuilder::new()
-        .required(Some(Required::True))
-        .content(
-            "application/json",
-            answers::content("Question", examples::question()),
-        )
-        .build()
+    json_body("Question", examples::question())
 }
 
 pub fn feedback() -> RequestBody {
+    json_body("Feedback", examples::feedback())
+}
+
+fn json_body(schema: &str, example: Value) -> RequestBody {
     RequestBodyBuilder::new()
         .required(Some(Required::True))
-        .content(
-            "application/json",
-            answers::content("Feedback", examples::feedback()),
-        )
+        .content("application/json", answers::content(schema, example))
         .build()
 }
 

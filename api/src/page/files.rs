@@ -34,6 +34,7 @@ static FILES: &[File] = &files![
     "api.js",
     "app.webmanifest",
     "conversations.js",
+    "drawer.js",
     "elements.js",
     "emblem.svg",
     "gate.js",

@@ -64,6 +64,22 @@ impl Program {
         self.child.id()
     }
 
+    /// Waits until it listens at `url`; `false` when it has ended before.
+    fn listens_at(&mut self, url: &str) -> bool {
+        let address = url.trim_start_matches("http://");
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(10) {
+            if self.child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return false;
+            }
+            if std::net::TcpStream::connect(address).is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
     /// As `kill -9` does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -136,13 +152,23 @@ pub fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// A front door with `more` settings; its address.
 pub fn start_api(more: &[(String, String)]) -> (Program, String) {
-    start_api_logging(more, log_file())
+    let mut started = start_api_logging(more, log_file());
+    // Another program may have taken the port since it was found free.
+    for _ in 0..2 {
+        let (program, url) = &mut started;
+        if program.listens_at(url) {
+            break;
+        }
+        started = start_api_logging(more, log_file());
+    }
+    started
 }
 
 pub fn start_api_logging(more: &[(String, String)], log: Stdio) -> (Program, String) {
-    let port = free_port();
+    let given = more.iter().find(|(name, _)| name == "PORT");
+    let port = given.map_or_else(|| free_port().to_string(), |(_, port)| port.clone());
     let mut all = settings(&[
-        ("PORT", &port.to_string()),
+        ("PORT", &port),
         ("API_KEY", KEY),
         ("API_KEYS", &format!("other:{OTHER_KEY}")),
         // The tests of limits set some.

@@ -2,7 +2,8 @@
 
 import { Problem, call, follow, submit } from "./api.js";
 import * as kept from "./conversations.js";
-import { byId, icon, make, notify } from "./elements.js";
+import { drawer, list, setUp } from "./drawer.js";
+import { byId, make, notify } from "./elements.js";
 import { Closed } from "./microphone.js";
 import { Player, bytesOf } from "./player.js";
 import { Turn } from "./turn.js";
@@ -305,38 +306,6 @@ async function sources(turn, signal) {
   }
 }
 
-function list() {
-  const wanted = /** @type {HTMLInputElement} */ (byId("search")).value.trim().toLowerCase();
-  const all = kept.conversations().filter((it) => it.title.toLowerCase().includes(wanted));
-  byId("none").hidden = all.length > 0;
-  byId("list").replaceChildren(...all.map((it) =>
-    make("li", null,
-      make("button", { type: "button", "aria-current": it.id === conversation ? "true" : null, click: () => { drawer(false); void open(it.id); } }, it.title),
-      make("button", { type: "button", class: "icon", "aria-label": say("rename", it.title), click: () => rename(it) }, icon("edit")),
-      make("button", { type: "button", class: "icon", "aria-label": say("delete", it.title), click: () => void remove(it) }, icon("close")))));
-}
-
-/** @param {kept.Conversation} it */
-function rename(it) {
-  const title = prompt(say("name"), it.title)?.trim();
-  if (title) kept.update(it.id, (stored) => (stored.title = title.slice(0, 80)));
-  list();
-}
-
-/** @param {kept.Conversation} it */
-async function remove(it) {
-  if (!confirm(say("deleteSure"))) return;
-  try {
-    await call(`/v1/conversations/${it.id}`, { method: "DELETE" });
-  } catch (error) {
-    if (!(error instanceof Problem && error.status === 404)) return notify(error instanceof Problem ? error.text : say("lost"));
-  }
-  kept.forget(it.id);
-  if (it.id === conversation) await open(kept.newId());
-  list();
-  notify(say("erased"));
-}
-
 // Voice
 
 const voice = new Voice({
@@ -449,17 +418,6 @@ byId("stop").addEventListener("click", () => {
 
 // Around it
 
-/** @param {boolean} isOpen */
-function drawer(isOpen) {
-  byId("conversations").hidden = !isOpen;
-  byId("menu").setAttribute("aria-expanded", String(isOpen));
-}
-byId("menu").addEventListener("click", () => drawer(byId("conversations").hidden === true));
-byId("conversations").addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
-  drawer(false);
-  byId("menu").focus();
-});
 byId("new").addEventListener("click", () => {
   drawer(false);
   void open(kept.newId());
@@ -471,7 +429,6 @@ byId("settings").addEventListener("click", () => {
   options.hidden = !options.hidden;
   byId("settings").setAttribute("aria-expanded", String(!options.hidden));
 });
-byId("search").addEventListener("input", list);
 byId("language").addEventListener("change", (event) => {
   speakIn(/** @type {HTMLSelectElement} */ (event.target).value);
   list();
@@ -481,9 +438,6 @@ byId("volume").addEventListener("input", (event) => player.setVolume(Number(/** 
 byId("speak").addEventListener("change", (event) => {
   localStorage.setItem("speak", String(/** @type {HTMLInputElement} */ (event.target).checked));
   sound(null);
-});
-window.addEventListener("storage", (event) => {
-  if (event.key === "conversations") list();
 });
 window.addEventListener("offline", () => notify(say("offline"), 0));
 window.addEventListener("online", () => notify(say("back")));
@@ -498,6 +452,7 @@ box("speed").value = String(player.speed);
 box("volume").value = String(player.volume);
 box("speak").checked = localStorage.getItem("speak") !== "false";
 translate();
+setUp({ open: (id) => void open(id), shown: () => conversation });
 for (const starter of (byId("starters").dataset.questions ?? "").split("|").filter(Boolean))
   byId("starters").append(make("li", null, make("button", { type: "button", click: () => { player.unlock(); if (!asking) void ask({ text: starter }, performance.now()); } }, starter)));
 list();
