@@ -377,7 +377,8 @@ fn said(folder: &std::path::Path) -> String {
     let file = folder.join("said.wav");
     let script = "espeak-ng -v id -s 140 -w q.wav 'Berapa SKS untuk lulus sarjana?' &&
         ffmpeg -v error -i q.wav -filter_complex '
-            anullsrc=r=48000:cl=mono,atrim=duration=7,asplit=4[p][q][r][s];
+            anullsrc=r=48000:cl=mono,atrim=duration=3[p];
+            anullsrc=r=48000:cl=mono,atrim=duration=9,asplit=3[q][r][s];
             anoisesrc=r=48000:c=brown:a=0.2:d=3[n];
             [0]aresample=48000,asplit=3[a][b][c];
             [p][a][q][n][b][r][c][s]concat=n=8:v=0:a=1' said.wav";
