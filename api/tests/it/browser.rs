@@ -265,18 +265,43 @@ impl Doors {
     }
 }
 
+/// A page before a front door that can die, and a model that goes on with each permit.
+struct Held {
+    browser: Browser,
+    doors: Doors,
+    permits: Arc<Semaphore>,
+    _vendors: Vendors,
+}
+
+impl Held {
+    /// The model stops after so many pieces.
+    async fn after(pieces: usize) -> Option<Self> {
+        let browser = Browser::start(DESKTOP, &[]).await?;
+        let vendors = Vendors::start().await;
+        let doors = Doors::start(&vendors).await?;
+        let permits = Arc::new(Semaphore::new(pieces));
+        vendors.openrouter.is(Mood::Waits(Arc::clone(&permits)));
+        browser.open(&doors.url).await;
+        Some(Self {
+            browser,
+            doors,
+            permits,
+            _vendors: vendors,
+        })
+    }
+}
+
 #[tokio::test]
 async fn an_answer_goes_on_at_another_front_door_without_a_letter_doubled() {
-    let Some(browser) = Browser::start(DESKTOP, &[]).await else {
+    let Some(held) = Held::after(4).await else {
         return;
     };
-    let vendors = Vendors::start().await;
-    let Some(mut doors) = Doors::start(&vendors).await else {
-        return;
-    };
-    let permits = Arc::new(Semaphore::new(4));
-    vendors.openrouter.is(Mood::Waits(Arc::clone(&permits)));
-    browser.open(&doors.url).await;
+    let Held {
+        browser,
+        mut doors,
+        permits,
+        _vendors,
+    } = held;
     ask(&browser, "Apa itu ITB?").await;
     browser
         .until("document.querySelector('.answer')?.textContent.length > 3")
@@ -343,16 +368,15 @@ const FIRST_SENTENCE: usize = 5;
 
 #[tokio::test]
 async fn a_spoken_answer_sounds_without_a_gap_though_its_front_door_dies() {
-    let Some(browser) = Browser::start(DESKTOP, &[]).await else {
+    let Some(held) = Held::after(FIRST_SENTENCE).await else {
         return;
     };
-    let vendors = Vendors::start().await;
-    let Some(mut doors) = Doors::start(&vendors).await else {
-        return;
-    };
-    let permits = Arc::new(Semaphore::new(FIRST_SENTENCE));
-    vendors.openrouter.is(Mood::Waits(Arc::clone(&permits)));
-    browser.open(&doors.url).await;
+    let Held {
+        browser,
+        mut doors,
+        permits,
+        _vendors,
+    } = held;
     browser.run(LISTEN).await;
     drop_recording(&browser).await;
     browser.until("window.played.length === 1").await;
